@@ -1,0 +1,63 @@
+package SSLSessionCache::Daemon;
+
+# A process of a test that can be stopped, killed and held still before the
+# test ends.  It is run by Test::Nginx->run_daemon(), which stops it when the
+# test is over, also after a failure.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use POSIX qw/ WNOHANG /;
+
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+sub launch {
+	my ($self, $t, @command) = @_;
+
+	$t->run_daemon(@command);
+
+	$self->{t} = $t;
+	$self->{pid} = $t->{_daemons}[-1];
+
+	return $self;
+}
+
+sub pid {
+	my ($self) = @_;
+
+	return $self->{pid};
+}
+
+sub signal {
+	my ($self, $signal) = @_;
+
+	kill $signal, $self->{pid};
+
+	return $self;
+}
+
+# Ends the process by a signal; true when it is gone in time.
+
+sub end {
+	my ($self, $signal) = @_;
+
+	my $pid = $self->{pid};
+
+	kill $signal, $pid;
+	wait_until(sub { waitpid($pid, WNOHANG) != 0 }) or return 0;
+
+	my $daemons = $self->{t}{_daemons};
+	@$daemons = grep { $_ != $pid } @$daemons;
+
+	return 1;
+}
+
+###############################################################################
+
+1;
+
+###############################################################################

@@ -1,0 +1,146 @@
+package SSLSessionCache::Nginx;
+
+# Another nginx beside the one of Test::Nginx: a process of its own with its
+# own configuration, as on another machine.  Also what can be seen of any
+# nginx's workers from outside.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use parent 'SSLSessionCache::Daemon';
+
+use Exporter qw/ import /;
+use Test::Nginx;
+
+use SSLSessionCache::Wait;
+
+our @EXPORT = qw/ check_config master resident_size workers /;
+
+###############################################################################
+
+# Alerts of this nginx are also written to the error.log of the first one,
+# which Test::Nginx checks when the test ends.
+
+sub new {
+	my ($class, $t, $name, $config) = @_;
+
+	my $self = bless { name => $name, t => $t }, $class;
+
+	$self->write_config($config);
+
+	return $self->start();
+}
+
+sub start {
+	my ($self) = @_;
+
+	my ($t, $name) = @$self{qw/ t name /};
+
+	$self->launch($t, _command($t, "$name.conf", "$name.log"));
+
+	$t->waitforfile($t->testdir() . "/$name.pid", $self->pid())
+		or die "Can't start nginx '$name'\n";
+
+	return $self;
+}
+
+sub write_config {
+	my ($self, $config) = @_;
+
+	_write_config($self->{t}, $self->{name}, $config);
+
+	return $self;
+}
+
+sub error_log {
+	my ($self) = @_;
+
+	return $self->{t}->read_file("$self->{name}.log");
+}
+
+# Of this nginx, or of a master's pid.
+
+sub workers {
+	my ($nginx) = @_;
+
+	my $master = ref $nginx ? $nginx->pid() : $nginx;
+
+	my @pids = sort { $a <=> $b } grep { _parent($_) == $master }
+		map { m!(\d+)/stat$! } glob '/proc/[0-9]*/stat';
+
+	return @pids;
+}
+
+sub _parent {
+	my ($pid) = @_;
+
+	open my $file, '<', "/proc/$pid/stat" or return 0;
+
+	return (<$file> // '') =~ /.*\) \S (\d+)/ ? $1 : 0;
+}
+
+###############################################################################
+
+# The pid of the master process that Test::Nginx runs.
+
+sub master {
+	my ($t) = @_;
+
+	return $t->read_file('nginx.pid') + 0;
+}
+
+# In kilobytes.
+
+sub resident_size {
+	my ($pid) = @_;
+
+	open my $file, '<', "/proc/$pid/status" or die "no process $pid\n";
+	local $/;
+
+	return <$file> =~ /^VmRSS:\s+(\d+) kB/m ? $1 : undef;
+}
+
+# What "nginx -t" says of a configuration, and its exit code.
+
+sub check_config {
+	my ($t, $config) = @_;
+
+	_write_config($t, 'check', $config);
+	unlink $t->testdir() . '/check.log';
+
+	my $command = join ' ', map { "'$_'" }
+		_command($t, 'check.conf', 'check.log'), '-t';
+	my $output = `$command 2>&1`;
+
+	return ($output, $? >> 8);
+}
+
+###############################################################################
+
+sub _command {
+	my ($t, $config, $log) = @_;
+
+	return ($Test::Nginx::NGINX, '-p', $t->testdir() . '/', '-c', $config,
+		'-e', $log);
+}
+
+sub _write_config {
+	my ($t, $name, $config) = @_;
+
+	my $dir = $t->testdir();
+	my $globals = "pid $dir/$name.pid;\nerror_log $dir/$name.log debug;\n"
+		. "error_log $dir/error.log alert;\n"
+		. ($ENV{TEST_NGINX_GLOBALS} // '') . "\n";
+
+	$config =~ s/%%TEST_GLOBALS%%/$globals/;
+
+	$t->write_file_expand("$name.conf", $config);
+}
+
+###############################################################################
+
+1;
+
+###############################################################################

@@ -1,0 +1,111 @@
+package SSLSessionCache::SlowLink;
+
+# A TCP proxy that stands for a slow link: what one end sends reaches the
+# other so many seconds later, each way.  Signals hold it still, as a link
+# that swallows everything.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use parent 'SSLSessionCache::Daemon';
+
+use IO::Select;
+use IO::Socket::INET;
+use Socket qw/ IPPROTO_TCP TCP_NODELAY /;
+use Test::Nginx;
+use Time::HiRes qw/ time /;
+
+###############################################################################
+
+# Options: port and peer as in Test::Nginx::port() (8378, 8379), delay in
+# seconds, trace: a file in the test's directory that gets, for each read from
+# a client, a line with the bytes in hex.
+
+sub new {
+	my ($class, $t, %opts) = @_;
+
+	my $self = bless { port => 8378, peer => 8379, delay => 0, %opts }, $class;
+
+	my $listener = IO::Socket::INET->new(
+		LocalAddr => '127.0.0.1:' . port($self->{port}),
+		Listen => 128,
+		ReuseAddr => 1,
+	)
+		or die "Can't listen: $!\n";
+
+	$self->{trace} = $t->testdir() . "/$self->{trace}"
+		if defined $self->{trace};
+
+	return $self->launch($t, sub { $self->_run($listener) });
+}
+
+sub _run {
+	my ($self, $listener) = @_;
+
+	local $SIG{PIPE} = 'IGNORE';
+
+	my $select = IO::Select->new($listener);
+	my (%peer, %client, @queue, $trace);
+
+	if (defined $self->{trace}) {
+		open $trace, '>', $self->{trace} or die "open() failed: $!\n";
+		$trace->autoflush(1);
+	}
+
+	while (1) {
+		my $wait = @queue ? $queue[0]{due} - time() : undef;
+		$wait = 0 if defined $wait && $wait < 0;
+
+		foreach my $socket ($select->can_read($wait)) {
+			if ($socket == $listener) {
+				my $one = $listener->accept() or next;
+				my $other = IO::Socket::INET->new(
+					'127.0.0.1:' . port($self->{peer}));
+
+				next unless $other;
+
+				setsockopt $_, IPPROTO_TCP, TCP_NODELAY, 1
+					for $one, $other;
+				$peer{$one} = $other;
+				$peer{$other} = $one;
+				$client{$one} = 1;
+				$select->add($one, $other);
+				next;
+			}
+
+			my $data = '';
+			sysread $socket, $data, 65536;
+
+			print $trace unpack('H*', $data), "\n"
+				if $trace && $client{$socket} && length $data;
+
+			# an empty string is the end of the stream
+			push @queue, {
+				due => time() + $self->{delay},
+				to => $peer{$socket},
+				data => $data,
+			};
+			$select->remove($socket) unless length $data;
+		}
+
+		while (@queue && $queue[0]{due} <= time()) {
+			my ($to, $data) = @{shift @queue}{qw/ to data /};
+
+			if (length $data) {
+				$to->blocking(1);
+				syswrite $to, $data;
+
+			} else {
+				shutdown $to, 1;
+			}
+		}
+	}
+}
+
+###############################################################################
+
+1;
+
+###############################################################################
