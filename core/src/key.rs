@@ -1,0 +1,128 @@
+use thiserror::Error;
+
+/// Memcached's limit, which is far below that of Redis.
+const MAX_KEY: usize = 250;
+
+/// A session id of TLS, and a stateful ticket of OpenSSL, is at most this long.
+const MAX_ID: usize = 32;
+
+const MAX_PREFIX: usize = MAX_KEY - 2 * MAX_ID;
+
+/// The names under which sessions lie in a store: a prefix, then the session id in hex.
+///
+/// A session id is binary; in hex it can be carried by Memcached's text protocol and is readable in
+/// both stores.
+#[derive(Clone, Debug)]
+pub struct Keyspace {
+    /// Printable, without spaces, at most `MAX_PREFIX` bytes.
+    prefix: Box<[u8]>,
+}
+
+impl Keyspace {
+    /// Names that begin with `prefix`.
+    pub fn new(prefix: &[u8]) -> Result<Self, PrefixError> {
+        if prefix.len() > MAX_PREFIX {
+            return Err(PrefixError::TooLong);
+        }
+        if !prefix.iter().all(u8::is_ascii_graphic) {
+            return Err(PrefixError::NotPrintable);
+        }
+        Ok(Self { prefix: prefix.into() })
+    }
+
+    /// The key of the session `id`, or `None` where this is no session id: empty, or longer than
+    /// 32 bytes.
+    pub fn key(&self, id: &[u8]) -> Option<Key> {
+        if id.is_empty() || id.len() > MAX_ID {
+            return None;
+        }
+        let start = self.prefix.len();
+        let len = start + 2 * id.len();
+        let mut bytes = [0; MAX_KEY];
+        bytes[..start].copy_from_slice(&self.prefix);
+        for (pair, byte) in bytes[start..len].chunks_exact_mut(2).zip(id) {
+            pair[0] = hex_digit(byte >> 4);
+            pair[1] = hex_digit(byte & 0xf);
+        }
+        Some(Key { bytes, len: len as u8 })
+    }
+}
+
+impl Default for Keyspace {
+    fn default() -> Self {
+        Self { prefix: (*b"sslsessioncache:").into() }
+    }
+}
+
+/// Why a prefix cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PrefixError {
+    /// No room would be left for a session id.
+    #[error("must be at most {MAX_PREFIX} bytes long")]
+    TooLong,
+    /// Memcached ends a key at a space or a control character.
+    #[error("must be printable ASCII without spaces")]
+    NotPrintable,
+}
+
+/// The key of one session in a store.
+///
+/// Lies wholly on the stack, which may be the small one of an OpenSSL job.
+#[derive(Clone)]
+pub struct Key {
+    bytes: [u8; MAX_KEY],
+    len: u8,
+}
+
+impl Key {
+    /// The key as it is sent.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+/// Branchless, so that the loop over an id becomes vector instructions.
+const fn hex_digit(nibble: u8) -> u8 {
+    nibble + b'0' + (nibble > 9) as u8 * (b'a' - b'9' - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefix_and_lower_case_hex() {
+        let key = Keyspace::default().key(&[0x00, 0x9a, 0xf0, 0xff]).unwrap();
+        assert_eq!(key.as_bytes(), b"sslsessioncache:009af0ff");
+    }
+
+    #[test]
+    fn every_byte_in_hex() {
+        let keyspace = Keyspace::new(b"").unwrap();
+        for byte in 0..=255u8 {
+            assert_eq!(keyspace.key(&[byte]).unwrap().as_bytes(), format!("{byte:02x}").as_bytes());
+        }
+    }
+
+    #[test]
+    fn only_session_ids() {
+        let keyspace = Keyspace::default();
+        assert!(keyspace.key(&[]).is_none());
+        assert!(keyspace.key(&[1; 32]).is_some());
+        assert!(keyspace.key(&[1; 33]).is_none());
+    }
+
+    #[test]
+    fn longest_key_fits_memcached() {
+        let keyspace = Keyspace::new(&[b'p'; MAX_PREFIX]).unwrap();
+        assert_eq!(keyspace.key(&[7; 32]).unwrap().as_bytes().len(), 250);
+        assert_eq!(Keyspace::new(&[b'p'; MAX_PREFIX + 1]).unwrap_err(), PrefixError::TooLong);
+    }
+
+    #[test]
+    fn prefix_must_be_printable() {
+        for prefix in [&b"a b"[..], b"a\r\nflush_all", b"a\0", b"\xc3\xa4", b"\x7f"] {
+            assert_eq!(Keyspace::new(prefix).unwrap_err(), PrefixError::NotPrintable);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The part of the TLS session cache that needs neither nginx nor a socket nor a clock.
+//!
+//! [`Pipeline`] speaks to one store over one connection: it turns lookups and stores into bytes to
+//! send, and received bytes into completed lookups. Its caller owns the transport and the time; it
+//! hands in bytes and `now`, and takes bytes and the next deadline. What the bytes mean is behind
+//! the [`Protocol`] trait, with [`Redis`] and [`Memcached`] as its implementations.
+
+#![forbid(unsafe_code)]
+
+mod backoff;
+mod breaker;
+mod buffer;
+mod key;
+mod memcached;
+mod pipeline;
+mod protocol;
+mod redis;
+mod time;
+
+pub use backoff::Backoff;
+pub use key::{Key, Keyspace, PrefixError};
+pub use memcached::Memcached;
+pub use pipeline::{Error, Lookup, Pipeline, Received, Settings, Unavailable, Waiter, MAX_WAITING};
+pub use protocol::{Command, Decoded, Fingerprint, Protocol, ProtocolError, Reply, MAX_RECORD};
+pub use redis::Redis;
+pub use time::Instant;

@@ -1,0 +1,568 @@
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::breaker::Breaker;
+use crate::buffer::{Incoming, Outgoing};
+use crate::key::Key;
+use crate::protocol::{
+    printable, Command, Fingerprint, Protocol, ProtocolError, Reply, MAX_RECORD,
+};
+use crate::time::Instant;
+
+/// No command is accepted while those without a reply take this many bytes or more: room for 5,000
+/// sessions of 800 bytes.
+pub const MAX_WAITING: u64 = 4 * 1024 * 1024;
+
+/// The limits of a [`Pipeline`].
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The longest that a lookup waits, and that the store may be silent while it owes a reply.
+    pub timeout: Duration,
+    /// After this much idleness the store is probed.
+    pub interval: Duration,
+    /// So many commands may be without a reply, in the queue and on their way; `None` for any
+    /// number.
+    pub max_commands: Option<usize>,
+}
+
+/// Why a store cannot be asked, or has not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// There is no usable connection, or lookups are suspended.
+    Down,
+    /// Too much waits already, or the record is longer than [`MAX_RECORD`].
+    Full,
+    /// The deadline passed.
+    Timeout,
+    /// The store answered with an error.
+    Refused,
+}
+
+/// How a lookup ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup<'a> {
+    /// The record that lies in the store.
+    Found(&'a [u8]),
+    /// The store has no such record.
+    Missing,
+    /// The store could not be asked, or did not answer.
+    Unavailable(Unavailable),
+}
+
+/// Who waits for a lookup.
+pub trait Waiter {
+    /// Called exactly once for a lookup that was accepted. Must not call into the pipeline.
+    fn complete(self, lookup: Lookup<'_>);
+}
+
+/// What became of received bytes, besides the lookups that they completed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// The greeting is over: lookups are accepted from now on.
+    pub became_ready: bool,
+    /// How many records were stored.
+    pub stored: u32,
+    /// How many commands were refused.
+    pub refused: u32,
+    /// The store's message to the first of them.
+    pub refusal: Option<String>,
+}
+
+/// Why a connection must be closed. Safe to log.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Error {
+    /// The store broke the protocol, or withdrew its permission.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// The store refused the greeting: wrong credentials, or not usable yet.
+    #[error("rejected: {0}")]
+    Rejected(String),
+    /// No reply for as long as `timeout`.
+    #[error("timed out")]
+    Silent,
+    /// Bytes that no command asked for.
+    #[error("unsolicited reply")]
+    Unsolicited,
+}
+
+/// One connection to a store, without the connection: commands go out one behind the other, and
+/// replies are matched to them in order.
+///
+/// The caller reports what happens to its transport with [`connected`](Self::connected) and
+/// [`closed`](Self::closed), writes [`unsent`](Self::unsent), reads into [`spare`](Self::spare),
+/// and calls [`tick`](Self::tick) when [`deadline`](Self::deadline) has come. On any error it
+/// closes the transport and calls [`closed`](Self::closed).
+///
+/// # Health
+///
+/// The command in front must be answered within `timeout` of coming to the front; otherwise the
+/// connection is [`Error::Silent`]. What counts is a whole reply, not bytes.
+///
+/// A store that does answer, but always after the lookups' deadlines, must not cost each handshake
+/// that wait. After `timeout / interval` lookups in a row (at least 3, at most 10; 5 by default)
+/// have timed out, lookups are turned away at once as [`Unavailable::Down`] and a probe is sent.
+/// Once a probe, or the greeting of a new connection, is answered within `timeout`, a single lookup
+/// is let through; if it is answered in time, all are. Whatever is late is followed by the next
+/// probe after `interval`. Records are stored and deleted all the while.
+///
+/// # Drop behaviour
+///
+/// Whatever waits is completed as [`Unavailable::Down`].
+pub struct Pipeline<W: Waiter> {
+    protocol: Box<dyn Protocol>,
+    settings: Settings,
+    ready: bool,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    /// Commands without a reply, in the order in which they were queued.
+    commands: VecDeque<Pending<W>>,
+    /// The position in the outgoing stream behind the last command that was answered.
+    answered: u64,
+    /// When the last reply came, or the command in front was queued.
+    progress: Instant,
+    /// Not later than the deadline of any lookup that waits.
+    earliest_deadline: Option<Instant>,
+    breaker: Breaker,
+}
+
+/// A command that waits for its reply.
+struct Pending<W> {
+    command: Command,
+    /// The position in the outgoing stream behind this command.
+    end: u64,
+    /// When it is too late for a reply.
+    deadline: Instant,
+    /// Who waits for a lookup, until the deadline.
+    waiter: Option<W>,
+}
+
+impl<W: Waiter> Pipeline<W> {
+    /// What is kept of the memory that a burst of commands took.
+    const KEPT_COMMANDS: usize = 512;
+
+    /// A pipeline without a connection.
+    pub fn new(protocol: Box<dyn Protocol>, settings: Settings) -> Self {
+        Self {
+            protocol,
+            settings,
+            ready: false,
+            outgoing: Outgoing::default(),
+            incoming: Incoming::new(),
+            commands: VecDeque::new(),
+            answered: 0,
+            progress: Instant::from_millis(0),
+            earliest_deadline: None,
+            breaker: Breaker::new(settings.timeout, settings.interval),
+        }
+    }
+
+    /// The transport is up. Queues the greeting; commands are accepted once it is answered.
+    pub fn connected(&mut self, now: Instant) {
+        self.closed();
+        let replies = self.protocol.greeting(self.outgoing.tail());
+        for _ in 1..replies {
+            self.push(Command::Greeting, now + self.settings.timeout, None, now);
+        }
+        self.push(Command::Ping, now + self.settings.timeout, None, now);
+    }
+
+    /// The transport is gone. Everything that waits ends.
+    pub fn closed(&mut self) {
+        self.ready = false;
+        self.outgoing.clear();
+        self.incoming.clear();
+        self.answered = 0;
+        self.earliest_deadline = None;
+        self.breaker.disconnected();
+        for waiter in std::mem::take(&mut self.commands).into_iter().filter_map(|c| c.waiter) {
+            waiter.complete(Lookup::Unavailable(Unavailable::Down));
+        }
+    }
+
+    /// Whether the store has answered the greeting.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Whether lookups are turned away because the store answers too late.
+    pub fn is_suspended(&self) -> bool {
+        !self.breaker.is_closed()
+    }
+
+    /// Whether every command has its reply.
+    pub fn is_drained(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// Looks `key` up; `waiter` is told by `deadline`, or after `timeout` if that is earlier.
+    ///
+    /// On an error nothing was queued and `waiter` is not called.
+    pub fn get(
+        &mut self,
+        key: &Key,
+        deadline: Instant,
+        now: Instant,
+        waiter: W,
+    ) -> Result<(), Unavailable> {
+        if !self.breaker.admits() {
+            return Err(Unavailable::Down);
+        }
+        self.admit()?;
+        self.breaker.lookup_sent();
+        let key = key.as_bytes();
+        let deadline = deadline.min(now + self.settings.timeout);
+        self.earliest_deadline =
+            Some(self.earliest_deadline.map_or(deadline, |earliest| earliest.min(deadline)));
+        self.protocol.get(key, self.outgoing.tail());
+        self.push(Command::Get(Fingerprint::of(key)), deadline, Some(waiter), now);
+        Ok(())
+    }
+
+    /// Stores `record` under `key` for `ttl` seconds, at least one. `unix_now` is the time of day
+    /// in seconds.
+    pub fn put(
+        &mut self,
+        key: &Key,
+        record: &[u8],
+        ttl: u32,
+        unix_now: u64,
+        now: Instant,
+    ) -> Result<(), Unavailable> {
+        self.admit()?;
+        if record.len() > MAX_RECORD {
+            return Err(Unavailable::Full);
+        }
+        self.protocol.put(key.as_bytes(), record, ttl.max(1), unix_now, self.outgoing.tail());
+        self.push(Command::Put, now + self.settings.timeout, None, now);
+        Ok(())
+    }
+
+    /// Deletes what lies under `key`.
+    pub fn delete(&mut self, key: &Key, now: Instant) -> Result<(), Unavailable> {
+        self.admit()?;
+        self.protocol.delete(key.as_bytes(), self.outgoing.tail());
+        self.push(Command::Delete, now + self.settings.timeout, None, now);
+        Ok(())
+    }
+
+    /// What to write to the transport.
+    pub fn unsent(&self) -> &[u8] {
+        self.outgoing.unsent()
+    }
+
+    /// The first `count` bytes of [`unsent`](Self::unsent) were written.
+    pub fn sent(&mut self, count: usize) {
+        self.outgoing.advance(count);
+    }
+
+    /// Where to read into; never empty.
+    pub fn spare(&mut self) -> &mut [u8] {
+        self.incoming.spare()
+    }
+
+    /// The first `count` bytes of [`spare`](Self::spare) were read: completes the lookups whose
+    /// replies they complete.
+    pub fn received(&mut self, count: usize, now: Instant) -> Result<Received, Error> {
+        let mut received = Received::default();
+        self.incoming.filled(count);
+        while !self.incoming.bytes().is_empty() {
+            if !self.take_reply(now, &mut received)? {
+                break;
+            }
+        }
+        if self.commands.is_empty() {
+            self.earliest_deadline = None;
+            self.commands.shrink_to(Self::KEPT_COMMANDS);
+        }
+        Ok(received)
+    }
+
+    /// When [`tick`](Self::tick) must be called next.
+    pub fn deadline(&self) -> Option<Instant> {
+        let health = if !self.commands.is_empty() {
+            Some(self.progress + self.settings.timeout)
+        } else if self.ready {
+            Some(self.progress + self.settings.interval)
+        } else {
+            None
+        };
+        [health, self.earliest_deadline, self.breaker.probe_at()].into_iter().flatten().min()
+    }
+
+    /// Ends the lookups whose deadline has passed, probes the store where that is due, and fails
+    /// where the store has been silent for too long.
+    pub fn tick(&mut self, now: Instant) -> Result<(), Error> {
+        if self.earliest_deadline.is_some_and(|deadline| deadline <= now) {
+            self.expire(now);
+        }
+        if self.breaker.probe_at().is_some_and(|at| at <= now) {
+            self.breaker.probe_sent();
+            self.ping(now);
+        }
+        if self.commands.is_empty() {
+            if self.ready && self.progress + self.settings.interval <= now {
+                self.ping(now);
+            }
+        } else if self.progress + self.settings.timeout <= now {
+            return Err(Error::Silent);
+        }
+        Ok(())
+    }
+
+    fn admit(&self) -> Result<(), Unavailable> {
+        if !self.ready {
+            return Err(Unavailable::Down);
+        }
+        let waiting = self.outgoing.end().saturating_sub(self.answered);
+        let full = self.settings.max_commands.is_some_and(|max| self.commands.len() >= max);
+        if full || waiting >= MAX_WAITING {
+            return Err(Unavailable::Full);
+        }
+        Ok(())
+    }
+
+    fn ping(&mut self, now: Instant) {
+        self.protocol.ping(self.outgoing.tail());
+        self.push(Command::Ping, now + self.settings.timeout, None, now);
+    }
+
+    /// Notes the command that was appended to the outgoing bytes.
+    fn push(&mut self, command: Command, deadline: Instant, waiter: Option<W>, now: Instant) {
+        if self.commands.is_empty() {
+            self.progress = now;
+        }
+        self.commands.push_back(Pending { command, end: self.outgoing.end(), deadline, waiter });
+    }
+
+    /// Takes one reply off the received bytes, of which there are some; false where it is not
+    /// complete.
+    fn take_reply(&mut self, now: Instant, received: &mut Received) -> Result<bool, Error> {
+        let sent = self.outgoing.sent();
+        let Some(front) = self.commands.front_mut().filter(|_| sent > self.answered) else {
+            return Err(Error::Unsolicited);
+        };
+        let Some((reply, len)) = self.protocol.decode(front.command, self.incoming.bytes())? else {
+            return Ok(false);
+        };
+        // Memcached refuses a record that is too large before it has read it.
+        if sent < front.end && !matches!(reply, Reply::Refused(_)) {
+            return Err(Error::Unsolicited);
+        }
+        if let Reply::Refused(message) = reply {
+            if !self.ready {
+                return Err(Error::Rejected(printable(message)));
+            }
+            received.refused += 1;
+            received.refusal.get_or_insert_with(|| printable(message));
+        }
+        match front.command {
+            Command::Get(_) => {
+                if let Some(waiter) = front.waiter.take() {
+                    self.breaker.lookup_answered();
+                    waiter.complete(reply.into());
+                }
+            }
+            Command::Put if reply == Reply::Done => received.stored += 1,
+            Command::Ping => {
+                self.breaker.ping_answered(now <= front.deadline, now);
+                received.became_ready |= !self.ready;
+                self.ready = true;
+            }
+            Command::Put | Command::Delete | Command::Greeting => {}
+        }
+        self.answered = front.end;
+        self.commands.pop_front();
+        self.incoming.consume(len);
+        self.progress = now;
+        Ok(true)
+    }
+
+    /// Ends the lookups whose deadline has passed. Their commands stay, to match their replies.
+    fn expire(&mut self, now: Instant) {
+        self.earliest_deadline = None;
+        for pending in &mut self.commands {
+            if pending.waiter.is_none() {
+                continue;
+            }
+            if pending.deadline > now {
+                let earliest = self.earliest_deadline.unwrap_or(pending.deadline);
+                self.earliest_deadline = Some(earliest.min(pending.deadline));
+            } else if let Some(waiter) = pending.waiter.take() {
+                self.breaker.lookup_timed_out(now);
+                waiter.complete(Lookup::Unavailable(Unavailable::Timeout));
+            }
+        }
+    }
+}
+
+impl<W: Waiter> Drop for Pipeline<W> {
+    fn drop(&mut self) {
+        self.closed();
+    }
+}
+
+impl<'a> From<Reply<'a>> for Lookup<'a> {
+    fn from(reply: Reply<'a>) -> Self {
+        match reply {
+            Reply::Found(record) => Lookup::Found(record),
+            Reply::Missing => Lookup::Missing,
+            Reply::Done | Reply::Refused(_) => Lookup::Unavailable(Unavailable::Refused),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::key::Keyspace;
+    use crate::redis::Redis;
+
+    const TIMEOUT: Duration = Duration::from_secs(1);
+    const INTERVAL: Duration = Duration::from_millis(200);
+
+    type Ended = Rc<RefCell<Vec<(u8, Outcome)>>>;
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Outcome {
+        Found(Vec<u8>),
+        Missing,
+        Unavailable(Unavailable),
+    }
+
+    struct Asker(u8, Ended);
+
+    impl Waiter for Asker {
+        fn complete(self, lookup: Lookup<'_>) {
+            let outcome = match lookup {
+                Lookup::Found(record) => Outcome::Found(record.to_vec()),
+                Lookup::Missing => Outcome::Missing,
+                Lookup::Unavailable(reason) => Outcome::Unavailable(reason),
+            };
+            self.1.borrow_mut().push((self.0, outcome));
+        }
+    }
+
+    /// A pipeline to Redis, its clock, and how its lookups ended.
+    struct Fixture {
+        pipeline: Pipeline<Asker>,
+        now: Instant,
+        ended: Ended,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            Self::with_limit(None)
+        }
+
+        fn with_limit(max_commands: Option<usize>) -> Self {
+            let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_commands };
+            Self {
+                pipeline: Pipeline::new(Box::new(Redis::new(None)), settings),
+                now: Instant::from_millis(1_000_000),
+                ended: Ended::default(),
+            }
+        }
+
+        fn ready() -> Self {
+            let mut fixture = Self::new();
+            fixture.connect();
+            fixture
+        }
+
+        fn connect(&mut self) {
+            self.pipeline.connected(self.now);
+            self.send();
+            assert!(self.receive(b"+PONG\r\n").unwrap().became_ready);
+        }
+
+        fn get(&mut self, id: u8) -> Result<(), Unavailable> {
+            self.get_until(id, self.now + TIMEOUT)
+        }
+
+        fn get_until(&mut self, id: u8, deadline: Instant) -> Result<(), Unavailable> {
+            let asker = Asker(id, self.ended.clone());
+            self.pipeline.get(&key(id), deadline, self.now, asker)
+        }
+
+        fn put(&mut self, id: u8, record: &[u8]) -> Result<(), Unavailable> {
+            self.pipeline.put(&key(id), record, 300, 1_700_000_000, self.now)
+        }
+
+        /// Everything that waits to be sent, which is sent.
+        fn send(&mut self) -> Vec<u8> {
+            let bytes = self.pipeline.unsent().to_vec();
+            self.pipeline.sent(bytes.len());
+            bytes
+        }
+
+        fn receive(&mut self, bytes: &[u8]) -> Result<Received, Error> {
+            self.pipeline.spare()[..bytes.len()].copy_from_slice(bytes);
+            self.pipeline.received(bytes.len(), self.now)
+        }
+
+        fn wait(&mut self, span: Duration) -> Result<(), Error> {
+            self.now = self.now + span;
+            self.pipeline.tick(self.now)
+        }
+
+        fn ended(&mut self) -> Vec<(u8, Outcome)> {
+            self.ended.take()
+        }
+    }
+
+    fn key(id: u8) -> Key {
+        Keyspace::new(b"k").unwrap().key(&[id]).unwrap()
+    }
+
+    fn down() -> Outcome {
+        Outcome::Unavailable(Unavailable::Down)
+    }
+
+    #[test]
+    fn commands_of_a_turn_leave_together_and_replies_match_in_order() {
+        let mut fixture = Fixture::ready();
+        fixture.get(1).unwrap();
+        fixture.put(2, b"two").unwrap();
+        fixture.get(3).unwrap();
+        fixture.pipeline.delete(&key(4), fixture.now).unwrap();
+        assert_eq!(
+            fixture.send(),
+            b"*2\r\n$3\r\nGET\r\n$3\r\nk01\r\n\
+              *4\r\n$5\r\nSETEX\r\n$3\r\nk02\r\n$3\r\n300\r\n$3\r\ntwo\r\n\
+              *2\r\n$3\r\nGET\r\n$3\r\nk03\r\n\
+              *2\r\n$3\r\nDEL\r\n$3\r\nk04\r\n"
+        );
+
+        let received = fixture.receive(b"$3\r\none\r\n+OK\r\n$-1\r\n:1\r\n").unwrap();
+        assert_eq!(received, Received { stored: 1, ..Received::default() });
+        assert_eq!(fixture.ended(), [(1, Outcome::Found(b"one".to_vec())), (3, Outcome::Missing)]);
+        assert!(fixture.pipeline.is_drained());
+    }
+
+    #[test]
+    fn nothing_is_accepted_before_the_greeting_is_answered() {
+        let mut fixture = Fixture::new();
+        assert_eq!(fixture.get(1), Err(Unavailable::Down));
+        fixture.pipeline.connected(fixture.now);
+        assert_eq!(fixture.get(1), Err(Unavailable::Down));
+        assert_eq!(fixture.put(1, b"x"), Err(Unavailable::Down));
+        assert_eq!(fixture.ended(), []);
+    }
+
+    #[test]
+    fn closing_ends_what_waits() {
+        let mut fixture = Fixture::ready();
+        fixture.get(1).unwrap();
+        fixture.send();
+        fixture.get(2).unwrap();
+        fixture.pipeline.closed();
+        assert_eq!(fixture.ended(), [(1, down()), (2, down())]);
+        assert_eq!(fixture.pipeline.unsent(), b"");
+        assert_eq!(fixture.pipeline.deadline(), None);
+    }
+}
