@@ -1,0 +1,143 @@
+//! The directive `remote_ssl_session_cache`: parsed, inherited, and wired up to the SSL_CTX of each
+//! server that it is on for.
+
+use core::ffi::{c_char, c_void};
+use core::ptr;
+use std::rc::Rc;
+
+use nginx_sys::{
+    ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t, NGX_CONF_1MORE, NGX_HTTP_MAIN_CONF,
+    NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET, NGX_LOG_EMERG,
+};
+use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
+use ngx::http::{HttpModuleMainConf, Merge, MergeConfigError};
+use ngx::{ngx_conf_log_error, ngx_string};
+
+use crate::handshake::SessionCache;
+use crate::store::Store;
+use crate::Module;
+
+use self::directive::Directive;
+
+pub(crate) mod address;
+pub(crate) mod directive;
+pub(crate) mod tickets;
+pub(crate) mod wiring;
+
+/// The directive's name, for messages.
+pub(crate) const NAME: &str = "remote_ssl_session_cache";
+
+/// The module's directives.
+pub(crate) static mut COMMANDS: [ngx_command_t; 2] = [
+    ngx_command_t {
+        name: ngx_string!("remote_ssl_session_cache"),
+        type_: (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_CONF_1MORE) as ngx_uint_t,
+        set: Some(set_cache),
+        conf: NGX_HTTP_SRV_CONF_OFFSET,
+        offset: 0,
+        post: ptr::null_mut(),
+    },
+    ngx_command_t::empty(),
+];
+
+/// An error that has been written to the log already.
+pub(crate) struct Reported;
+
+/// What is kept for all of http{}.
+#[derive(Default)]
+pub(crate) struct MainConf {
+    /// The stores that the configuration names; equal directives share one.
+    stores: Vec<Rc<Store>>,
+    /// What the callbacks of an SSL_CTX use.
+    #[allow(clippy::vec_box, reason = "the SSL_CTX keeps the address")]
+    caches: Vec<Box<SessionCache>>,
+}
+
+impl MainConf {
+    /// The stores that some server uses.
+    pub(crate) fn stores(&self) -> impl Iterator<Item = &Store> {
+        self.stores
+            .iter()
+            .map(Rc::as_ref)
+            .filter(|store| self.caches.iter().any(|cache| ptr::eq(cache.store(), *store)))
+    }
+
+    /// The store for these settings: the one that an equal directive made, or a new one.
+    fn store(&mut self, settings: crate::store::Settings) -> Rc<Store> {
+        if let Some(store) = self.stores.iter().find(|store| *store.settings() == settings) {
+            return Rc::clone(store);
+        }
+        let store = Rc::new(Store::new(settings));
+        self.stores.push(Rc::clone(&store));
+        store
+    }
+}
+
+/// What is kept for http{} and for each server{}.
+#[derive(Default)]
+pub(crate) struct ServerConf {
+    setting: Option<Setting>,
+    /// Whether the configuration itself asks for stateless session tickets.
+    tickets_requested: bool,
+}
+
+/// What a directive says.
+#[derive(Clone)]
+enum Setting {
+    Off,
+    On(Rc<Store>),
+}
+
+impl ServerConf {
+    /// The store that the server's sessions go to, if the cache is on for it.
+    fn store(&self) -> Option<&Rc<Store>> {
+        match &self.setting {
+            Some(Setting::On(store)) => Some(store),
+            Some(Setting::Off) | None => None,
+        }
+    }
+}
+
+impl Merge for ServerConf {
+    fn merge(&mut self, outer: &Self) -> Result<(), MergeConfigError> {
+        if self.setting.is_none() {
+            self.setting.clone_from(&outer.setting);
+        }
+        Ok(())
+    }
+}
+
+extern "C" fn set_cache(
+    cf: *mut ngx_conf_t,
+    _cmd: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx calls this with its configuration context and with what create_srv_conf() made.
+    let (cf, conf) = unsafe { (&mut *cf, &mut *conf.cast::<ServerConf>()) };
+    if conf.setting.is_some() {
+        return c"is duplicate".as_ptr().cast_mut();
+    }
+
+    // SAFETY: nginx keeps the words of a directive as an array of ngx_str_t, the name first.
+    let words = unsafe { (*cf.args).as_slice::<ngx_str_t>() };
+    let setting = Directive::parse(&words[1..]).and_then(|directive| {
+        let settings = directive.resolve(cf.pool)?;
+        Ok(match settings {
+            None => Setting::Off,
+            Some(settings) => {
+                let main = Module::main_conf_mut(cf).expect("made before any directive is read");
+                Setting::On(main.store(settings))
+            }
+        })
+    });
+    match setting {
+        Ok(setting) => {
+            conf.setting = Some(setting);
+            NGX_CONF_OK
+        }
+        Err(error) => {
+            ngx_conf_log_error!(NGX_LOG_EMERG, cf, "{} in \"{}\" directive", error, NAME);
+            NGX_CONF_ERROR
+        }
+    }
+}

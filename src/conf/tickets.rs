@@ -1,0 +1,73 @@
+//! Stateless session tickets beside the cache.
+//!
+//! A client that holds a stateless ticket never asks a session cache: nginx's default, tickets on,
+//! would leave the cache without TLS 1.3 clients and most TLS 1.2 clients. So tickets are switched
+//! off where the cache is on, unless the configuration itself asks for them.
+
+use nginx_sys::{
+    ngx_conf_t, ngx_http_ssl_module, ngx_http_ssl_srv_conf_t, ngx_module_t, NGX_CONF_UNSET,
+};
+use ngx::http::{HttpModuleConfExt, HttpModuleServerConf};
+
+use crate::conf::wiring;
+use crate::Module;
+
+/// What one level of the configuration says of tickets.
+#[derive(Clone, Copy)]
+struct Said {
+    tickets: Option<bool>,
+    key: Option<bool>,
+}
+
+/// Remembers which servers ask for stateless tickets themselves.
+///
+/// Called before ngx_http_ssl_module merges its configuration (see `ngx_module_order`): after that
+/// a default cannot be told from what was asked for.
+pub(crate) fn remember_requests(cf: &mut ngx_conf_t) {
+    // SAFETY: in init_main_conf() the context is that of http{}.
+    let outer = unsafe { said(cf) };
+    for server in wiring::servers(cf) {
+        let conf = Module::server_conf_mut(server).expect("made with the server");
+        // SAFETY: a server's context holds the configuration of every module.
+        conf.tickets_requested = unsafe { said(server) }.or(outer).asks();
+    }
+}
+
+impl Said {
+    fn or(self, outer: Self) -> Self {
+        Self { tickets: self.tickets.or(outer.tickets), key: self.key.or(outer.key) }
+    }
+
+    /// A ticket key asks for tickets, unless they are off.
+    fn asks(self) -> bool {
+        self.tickets.unwrap_or(self.key == Some(true))
+    }
+}
+
+/// What a level says.
+///
+/// # Safety
+///
+/// The level must hold the configuration of ngx_http_ssl_module.
+unsafe fn said(level: &impl HttpModuleConfExt) -> Said {
+    // SAFETY: the type is that of this module's server configuration.
+    let ssl = unsafe {
+        level
+            .http_server_conf_unchecked::<ngx_http_ssl_srv_conf_t>(ssl_module())
+            .expect("nginx has ngx_http_ssl_module")
+            .as_ref()
+    };
+    let unset = NGX_CONF_UNSET as isize;
+    Said {
+        tickets: (ssl.session_tickets != unset).then_some(ssl.session_tickets != 0),
+        key: (ssl.session_ticket_keys as isize != unset)
+            .then_some(!ssl.session_ticket_keys.is_null()),
+    }
+}
+
+/// nginx's own TLS module.
+pub(super) fn ssl_module() -> &'static ngx_module_t {
+    // SAFETY: the module is part of the running binary, and nginx writes to it only before it reads
+    // its configuration.
+    unsafe { &*core::ptr::addr_of!(ngx_http_ssl_module) }
+}

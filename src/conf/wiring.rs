@@ -1,0 +1,179 @@
+//! The cache put into the SSL_CTX of each server, once all of http{} has been read.
+
+use core::ffi::CStr;
+
+use nginx_sys::{
+    ngx_conf_t, ngx_http_conf_addr_t, ngx_http_conf_port_t, ngx_http_core_main_conf_t,
+    ngx_http_core_module, ngx_http_core_srv_conf_t, ngx_http_ssl_srv_conf_t, NGX_SSL_NO_SCACHE,
+};
+use ngx::core::NgxStr;
+use ngx::http::{HttpModuleConfExt, HttpModuleMainConf, HttpModuleServerConf};
+
+use crate::conf::tickets::ssl_module;
+use crate::conf::{MainConf, Reported, ServerConf, NAME};
+use crate::handshake::{SessionCache, SslCtx, Suspension};
+use crate::log::log;
+use crate::Module;
+
+/// Attaches the cache to every server that it is on for.
+pub(crate) fn attach(cf: &mut ngx_conf_t) -> Result<(), Reported> {
+    let main = Module::main_conf_mut(cf).expect("made before any directive is read");
+    for server in servers(cf) {
+        attach_server(cf, main, server)?;
+    }
+    warn_of_ignored_servers(cf);
+    Ok(())
+}
+
+fn attach_server(
+    cf: &ngx_conf_t,
+    main: &mut MainConf,
+    server: &ngx_http_core_srv_conf_t,
+) -> Result<(), Reported> {
+    let conf = Module::server_conf(server).expect("made with the server");
+    let Some(store) = conf.store() else { return Ok(()) };
+    let ssl = ssl_conf(server);
+    // SAFETY: nginx keeps an SSL_CTX as long as the configuration, null where a server has no TLS.
+    let Some(ctx) = (unsafe { SslCtx::from_ptr(ssl.ssl.ctx) }) else { return Ok(()) };
+
+    if ssl.builtin_session_cache == NGX_SSL_NO_SCACHE as isize {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"{NAME}\" is ignored for server \"{}\" in {}: \"ssl_session_cache off\" there says \
+             that sessions are not to be resumed",
+            name(server),
+            place(server)
+        );
+        return Ok(());
+    }
+    if ssl.builtin_session_cache >= 0 {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"ssl_session_cache builtin\" is ignored for server \"{}\" in {}: a session that one \
+             worker's cache drops would be deleted for all; use \"shared:\" beside \"{NAME}\"",
+            name(server),
+            place(server)
+        );
+    }
+    if conf.tickets_requested {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "stateless session tickets are asked for by server \"{}\" in {}: clients that take \
+             them, with TLS 1.3 all, never reach \"{NAME}\"; set \"ssl_session_tickets off\"",
+            name(server),
+            place(server)
+        );
+    } else {
+        ctx.disable_tickets();
+    }
+
+    let suspension = Suspension::detect().map_err(|missing| {
+        log!(NGX_LOG_EMERG, cf.log, "\"{NAME}\" cannot suspend handshakes: {missing}");
+        Reported
+    })?;
+    if let Some(cache) = SessionCache::attach(ctx, store.clone(), suspension) {
+        main.caches.push(cache);
+    }
+    Ok(())
+}
+
+/// Warns of servers whose setting is never looked at.
+///
+/// OpenSSL looks a session up before it knows the name that the client asks for: what counts is the
+/// default server of the listening socket.
+fn warn_of_ignored_servers(cf: &ngx_conf_t) {
+    for address in addresses(cf) {
+        // SAFETY: an address has a default server, and its `servers` are pointers to servers; all
+        // live as long as the configuration.
+        let (default, servers) = unsafe {
+            (
+                &*address.default_server,
+                address.servers.as_slice::<*const ngx_http_core_srv_conf_t>(),
+            )
+        };
+        for server in servers {
+            // SAFETY: as above.
+            let server = unsafe { &**server };
+            if !effective(server).agrees_with(effective(default)) {
+                log!(
+                    NGX_LOG_WARN,
+                    cf.log,
+                    "\"{NAME}\" of server \"{}\" in {} has no effect on {}: what counts there is \
+                     the default server, \"{}\" in {}",
+                    name(server),
+                    place(server),
+                    NgxStr::from_bytes(address.opt.addr_text.as_bytes()),
+                    name(default),
+                    place(default)
+                );
+            }
+        }
+    }
+}
+
+fn effective(server: &ngx_http_core_srv_conf_t) -> &'static ServerConf {
+    Module::server_conf(server).expect("made with the server")
+}
+
+impl ServerConf {
+    fn agrees_with(&self, other: &Self) -> bool {
+        match (self.store(), other.store()) {
+            (None, None) => true,
+            (Some(one), Some(two)) => std::rc::Rc::ptr_eq(one, two),
+            _ => false,
+        }
+    }
+}
+
+/// The servers of http{}.
+pub(super) fn servers(
+    cf: &ngx_conf_t,
+) -> impl Iterator<Item = &'static ngx_http_core_srv_conf_t> + use<> {
+    // SAFETY: the array holds pointers to servers; they live as long as the configuration.
+    unsafe { core_conf(cf).servers.as_slice::<*const ngx_http_core_srv_conf_t>() }
+        .iter()
+        // SAFETY: as above.
+        .map(|server| unsafe { &**server })
+}
+
+/// The sockets with TLS over TCP that http{} listens on.
+fn addresses(cf: &ngx_conf_t) -> impl Iterator<Item = &'static ngx_http_conf_addr_t> {
+    // SAFETY: null without a `listen`, else an array of ports, each with an array of addresses.
+    unsafe { core_conf(cf).ports.as_ref() }
+        .into_iter()
+        .flat_map(|ports| unsafe { ports.as_slice::<ngx_http_conf_port_t>() })
+        .flat_map(|port| unsafe { port.addrs.as_slice::<ngx_http_conf_addr_t>() })
+        .filter(|address| address.opt.ssl() != 0)
+}
+
+fn core_conf(cf: &ngx_conf_t) -> &'static ngx_http_core_main_conf_t {
+    // SAFETY: the type is that of ngx_http_core_module's main configuration, which always exists.
+    unsafe {
+        cf.http_main_conf_unchecked(&*core::ptr::addr_of!(ngx_http_core_module))
+            .expect("http{} has ngx_http_core_module")
+            .as_ref()
+    }
+}
+
+fn ssl_conf(server: &ngx_http_core_srv_conf_t) -> &'static ngx_http_ssl_srv_conf_t {
+    // SAFETY: the type is that of ngx_http_ssl_module's server configuration.
+    unsafe {
+        server
+            .http_server_conf_unchecked(ssl_module())
+            .expect("nginx has ngx_http_ssl_module")
+            .as_ref()
+    }
+}
+
+fn name(server: &ngx_http_core_srv_conf_t) -> &NgxStr {
+    NgxStr::from_bytes(server.server_name.as_bytes())
+}
+
+fn place(server: &ngx_http_core_srv_conf_t) -> String {
+    // SAFETY: nginx keeps the name of the file as a C string.
+    let file = unsafe { CStr::from_ptr(server.file_name.cast()) };
+    format!("{}:{}", file.to_string_lossy(), server.line)
+}

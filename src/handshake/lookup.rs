@@ -1,0 +1,191 @@
+//! The lookups of one handshake.
+
+use core::cell::{Cell, RefCell};
+use core::ffi::{c_int, c_long, c_void};
+use core::ptr::{self, NonNull};
+use std::rc::Rc;
+
+use nginx_sys::{
+    ngx_connection_t, ngx_post_event, ngx_posted_events, SSL_get_ex_data, SSL_set_ex_data,
+    CRYPTO_EX_DATA,
+};
+use ssl_session_cache_core::{Instant, Lookup as Outcome};
+
+use crate::handshake::openssl::{non_null, Session, Ssl, MAX_ID};
+use crate::handshake::{ssl_index, SessionCache};
+use crate::log::debug;
+use crate::store::Waiter;
+
+/// Lookups for one handshake, whatever the client offers: a ClientHello has room for 1,700
+/// identities, and OpenSSL asks for each.
+const MAX_LOOKUPS: usize = 4;
+
+/// What a handshake has looked up: kept with its SSL until the handshake ends, as a
+/// HelloRetryRequest makes OpenSSL ask once more for what has been answered already.
+#[derive(Default)]
+pub(super) struct Handshake {
+    lookups: RefCell<[Option<Rc<Lookup>>; MAX_LOOKUPS]>,
+    /// When all of them must have ended, from the first one on.
+    deadline: Cell<Option<Instant>>,
+}
+
+impl Handshake {
+    /// The state of an SSL's handshake, made where there is none yet; `None` without memory.
+    pub(super) fn of<'a>(ssl: Ssl) -> Option<&'a Self> {
+        // SAFETY: the index is ours: what it holds is null or what this function set, which lives
+        // until the handshake ends or the SSL is freed. Both are outside of the callback that this
+        // is called from.
+        unsafe {
+            if let Some(state) = non_null::<Self>(SSL_get_ex_data(ssl.as_ptr(), ssl_index())) {
+                return Some(state.as_ref());
+            }
+            let state = Box::into_raw(Box::<Self>::default());
+            if SSL_set_ex_data(ssl.as_ptr(), ssl_index(), state.cast()) == 0 {
+                drop(Box::from_raw(state));
+                return None;
+            }
+            Some(&*state)
+        }
+    }
+
+    /// Frees the state: the handshake is done.
+    pub(super) fn end(ssl: Ssl) {
+        // SAFETY: the index is ours, and nothing refers to the state once the handshake is done.
+        unsafe {
+            if let Some(state) = non_null::<Self>(SSL_get_ex_data(ssl.as_ptr(), ssl_index())) {
+                SSL_set_ex_data(ssl.as_ptr(), ssl_index(), ptr::null_mut());
+                drop(Box::from_raw(state.as_ptr()));
+            }
+        }
+    }
+
+    /// The lookup of an id: the one that was begun before, or a new one, where one can be begun.
+    pub(super) fn lookup(&self, cache: &SessionCache, ssl: Ssl, id: &[u8]) -> Option<Rc<Lookup>> {
+        let mut lookups = self.lookups.try_borrow_mut().ok()?;
+        if let Some(begun) = lookups.iter().flatten().find(|lookup| lookup.id.as_bytes() == id) {
+            return Some(Rc::clone(begun));
+        }
+        if ssl.is_shut_down() || !cache.suspension.can_wait() {
+            return None;
+        }
+        let slot = lookups.iter_mut().find(|slot| slot.is_none())?;
+        let key = cache.keyspace.key(id)?;
+        let now = cache.store.now();
+        let deadline = match self.deadline.get() {
+            Some(deadline) if deadline <= now => return None,
+            Some(deadline) => deadline,
+            None => now + cache.store.timeout(),
+        };
+        let lookup = Rc::new(Lookup {
+            id: SessionId::new(id)?,
+            connection: Cell::new(Some(ssl.connection()?)),
+            answer: RefCell::new(None),
+        });
+        cache.store.get(&key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>).ok()?;
+        self.deadline.set(Some(deadline));
+        *slot = Some(Rc::clone(&lookup));
+        Some(lookup)
+    }
+}
+
+impl Drop for Handshake {
+    /// Nobody waits any longer: an answer that comes later wakes no connection.
+    fn drop(&mut self) {
+        self.lookups.get_mut().iter().flatten().for_each(|lookup| lookup.cancel());
+    }
+}
+
+/// Frees the state of a handshake with its SSL.
+pub(super) unsafe extern "C" fn free_handshake(
+    _ssl: *mut c_void,
+    state: *mut c_void,
+    _data: *mut CRYPTO_EX_DATA,
+    _index: c_int,
+    _argl: c_long,
+    _argp: *mut c_void,
+) {
+    if let Some(state) = non_null::<Handshake>(state) {
+        // SAFETY: what the index holds was made by Handshake::of().
+        drop(unsafe { Box::from_raw(state.as_ptr()) });
+    }
+}
+
+/// One lookup: asked for by a handshake, answered by the store's client.
+pub(super) struct Lookup {
+    id: SessionId,
+    /// The connection to wake; none once nobody waits for it.
+    connection: Cell<Option<NonNull<ngx_connection_t>>>,
+    answer: RefCell<Option<Answer>>,
+}
+
+/// How a lookup ended.
+#[derive(Clone, Debug)]
+pub(super) enum Answer {
+    /// The session.
+    Found(Session),
+    /// No session: not in the store, or the store did not tell in time.
+    Missing,
+    /// Something that is not the session asked for.
+    Invalid,
+}
+
+impl Lookup {
+    /// Whether the lookup has ended.
+    pub(super) fn is_done(&self) -> bool {
+        self.answer.borrow().is_some()
+    }
+
+    /// How the lookup ended, if it has.
+    pub(super) fn answer(&self) -> Option<Answer> {
+        self.answer.borrow().clone()
+    }
+
+    /// Nobody waits any longer.
+    pub(super) fn cancel(&self) {
+        self.connection.set(None);
+    }
+
+    fn decode(&self, record: &[u8]) -> Answer {
+        match Session::decode(record) {
+            Some(session) if session.as_ref().id() == self.id.as_bytes() => Answer::Found(session),
+            _ => Answer::Invalid,
+        }
+    }
+}
+
+impl Waiter for Lookup {
+    /// Records the answer, and has the handshake go on in this turn of the event loop: by its read
+    /// event, never from here, where another handshake may be on the stack.
+    fn complete(&self, outcome: Outcome<'_>) {
+        let Some(connection) = self.connection.take() else { return };
+        let answer = match outcome {
+            Outcome::Found(record) => self.decode(record),
+            Outcome::Missing | Outcome::Unavailable(_) => Answer::Missing,
+        };
+        *self.answer.borrow_mut() = Some(answer);
+        // SAFETY: whoever closes the connection frees its SSL first, which cancels the lookup.
+        unsafe {
+            let connection = connection.as_ptr();
+            debug!(connection, "lookup done");
+            ngx_post_event((*connection).read, &raw mut ngx_posted_events);
+        }
+    }
+}
+
+/// A session id, 1 to 32 bytes.
+struct SessionId {
+    bytes: [u8; MAX_ID],
+    len: u8,
+}
+
+impl SessionId {
+    fn new(id: &[u8]) -> Option<Self> {
+        let mut bytes = [0; MAX_ID];
+        bytes.get_mut(..id.len())?.copy_from_slice(id);
+        Some(Self { bytes, len: id.len() as u8 })
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}

@@ -1,0 +1,289 @@
+//! OpenSSL's session callbacks: where sessions enter and leave a handshake.
+//!
+//! The callbacks are set on the SSL_CTX of a server (SSL_CTX_sess_set_get_cb(3)), in front of those
+//! that nginx set for `ssl_session_cache shared:`, which stay in use as the tier of this machine.
+//! They run inside a handshake, mostly on the small stack of an OpenSSL job (see `suspend`): they
+//! queue commands and look at results, and leave all else to the event loop.
+
+use core::cell::RefCell;
+use core::ffi::{c_int, c_long, c_uchar, c_void};
+use core::ptr;
+use core::slice;
+use std::rc::Rc;
+use std::sync::OnceLock;
+
+use nginx_sys::{
+    ngx_cached_time, CRYPTO_get_ex_new_index, SSL_CTX_get_ex_data, SSL_CTX_get_info_callback,
+    SSL_CTX_sess_get_get_cb, SSL_CTX_sess_get_new_cb, SSL_CTX_sess_get_remove_cb,
+    SSL_CTX_sess_set_get_cb, SSL_CTX_sess_set_new_cb, SSL_CTX_sess_set_remove_cb,
+    SSL_CTX_set_ex_data, SSL_CTX_set_info_callback, SSL_set_info_callback, CRYPTO_EX_DATA,
+    CRYPTO_EX_INDEX_SSL, CRYPTO_EX_INDEX_SSL_CTX, SSL, SSL_CB_HANDSHAKE_DONE,
+    SSL_CB_HANDSHAKE_START, SSL_CTX, SSL_SESSION,
+};
+use ssl_session_cache_core::{Keyspace, MAX_RECORD};
+
+use crate::store::Store;
+
+use self::lookup::{Answer, Handshake};
+use self::openssl::{clear_errors, non_null, Session, SessionRef, Ssl};
+
+pub(crate) use self::openssl::SslCtx;
+pub(crate) use self::suspend::Suspension;
+
+mod lookup;
+mod openssl;
+mod suspend;
+
+/// The longest time that a session is stored for: RFC 8446, section 4.6.1, allows 7 days; what is
+/// configured beyond a year is a slip of the pen.
+const MAX_TTL: i64 = 365 * 24 * 60 * 60;
+
+/// What the callbacks of an SSL_CTX use.
+pub(crate) struct SessionCache {
+    store: Rc<Store>,
+    keyspace: Keyspace,
+    suspension: Suspension,
+    nginx: NginxCallbacks,
+    /// Where a session is encoded before it is queued, kept to spare an allocation each.
+    scratch: RefCell<Box<[u8]>>,
+}
+
+/// The callbacks that were on the SSL_CTX before ours: nginx's.
+struct NginxCallbacks {
+    new: Option<unsafe extern "C" fn(*mut SSL, *mut SSL_SESSION) -> c_int>,
+    get: Option<
+        unsafe extern "C" fn(*mut SSL, *const c_uchar, c_int, *mut c_int) -> *mut SSL_SESSION,
+    >,
+    remove: Option<unsafe extern "C" fn(*mut SSL_CTX, *mut SSL_SESSION)>,
+    info: Option<unsafe extern "C" fn(*const SSL, c_int, c_int)>,
+}
+
+impl SessionCache {
+    /// Puts a cache into an SSL_CTX; `None` where there is one already, or no memory.
+    ///
+    /// The SSL_CTX keeps the address: the cache must live as long.
+    pub(crate) fn attach(
+        ctx: SslCtx,
+        store: Rc<Store>,
+        suspension: Suspension,
+    ) -> Option<Box<Self>> {
+        if Self::of(ctx).is_some() {
+            return None;
+        }
+        let raw = ctx.as_ptr();
+        // SAFETY: the SSL_CTX is valid; the callbacks have the types that OpenSSL asks for, and find
+        // the cache by the address set here.
+        unsafe {
+            let cache = Box::new(Self {
+                store,
+                keyspace: Keyspace::default(),
+                suspension,
+                nginx: NginxCallbacks {
+                    new: SSL_CTX_sess_get_new_cb(raw),
+                    get: SSL_CTX_sess_get_get_cb(raw),
+                    remove: SSL_CTX_sess_get_remove_cb(raw),
+                    info: SSL_CTX_get_info_callback(raw),
+                },
+                scratch: RefCell::new(vec![0; MAX_RECORD].into()),
+            });
+            if SSL_CTX_set_ex_data(raw, ctx_index(), ptr::from_ref(&*cache).cast_mut().cast()) == 0
+            {
+                return None;
+            }
+            SSL_CTX_sess_set_new_cb(raw, Some(new_session));
+            SSL_CTX_sess_set_get_cb(raw, Some(get_session));
+            SSL_CTX_sess_set_remove_cb(raw, Some(remove_session));
+            SSL_CTX_set_info_callback(raw, Some(info));
+            ctx.cache_externally();
+            cache.suspension.prepare(ctx);
+            Some(cache)
+        }
+    }
+
+    /// The store that the sessions go to.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The cache of an SSL_CTX, if there is one.
+    fn of<'a>(ctx: SslCtx) -> Option<&'a Self> {
+        // SAFETY: the index is ours: what it holds is null or what attach() set, which lives as long
+        // as the SSL_CTX.
+        unsafe {
+            let cache = SSL_CTX_get_ex_data(ctx.as_ptr(), ctx_index());
+            non_null(cache).map(|cache| cache.as_ref())
+        }
+    }
+
+    /// Queues a session for the store.
+    fn store_session(&self, session: SessionRef<'_>) {
+        let Some(key) = self.keyspace.key(session.id()) else { return };
+        let Ok(mut scratch) = self.scratch.try_borrow_mut() else { return };
+        // What does not fit is not stored: the client makes a full handshake next time.
+        let Some(record) = session.encode(&mut scratch) else { return };
+        let now = unix_time();
+        let ttl = session.expires().saturating_sub(now).clamp(1, MAX_TTL);
+        self.store.put(&key, record, ttl as u32, now as u64);
+    }
+
+    /// Queues the removal of a session from the store.
+    fn delete(&self, id: &[u8]) {
+        if let Some(key) = self.keyspace.key(id) {
+            self.store.delete(&key);
+        }
+    }
+
+    /// Looks in the tier of this machine.
+    ///
+    /// # Safety
+    ///
+    /// As for a get callback of OpenSSL's.
+    unsafe fn local(&self, ssl: Ssl, id: &[u8], copy: *mut c_int) -> *mut SSL_SESSION {
+        let Some(get) = self.nginx.get else { return ptr::null_mut() };
+        // SAFETY: the arguments are OpenSSL's own.
+        unsafe { get(ssl.as_ptr(), id.as_ptr(), id.len() as c_int, copy) }
+    }
+
+    /// Puts a session that came from the store into the tier of this machine.
+    fn keep_locally(&self, ssl: Ssl, session: SessionRef<'_>) {
+        let Some(new) = self.nginx.new else { return };
+        // SAFETY: both are valid; nginx's callback copies the session, and returns 0: it keeps no
+        // reference.
+        unsafe { new(ssl.as_ptr(), session.as_ptr()) };
+    }
+}
+
+/// A session was made: tell nginx's own tier, and the store.
+///
+/// Returns 1 only if nginx's callback took over the reference (SSL_CTX_sess_set_new_cb(3)).
+unsafe extern "C" fn new_session(ssl: *mut SSL, session: *mut SSL_SESSION) -> c_int {
+    // SAFETY: OpenSSL passes a valid SSL and session.
+    let (Some(ssl), Some(session)) =
+        (unsafe { Ssl::from_ptr(ssl) }, unsafe { SessionRef::from_ptr(session) })
+    else {
+        return 0;
+    };
+    let Some(cache) = ssl.session_ctx().and_then(SessionCache::of) else { return 0 };
+    if !ssl.gives_stateless_tickets() {
+        cache.store_session(session);
+    }
+    match cache.nginx.new {
+        // SAFETY: the arguments are OpenSSL's own.
+        Some(new) => unsafe { new(ssl.as_ptr(), session.as_ptr()) },
+        None => 0,
+    }
+}
+
+/// A client offers a session: look in nginx's own tier, then in the store.
+unsafe extern "C" fn get_session(
+    ssl: *mut SSL,
+    id: *const c_uchar,
+    len: c_int,
+    copy: *mut c_int,
+) -> *mut SSL_SESSION {
+    // SAFETY: OpenSSL passes a valid SSL, an id of `len` bytes, and a place for a flag: zero, as
+    // the reference returned here is the caller's.
+    let (ssl, id) = unsafe {
+        *copy = 0;
+        let id = slice::from_raw_parts(id, usize::try_from(len).unwrap_or(0));
+        let Some(ssl) = Ssl::from_ptr(ssl) else { return ptr::null_mut() };
+        (ssl, id)
+    };
+    let Some(cache) = ssl.session_ctx().and_then(SessionCache::of) else { return ptr::null_mut() };
+
+    // SAFETY: as this callback itself.
+    let local = unsafe { cache.local(ssl, id, copy) };
+    if !local.is_null() {
+        return local;
+    }
+    match remote(cache, ssl, id) {
+        Some(session) => {
+            cache.keep_locally(ssl, session.as_ref());
+            session.into_ptr()
+        }
+        None => ptr::null_mut(),
+    }
+}
+
+/// Looks in the store, which suspends the handshake until the lookup has ended.
+fn remote(cache: &SessionCache, ssl: Ssl, id: &[u8]) -> Option<Session> {
+    let lookup = Handshake::of(ssl)?.lookup(cache, ssl, id)?;
+    // What nginx's tier failed to decode must not be taken for an error of this handshake.
+    clear_errors();
+    if !lookup.is_done() && !cache.suspension.wait(ssl, &lookup) {
+        lookup.cancel();
+        return None;
+    }
+    match lookup.answer()? {
+        Answer::Found(session) => Some(session),
+        Answer::Missing => None,
+        Answer::Invalid => {
+            cache.delete(id);
+            None
+        }
+    }
+}
+
+/// OpenSSL drops a session, for its age or for an error: so does the store.
+unsafe extern "C" fn remove_session(ctx: *mut SSL_CTX, session: *mut SSL_SESSION) {
+    // SAFETY: OpenSSL passes a valid SSL_CTX and session.
+    let Some(cache) = (unsafe { SslCtx::from_ptr(ctx) }).and_then(SessionCache::of) else { return };
+    if let Some(remove) = cache.nginx.remove {
+        // SAFETY: the arguments are OpenSSL's own.
+        unsafe { remove(ctx, session) };
+    }
+    // SAFETY: as above.
+    if let Some(session) = unsafe { SessionRef::from_ptr(session) } {
+        cache.delete(session.id());
+    }
+}
+
+/// A handshake starts or ends (SSL_CTX_set_info_callback(3)).
+unsafe extern "C" fn info(ssl: *const SSL, event: c_int, value: c_int) {
+    // SAFETY: OpenSSL passes a valid SSL.
+    let Some(ssl) = (unsafe { Ssl::from_ptr(ssl) }) else { return };
+    let cache = ssl.session_ctx().and_then(SessionCache::of);
+
+    if event & SSL_CB_HANDSHAKE_START as c_int != 0 {
+        // Kept on the SSL: a name of the client's may switch to an SSL_CTX without this callback.
+        // SAFETY: the SSL is valid.
+        unsafe { SSL_set_info_callback(ssl.as_ptr(), Some(info)) };
+    }
+    if event & SSL_CB_HANDSHAKE_DONE as c_int != 0 {
+        Handshake::end(ssl);
+        ssl.stop_running_as_jobs();
+        // SAFETY: the SSL is valid.
+        unsafe { SSL_set_info_callback(ssl.as_ptr(), None) };
+    }
+    if let Some(info) = cache.and_then(|cache| cache.nginx.info) {
+        // SAFETY: the arguments are OpenSSL's own.
+        unsafe { info(ssl.as_ptr(), event, value) };
+    }
+}
+
+/// The Unix time in seconds, as nginx keeps it for each turn of its event loop.
+fn unix_time() -> i64 {
+    // SAFETY: nginx sets the time before it reads its configuration.
+    unsafe { (*ngx_cached_time).sec }
+}
+
+/// The index of our data in an SSL_CTX.
+fn ctx_index() -> c_int {
+    static INDEX: OnceLock<c_int> = OnceLock::new();
+    *INDEX.get_or_init(|| new_index(CRYPTO_EX_INDEX_SSL_CTX, None))
+}
+
+/// The index of our data in an SSL: a `Handshake`, freed with the SSL.
+fn ssl_index() -> c_int {
+    static INDEX: OnceLock<c_int> = OnceLock::new();
+    *INDEX.get_or_init(|| new_index(CRYPTO_EX_INDEX_SSL, Some(lookup::free_handshake)))
+}
+
+type FreeData =
+    unsafe extern "C" fn(*mut c_void, *mut c_void, *mut CRYPTO_EX_DATA, c_int, c_long, *mut c_void);
+
+fn new_index(class: u32, free: Option<FreeData>) -> c_int {
+    // SAFETY: the function stays where it is: the module is linked with `-z nodelete`, as OpenSSL
+    // keeps the address for the life of the process, beyond a reload that drops the module.
+    unsafe { CRYPTO_get_ex_new_index(class as c_int, 0, ptr::null_mut(), None, None, free) }
+}

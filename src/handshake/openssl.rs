@@ -1,0 +1,245 @@
+//! Thin wrappers over what the handshake part uses of OpenSSL.
+//!
+//! The functions are nginx-sys's, generated from the headers that nginx itself is built with, and
+//! found at run time in the libssl that nginx has loaded or holds: the module never brings a second
+//! copy.
+
+use core::ffi::{c_int, c_long, c_uint, c_void};
+use core::ptr::{self, NonNull};
+use core::slice;
+
+use nginx_sys::{
+    d2i_SSL_SESSION, i2d_SSL_SESSION, ngx_connection_t, ngx_ssl_connection_index,
+    ASYNC_get_current_job, ERR_clear_error, ERR_peek_error, SSL_CTX_ctrl, SSL_CTX_set_options,
+    SSL_SESSION_free, SSL_SESSION_get_id, SSL_SESSION_get_time, SSL_SESSION_get_timeout,
+    SSL_SESSION_up_ref, SSL_ctrl, SSL_get_ex_data, SSL_get_options, SSL_get_shutdown, SSL_version,
+    SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_MODE, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX,
+    SSL_MAX_SSL_SESSION_ID_LENGTH, SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL,
+    SSL_SESS_CACHE_SERVER, TLS1_3_VERSION,
+};
+
+/// SSL_OP_NO_TICKET (SSL_CTX_set_options(3)); a cast in the header hides it from bindgen.
+const SSL_OP_NO_TICKET: u64 = 1 << 14;
+
+/// An SSL_CTX of nginx's, which lives as long as the configuration that made it.
+#[derive(Clone, Copy)]
+pub(crate) struct SslCtx(NonNull<SSL_CTX>);
+
+impl SslCtx {
+    /// `None` for a null pointer.
+    ///
+    /// # Safety
+    ///
+    /// The SSL_CTX must stay valid for as long as the value is used.
+    pub(crate) unsafe fn from_ptr(ctx: *mut SSL_CTX) -> Option<Self> {
+        NonNull::new(ctx).map(Self)
+    }
+
+    pub(super) fn as_ptr(self) -> *mut SSL_CTX {
+        self.0.as_ptr()
+    }
+
+    /// Makes TLS 1.2 use session ids and TLS 1.3 stateful tickets.
+    pub(crate) fn disable_tickets(self) {
+        // SAFETY: the SSL_CTX is valid.
+        unsafe { SSL_CTX_set_options(self.as_ptr(), SSL_OP_NO_TICKET) };
+    }
+
+    /// Leaves caching to the callbacks alone (SSL_CTX_set_session_cache_mode(3)).
+    pub(super) fn cache_externally(self) {
+        let mode = SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL;
+        self.control(SSL_CTRL_SET_SESS_CACHE_MODE, mode.into());
+    }
+
+    /// Runs the handshakes of this SSL_CTX as jobs (SSL_MODE_ASYNC in SSL_CTX_set_mode(3)).
+    pub(super) fn run_as_jobs(self) {
+        self.control(SSL_CTRL_MODE, SSL_MODE_ASYNC.into());
+    }
+
+    fn control(self, command: u32, value: c_long) {
+        // SAFETY: the SSL_CTX is valid, and neither command reads the last argument.
+        unsafe { SSL_CTX_ctrl(self.as_ptr(), command as c_int, value, ptr::null_mut()) };
+    }
+}
+
+/// The SSL of a connection, borrowed for a callback of OpenSSL's.
+#[derive(Clone, Copy)]
+pub(super) struct Ssl(NonNull<SSL>);
+
+impl Ssl {
+    /// # Safety
+    ///
+    /// The SSL must be valid, and be one that nginx made for a connection, for as long as the value
+    /// is used.
+    pub(super) unsafe fn from_ptr(ssl: *const SSL) -> Option<Self> {
+        NonNull::new(ssl.cast_mut()).map(Self)
+    }
+
+    pub(super) fn as_ptr(self) -> *mut SSL {
+        self.0.as_ptr()
+    }
+
+    /// nginx's connection, as its own ngx_ssl_get_connection() finds it.
+    pub(super) fn connection(self) -> Option<NonNull<ngx_connection_t>> {
+        // SAFETY: nginx allocates the index before it reads its configuration, and the connection
+        // lives longer than its SSL.
+        unsafe { NonNull::new(SSL_get_ex_data(self.as_ptr(), ngx_ssl_connection_index).cast()) }
+    }
+
+    /// The SSL_CTX that the session callbacks belong to: that of the listening socket's default
+    /// server, not the one that a name of the client's has switched to.
+    pub(super) fn session_ctx(self) -> Option<SslCtx> {
+        let connection = self.connection()?;
+        // SAFETY: the connection is valid, and so is its `ssl` while there is an SSL.
+        unsafe {
+            let ssl = connection.as_ref().ssl.as_ref()?;
+            SslCtx::from_ptr(ssl.session_ctx)
+        }
+    }
+
+    /// Whether the client is given stateless tickets: then what OpenSSL offers to the cache after a
+    /// TLS 1.3 handshake is only told, never asked for again (as in nginx's ngx_ssl_new_session()).
+    pub(super) fn gives_stateless_tickets(self) -> bool {
+        // SAFETY: the SSL is valid.
+        unsafe {
+            SSL_version(self.as_ptr()) == TLS1_3_VERSION as c_int
+                && SSL_get_options(self.as_ptr()) & SSL_OP_NO_TICKET == 0
+        }
+    }
+
+    /// Whether the connection is being torn down: the patched nginx marks it so before it runs a
+    /// suspended handshake to its end (see patches/README.md).
+    pub(super) fn is_shut_down(self) -> bool {
+        // SAFETY: the SSL is valid.
+        unsafe { SSL_get_shutdown(self.as_ptr()) != 0 }
+    }
+
+    /// Runs what follows as ordinary calls: after the handshake a job is cost without use.
+    pub(super) fn stop_running_as_jobs(self) {
+        // SAFETY: the SSL is valid, and the command does not read the last argument.
+        unsafe {
+            SSL_ctrl(
+                self.as_ptr(),
+                SSL_CTRL_CLEAR_MODE as c_int,
+                SSL_MODE_ASYNC.into(),
+                ptr::null_mut(),
+            )
+        };
+    }
+}
+
+/// Whether the caller runs in a job, and so can be paused (ASYNC_get_current_job(3)).
+pub(super) fn in_job() -> bool {
+    // SAFETY: has no requirements.
+    unsafe { !ASYNC_get_current_job().is_null() }
+}
+
+/// Empties OpenSSL's error queue. What is left in it would fail another connection's handshake, and
+/// before OpenSSL 4.0 turns a pause into an error (SSL_get_error(3)).
+pub(super) fn clear_errors() {
+    // SAFETY: has no requirements; the queue is the thread's own.
+    unsafe {
+        if ERR_peek_error() != 0 {
+            ERR_clear_error();
+        }
+    }
+}
+
+/// A reference to a session, which counts in its reference count.
+#[derive(Debug)]
+pub(super) struct Session(NonNull<SSL_SESSION>);
+
+impl Session {
+    /// Reads a session's ASN.1 form; `None` if it is not one.
+    pub(super) fn decode(der: &[u8]) -> Option<Self> {
+        let mut input = der.as_ptr();
+        // SAFETY: `input` points to as many bytes as are told.
+        let session = unsafe { d2i_SSL_SESSION(ptr::null_mut(), &mut input, der.len() as c_long) };
+        if session.is_null() {
+            clear_errors();
+        }
+        NonNull::new(session).map(Self)
+    }
+
+    /// The session, with the reference that the caller must give on or free.
+    pub(super) fn into_ptr(self) -> *mut SSL_SESSION {
+        let session = self.0.as_ptr();
+        core::mem::forget(self);
+        session
+    }
+
+    /// The session, borrowed.
+    pub(super) fn as_ref(&self) -> SessionRef<'_> {
+        SessionRef(self.0, core::marker::PhantomData)
+    }
+}
+
+impl Clone for Session {
+    fn clone(&self) -> Self {
+        // SAFETY: the session is valid, being referenced.
+        unsafe { SSL_SESSION_up_ref(self.0.as_ptr()) };
+        Self(self.0)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // SAFETY: the reference is this value's own.
+        unsafe { SSL_SESSION_free(self.0.as_ptr()) };
+    }
+}
+
+/// A session that somebody else holds.
+#[derive(Clone, Copy)]
+pub(super) struct SessionRef<'a>(NonNull<SSL_SESSION>, core::marker::PhantomData<&'a Session>);
+
+impl<'a> SessionRef<'a> {
+    /// # Safety
+    ///
+    /// The session must stay valid for `'a`.
+    pub(super) unsafe fn from_ptr(session: *mut SSL_SESSION) -> Option<Self> {
+        NonNull::new(session).map(|session| Self(session, core::marker::PhantomData))
+    }
+
+    pub(super) fn as_ptr(self) -> *mut SSL_SESSION {
+        self.0.as_ptr()
+    }
+
+    /// The session's id: the name that a client offers it by.
+    pub(super) fn id(self) -> &'a [u8] {
+        let mut len: c_uint = 0;
+        // SAFETY: the session is valid, and keeps its id for as long as it lives.
+        unsafe {
+            let id = SSL_SESSION_get_id(self.as_ptr(), &mut len);
+            slice::from_raw_parts(id, (len as usize).min(MAX_ID))
+        }
+    }
+
+    /// The Unix time at which the session is no longer resumed, in seconds.
+    pub(super) fn expires(self) -> i64 {
+        // SAFETY: the session is valid.
+        unsafe {
+            let start = SSL_SESSION_get_time(self.as_ptr()) as i64;
+            start.saturating_add(SSL_SESSION_get_timeout(self.as_ptr()) as i64)
+        }
+    }
+
+    /// Writes the ASN.1 form to the buffer; `None` where it does not fit.
+    pub(super) fn encode(self, buffer: &mut [u8]) -> Option<&[u8]> {
+        // SAFETY: the session is valid; without an output the length is told, and nothing written.
+        let len = unsafe { i2d_SSL_SESSION(self.as_ptr(), ptr::null_mut()) };
+        let encoded = buffer.get_mut(..usize::try_from(len).ok()?)?;
+        let mut output = encoded.as_mut_ptr();
+        // SAFETY: the output has room for the length just told.
+        unsafe { i2d_SSL_SESSION(self.as_ptr(), &mut output) };
+        Some(encoded)
+    }
+}
+
+/// The longest session id, in bytes.
+pub(super) const MAX_ID: usize = SSL_MAX_SSL_SESSION_ID_LENGTH as usize;
+
+/// Whether a pointer that OpenSSL keeps for us is there.
+pub(super) fn non_null<T>(pointer: *mut c_void) -> Option<NonNull<T>> {
+    NonNull::new(pointer.cast())
+}

@@ -1,0 +1,131 @@
+//! An nginx module that lets a TLS session made on one machine be resumed on every other machine
+//! of the fleet, through Redis or Memcached, without ever blocking a worker.
+//!
+//! This file holds the module's table and its process hooks; the parts are in `conf` (the
+//! directive), `handshake` (OpenSSL's session callbacks), `store` (the client of a store) and `net`
+//! (a connection on nginx's event loop).
+
+use core::ffi::{c_char, c_void};
+use core::ptr;
+
+use nginx_sys::{
+    ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_uint_t,
+    NGX_HTTP_MODULE,
+};
+use ngx::core::{Status, NGX_CONF_OK};
+use ngx::http::{HttpModule, HttpModuleMainConf, HttpModuleServerConf};
+
+use crate::conf::{MainConf, ServerConf, COMMANDS};
+
+mod conf;
+mod handshake;
+mod log;
+mod net;
+mod store;
+
+struct Module;
+
+static MODULE_CTX: ngx_http_module_t = ngx_http_module_t {
+    preconfiguration: None,
+    postconfiguration: Some(Module::postconfiguration),
+    create_main_conf: Some(Module::create_main_conf),
+    init_main_conf: Some(Module::init_main_conf),
+    create_srv_conf: Some(Module::create_srv_conf),
+    merge_srv_conf: Some(Module::merge_srv_conf),
+    create_loc_conf: None,
+    merge_loc_conf: None,
+};
+
+/// The module as nginx knows it.
+#[used]
+#[allow(non_upper_case_globals)]
+#[cfg_attr(not(feature = "export-modules"), no_mangle)]
+pub static mut ngx_http_ssl_session_cache_module: ngx_module_t = ngx_module_t {
+    ctx: ptr::addr_of!(MODULE_CTX).cast_mut().cast(),
+    // SAFETY: only the address is taken; nginx alone writes to the array, before any worker runs.
+    commands: unsafe { ptr::addr_of_mut!(COMMANDS[0]) },
+    type_: NGX_HTTP_MODULE as ngx_uint_t,
+
+    init_process: Some(init_process),
+    exit_process: Some(exit_process),
+
+    ..ngx_module_t::default()
+};
+
+/// The tables by which nginx finds the modules of a shared object (src/core/ngx_module.c), made by
+/// nginx's own build where that builds the module.
+#[cfg(feature = "export-modules")]
+mod export {
+    use core::ffi::c_char;
+    use core::ptr;
+
+    use nginx_sys::ngx_module_t;
+
+    const NAME: &core::ffi::CStr = c"ngx_http_ssl_session_cache_module";
+
+    #[no_mangle]
+    #[allow(non_upper_case_globals)]
+    static mut ngx_modules: [*const ngx_module_t; 2] =
+        [ptr::addr_of!(super::ngx_http_ssl_session_cache_module), ptr::null()];
+
+    #[no_mangle]
+    #[allow(non_upper_case_globals)]
+    static mut ngx_module_names: [*const c_char; 2] = [NAME.as_ptr(), ptr::null()];
+
+    // Before ngx_http_ssl_module: what is configured there must be seen before it is merged with
+    // its defaults.
+    #[no_mangle]
+    #[allow(non_upper_case_globals)]
+    static mut ngx_module_order: [*const c_char; 3] =
+        [NAME.as_ptr(), c"ngx_http_ssl_module".as_ptr(), ptr::null()];
+}
+
+// SAFETY: create_main_conf() makes a MainConf.
+unsafe impl HttpModuleMainConf for Module {
+    type MainConf = MainConf;
+}
+
+// SAFETY: create_srv_conf() makes a ServerConf.
+unsafe impl HttpModuleServerConf for Module {
+    type ServerConf = ServerConf;
+}
+
+impl HttpModule for Module {
+    fn module() -> &'static ngx_module_t {
+        // SAFETY: nginx writes to the module only while it reads its configuration, on the one
+        // thread there is, and never while this reference is used.
+        unsafe { &*ptr::addr_of!(ngx_http_ssl_session_cache_module) }
+    }
+
+    unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _conf: *mut c_void) -> *mut c_char {
+        // SAFETY: nginx passes its configuration context, with every server of http{} parsed.
+        unsafe { conf::tickets::remember_requests(&mut *cf) };
+        NGX_CONF_OK
+    }
+
+    unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+        // SAFETY: nginx passes its configuration context, with all of http{} parsed and merged.
+        match conf::wiring::attach(unsafe { &mut *cf }) {
+            Ok(()) => Status::NGX_OK.into(),
+            Err(conf::Reported) => Status::NGX_ERROR.into(),
+        }
+    }
+}
+
+extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    // SAFETY: nginx passes its current cycle.
+    let cycle = unsafe { &*cycle };
+    if net::process_serves_clients() {
+        if let Some(conf) = Module::main_conf(cycle) {
+            conf.stores().for_each(|store| store.start(cycle.log));
+        }
+    }
+    Status::NGX_OK.into()
+}
+
+extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
+    // SAFETY: nginx passes its current cycle.
+    if let Some(conf) = Module::main_conf(unsafe { &*cycle }) {
+        conf.stores().for_each(|store| store.stop());
+    }
+}

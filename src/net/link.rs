@@ -1,0 +1,353 @@
+use core::cell::{Cell, UnsafeCell};
+use core::ffi::c_int;
+use core::mem;
+use core::ptr::{self, NonNull};
+use core::time::Duration;
+use std::io;
+
+use nginx_sys::{
+    ngx_add_timer, ngx_close_connection, ngx_connection_log_error_e_NGX_ERROR_INFO,
+    ngx_connection_t, ngx_del_timer, ngx_delete_posted_event, ngx_event_connect_peer,
+    ngx_event_get_peer, ngx_event_t, ngx_handle_read_event, ngx_handle_write_event, ngx_log_t,
+    ngx_peer_connection_t, ngx_post_event, ngx_posted_events, ngx_queue_empty, ngx_str_t,
+    NGX_AGAIN, NGX_LOG_EMERG, NGX_OK,
+};
+use ssl_session_cache_core::Instant;
+
+use crate::net::now;
+
+/// Who a link calls.
+///
+/// Each method may call back into the link, close it included.
+pub(crate) trait Handler {
+    /// The connection can be read from, or nginx asks to close it.
+    fn readable(&self);
+    /// The connection can be written to, or an attempt to connect has ended.
+    fn writable(&self);
+    /// The time set with [`Link::wake_at`] has come.
+    fn timer(&self);
+    /// The turn of the event loop in which [`Link::at_turn_end`] was called ends.
+    fn turn_end(&self);
+}
+
+/// What a read or write came to.
+pub(crate) enum Io {
+    /// So many bytes, one at least.
+    Done(usize),
+    /// Not now: the handler is called when it is worth another try.
+    Again,
+    /// The connection is of no more use.
+    Closed,
+}
+
+/// A connection to a store, with its timer and its event at the end of the turn.
+///
+/// # Drop behaviour
+///
+/// The connection is closed, and neither timer nor event comes any more.
+pub(crate) struct Link {
+    handler: Cell<Option<NonNull<dyn Handler>>>,
+    connection: Cell<Option<NonNull<ngx_connection_t>>>,
+    /// The time that the timer is set for.
+    wake: Cell<Option<Instant>>,
+    /// Whether the end of the turn has been put off behind the events that were posted before it.
+    put_off: Cell<bool>,
+    events: UnsafeCell<Events>,
+}
+
+/// What nginx refers to. Boxed by its owner with the link: the addresses must not change.
+struct Events {
+    timer: ngx_event_t,
+    turn_end: ngx_event_t,
+    /// nginx's debug log shows the descriptor of the connection behind an event's data.
+    owner: ngx_connection_t,
+}
+
+impl Link {
+    /// A link without a connection; [`bind`](Self::bind) it before use.
+    pub(crate) fn new() -> Self {
+        // SAFETY: nginx itself starts events and connections from all-zero.
+        let mut events: Events = unsafe { mem::zeroed() };
+        events.timer.handler = Some(on_timer);
+        events.turn_end.handler = Some(on_turn_end);
+        // An old worker must not be kept alive after a reload by a timer for its own store.
+        events.timer.set_cancelable(1);
+        events.owner.fd = -1;
+        Self {
+            handler: Cell::new(None),
+            connection: Cell::new(None),
+            wake: Cell::new(None),
+            put_off: Cell::new(false),
+            events: UnsafeCell::new(events),
+        }
+    }
+
+    /// Sets who is called, and the log for what nginx itself has to say.
+    ///
+    /// # Safety
+    ///
+    /// Neither the link nor the handler may move from now on, and the handler must live as long as
+    /// the link.
+    pub(crate) unsafe fn bind(&self, handler: NonNull<dyn Handler>, log: *mut ngx_log_t) {
+        self.handler.set(Some(handler));
+        let events = self.events.get();
+        // SAFETY: the events are this link's own, and nothing else refers to them yet.
+        unsafe {
+            (*events).owner.data = ptr::from_ref(self).cast_mut().cast();
+            for event in [&raw mut (*events).timer, &raw mut (*events).turn_end] {
+                (*event).data = (&raw mut (*events).owner).cast();
+                (*event).log = log;
+            }
+        }
+    }
+
+    /// Begins to connect: [`Handler::writable`] is called when it is known how that ended, which
+    /// [`connected`](Self::connected) tells.
+    pub(crate) fn connect(
+        &self,
+        sockaddr: &[u8],
+        name: &str,
+        log: *mut ngx_log_t,
+    ) -> io::Result<()> {
+        self.close();
+
+        // The caller reports failures, once for each change of state: nginx would write a line for
+        // each attempt.
+        // SAFETY: the log is valid; the copy is used by this call alone.
+        let mut quiet = unsafe { *log };
+        quiet.log_level = NGX_LOG_EMERG as usize;
+
+        let mut name = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
+        // SAFETY: nginx itself starts the structure from all-zero.
+        let mut peer: ngx_peer_connection_t = unsafe { mem::zeroed() };
+        peer.sockaddr = sockaddr.as_ptr().cast_mut().cast();
+        peer.socklen = sockaddr.len() as _;
+        peer.name = &mut name;
+        peer.get = Some(ngx_event_get_peer);
+        peer.log = &mut quiet;
+        peer.set_log_error(ngx_connection_log_error_e_NGX_ERROR_INFO);
+
+        // SAFETY: all that the structure points to outlives the call; what nginx keeps of it, the
+        // log, is replaced right below.
+        let rc = unsafe { ngx_event_connect_peer(&mut peer) };
+        let error = io::Error::last_os_error();
+        let connection = NonNull::new(peer.connection);
+        if let Some(connection) = connection {
+            // SAFETY: nginx returned a connection with both of its events.
+            unsafe {
+                let c = connection.as_ptr();
+                (*c).data = ptr::from_ref(self).cast_mut().cast();
+                (*c).log = log;
+                (*(*c).read).log = log;
+                (*(*c).write).log = log;
+                (*(*c).read).handler = Some(on_readable);
+                (*(*c).write).handler = Some(on_writable);
+                (*c).set_idle(1);
+            }
+        }
+        self.connection.set(connection);
+
+        match (rc, connection) {
+            (rc, Some(connection)) if rc == NGX_OK as isize => {
+                // SAFETY: the connection is valid; its write event may be posted like any other.
+                unsafe { ngx_post_event((*connection.as_ptr()).write, &raw mut ngx_posted_events) };
+                Ok(())
+            }
+            (rc, Some(_)) if rc == NGX_AGAIN as isize => Ok(()),
+            _ => {
+                self.close();
+                Err(error)
+            }
+        }
+    }
+
+    /// How the attempt to connect ended (SO_ERROR in socket(7)).
+    pub(crate) fn connected(&self) -> io::Result<()> {
+        let Some(connection) = self.connection.get() else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let mut error: c_int = 0;
+        let mut len = mem::size_of::<c_int>() as libc::socklen_t;
+        // SAFETY: the connection is valid, and the option is an int.
+        let rc = unsafe {
+            libc::getsockopt(
+                connection.as_ref().fd,
+                libc::SOL_SOCKET,
+                libc::SO_ERROR,
+                (&raw mut error).cast(),
+                &mut len,
+            )
+        };
+        match (rc, error) {
+            (0, 0) => Ok(()),
+            (0, error) => Err(io::Error::from_raw_os_error(error)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Reads into the buffer.
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> Io {
+        let Some(connection) = self.connection.get().map(NonNull::as_ptr) else {
+            return Io::Closed;
+        };
+        // SAFETY: the connection is valid, and nginx sets `recv` of every connection.
+        let n = unsafe {
+            let Some(recv) = (*connection).recv else { return Io::Closed };
+            recv(connection, buffer.as_mut_ptr(), buffer.len())
+        };
+        match usize::try_from(n) {
+            Ok(0) => Io::Closed,
+            Ok(n) => Io::Done(n),
+            // SAFETY: the connection has a read event.
+            Err(_) if n == NGX_AGAIN as isize => unsafe {
+                again(ngx_handle_read_event((*connection).read, 0))
+            },
+            Err(_) => Io::Closed,
+        }
+    }
+
+    /// Whether more may be there to read without another event.
+    pub(crate) fn is_readable(&self) -> bool {
+        // SAFETY: the connection is valid, and has a read event.
+        self.connection.get().is_some_and(|c| unsafe { (*c.as_ref().read).ready() != 0 })
+    }
+
+    /// Writes what the kernel takes of the bytes.
+    pub(crate) fn send(&self, bytes: &[u8]) -> Io {
+        let Some(connection) = self.connection.get().map(NonNull::as_ptr) else {
+            return Io::Closed;
+        };
+        // SAFETY: the connection is valid, nginx sets `send` of every connection, and reads the
+        // bytes only.
+        let n = unsafe {
+            let Some(send) = (*connection).send else { return Io::Closed };
+            send(connection, bytes.as_ptr().cast_mut(), bytes.len())
+        };
+        match usize::try_from(n) {
+            Ok(0) => Io::Again,
+            Ok(n) => Io::Done(n),
+            // SAFETY: the connection has a write event.
+            Err(_) if n == NGX_AGAIN as isize => unsafe {
+                again(ngx_handle_write_event((*connection).write, 0))
+            },
+            Err(_) => Io::Closed,
+        }
+    }
+
+    /// Whether nginx asks to close the connection: the worker exits when its clients are served.
+    pub(crate) fn is_close_requested(&self) -> bool {
+        // SAFETY: the connection is valid.
+        self.connection.get().is_some_and(|c| unsafe { c.as_ref().close() != 0 })
+    }
+
+    /// Closes the connection, if there is one.
+    pub(crate) fn close(&self) {
+        if let Some(connection) = self.connection.take() {
+            // SAFETY: the connection is valid, and nothing else refers to it.
+            unsafe { ngx_close_connection(connection.as_ptr()) };
+        }
+    }
+
+    /// Has [`Handler::timer`] called at this time, or earlier: the timer is moved only to an earlier
+    /// time, so that a busy link leaves it alone. `None` changes nothing.
+    pub(crate) fn wake_at(&self, time: Option<Instant>) {
+        let Some(time) = time else { return };
+        if self.wake.get().is_some_and(|wake| wake <= time) {
+            return;
+        }
+        self.stop_timer();
+        let delay = time.since(now()).max(Duration::from_millis(1));
+        // SAFETY: the timer is this link's own, and not set.
+        unsafe { ngx_add_timer(&raw mut (*self.events.get()).timer, delay.as_millis() as usize) };
+        self.wake.set(Some(time));
+    }
+
+    /// Has [`Handler::turn_end`] called when the events of this turn have been handled.
+    pub(crate) fn at_turn_end(&self) {
+        // SAFETY: the event is this link's own; posting it twice changes nothing.
+        unsafe {
+            ngx_post_event(&raw mut (*self.events.get()).turn_end, &raw mut ngx_posted_events);
+        }
+    }
+
+    fn stop_timer(&self) {
+        self.wake.set(None);
+        // SAFETY: the timer is this link's own.
+        unsafe {
+            let timer = &raw mut (*self.events.get()).timer;
+            if (*timer).timer_set() != 0 {
+                ngx_del_timer(timer);
+            }
+        }
+    }
+
+    fn call(&self, method: fn(&dyn Handler)) {
+        if let Some(handler) = self.handler.get() {
+            // SAFETY: the handler lives as long as the link, as bind() asks for.
+            method(unsafe { handler.as_ref() });
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.close();
+        self.stop_timer();
+        let turn_end = &mut self.events.get_mut().turn_end;
+        if turn_end.posted() != 0 {
+            // SAFETY: the event is posted, and so in a queue.
+            unsafe { ngx_delete_posted_event(turn_end) };
+        }
+    }
+}
+
+/// What an unfinished read or write comes to, by whether nginx waits for the next event.
+fn again(rc: isize) -> Io {
+    if rc == NGX_OK as isize {
+        Io::Again
+    } else {
+        Io::Closed
+    }
+}
+
+/// The link of an event.
+///
+/// # Safety
+///
+/// The event's data must be a connection whose data is a link, as connect() and bind() set it.
+unsafe fn link<'a>(event: *mut ngx_event_t) -> &'a Link {
+    // SAFETY: as the caller promises; the link lives at least as long as its events.
+    unsafe { &*(*(*event).data.cast::<ngx_connection_t>()).data.cast::<Link>() }
+}
+
+unsafe extern "C" fn on_readable(event: *mut ngx_event_t) {
+    // SAFETY: an event of a connection that connect() made.
+    unsafe { link(event) }.call(|handler| handler.readable());
+}
+
+unsafe extern "C" fn on_writable(event: *mut ngx_event_t) {
+    // SAFETY: an event of a connection that connect() made.
+    unsafe { link(event) }.call(|handler| handler.writable());
+}
+
+unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
+    // SAFETY: the timer of a link that is bound.
+    let link = unsafe { link(event) };
+    link.wake.set(None);
+    link.call(|handler| handler.timer());
+}
+
+unsafe extern "C" fn on_turn_end(event: *mut ngx_event_t) {
+    // SAFETY: the event of a link that is bound.
+    let link = unsafe { link(event) };
+    // What is posted behind this event, such as a handshake that a reply has woken, may have more to
+    // send: let it go first, once.
+    // SAFETY: nginx initialises the queue before the first event.
+    let others_wait = unsafe { !ngx_queue_empty(&raw const ngx_posted_events) };
+    if others_wait && !link.put_off.replace(true) {
+        link.at_turn_end();
+        return;
+    }
+    link.put_off.set(false);
+    link.call(|handler| handler.turn_end());
+}

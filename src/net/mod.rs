@@ -1,0 +1,22 @@
+//! One connection on nginx's event loop, with a timer and an event for the end of the turn.
+
+use nginx_sys::{ngx_current_msec, ngx_process, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER};
+use ssl_session_cache_core::Instant;
+
+mod link;
+
+pub(crate) use self::link::{Handler, Io, Link};
+
+/// nginx's monotonic clock, as kept for each turn of the event loop.
+pub(crate) fn now() -> Instant {
+    // SAFETY: nginx writes to the clock on this one thread.
+    Instant::from_millis(unsafe { ngx_current_msec } as u64)
+}
+
+/// Whether this process has clients: a worker, or the only process. The cache manager and the cache
+/// loader have none.
+pub(crate) fn process_serves_clients() -> bool {
+    // SAFETY: nginx sets the kind of a process before it runs any code of a module's in it.
+    let process = unsafe { ngx_process };
+    process == NGX_PROCESS_WORKER as usize || process == NGX_PROCESS_SINGLE as usize
+}

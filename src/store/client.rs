@@ -1,0 +1,325 @@
+//! A worker's client of one server: joins a connection and a pipeline, reconnects, and tells of
+//! changes in the server's health.
+
+use core::cell::RefCell;
+use core::hash::{BuildHasher, Hasher};
+use core::ptr::NonNull;
+use core::time::Duration;
+use std::collections::hash_map::RandomState;
+use std::io;
+use std::rc::Rc;
+
+use nginx_sys::{ngx_exiting, ngx_log_t};
+use ssl_session_cache_core::{
+    Backoff, Instant, Key, Lookup, Pipeline, Received, Settings as Limits, Unavailable,
+    Waiter as PipelineWaiter,
+};
+
+use crate::log::log;
+use crate::net::{now, Handler, Io, Link};
+use crate::store::{Settings, Waiter};
+
+/// What the server refuses is written to the log once in this time.
+const REFUSAL_LOG_PERIOD: Duration = Duration::from_secs(1);
+
+pub(super) struct Client {
+    settings: Rc<Settings>,
+    log: *mut ngx_log_t,
+    link: Link,
+    state: RefCell<State>,
+}
+
+struct State {
+    pipeline: Pipeline<Waiting>,
+    phase: Phase,
+    backoff: Backoff,
+    /// The address in use, or the next to try.
+    address: usize,
+    /// Attempts to connect that have failed in a row.
+    failures: usize,
+    health: Health,
+    refusals: Refusals,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    /// No connection until it is time for the next attempt.
+    Closed {
+        retry_at: Instant,
+    },
+    Connecting {
+        deadline: Instant,
+    },
+    Open,
+    /// No connection any more: the worker exits.
+    Stopped,
+}
+
+/// The server's health, as last told in the log.
+#[derive(PartialEq, Eq)]
+enum Health {
+    Unknown,
+    Up,
+    Down,
+}
+
+/// Commands that the server has refused, counted until the next line in the log.
+struct Refusals {
+    count: u32,
+    next_log: Instant,
+}
+
+/// Why there is no connection, or none any more.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("connect() failed: {0}")]
+    Connect(io::Error),
+    #[error("connect() timed out")]
+    ConnectTimeout,
+    #[error("the connection was closed")]
+    Closed,
+    #[error(transparent)]
+    Pipeline(#[from] ssl_session_cache_core::Error),
+}
+
+/// A waiter as the pipeline holds it.
+struct Waiting(Rc<dyn Waiter>);
+
+impl PipelineWaiter for Waiting {
+    fn complete(self, lookup: Lookup<'_>) {
+        self.0.complete(lookup);
+    }
+}
+
+impl Client {
+    pub(super) fn new(settings: Rc<Settings>, log: *mut ngx_log_t) -> Rc<Self> {
+        let limits = Limits {
+            timeout: settings.timeout,
+            interval: settings.interval,
+            max_commands: settings.count,
+        };
+        let state = State {
+            pipeline: Pipeline::new(settings.protocol(), limits),
+            phase: Phase::Closed { retry_at: now() },
+            backoff: Backoff::new(settings.interval, RandomState::new().build_hasher().finish()),
+            address: 0,
+            failures: 0,
+            health: Health::Unknown,
+            refusals: Refusals { count: 0, next_log: now() },
+        };
+        let client = Rc::new(Self { settings, log, link: Link::new(), state: RefCell::new(state) });
+        let handler: *const Self = Rc::as_ptr(&client);
+        // SAFETY: the client and the link in it stay where they are in the Rc, and go together.
+        unsafe {
+            client.link.bind(NonNull::new_unchecked(handler.cast_mut() as *mut dyn Handler), log)
+        };
+        client
+    }
+
+    pub(super) fn get(
+        &self,
+        key: &Key,
+        deadline: Instant,
+        waiter: Rc<dyn Waiter>,
+    ) -> Result<(), Unavailable> {
+        let mut state = self.state.try_borrow_mut().map_err(|_| Unavailable::Down)?;
+        state.pipeline.get(key, deadline, now(), Waiting(waiter))?;
+        self.queued(&state);
+        Ok(())
+    }
+
+    pub(super) fn put(&self, key: &Key, record: &[u8], ttl: u32, unix_now: u64) {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return };
+        if state.pipeline.put(key, record, ttl, unix_now, now()).is_ok() {
+            self.queued(&state);
+        }
+    }
+
+    pub(super) fn delete(&self, key: &Key) {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return };
+        if state.pipeline.delete(key, now()).is_ok() {
+            self.queued(&state);
+        }
+    }
+
+    /// What was queued goes out with all else of this turn.
+    fn queued(&self, state: &State) {
+        self.link.at_turn_end();
+        self.link.wake_at(state.pipeline.deadline());
+    }
+
+    /// Begins to connect to the next address.
+    pub(super) fn connect(&self) {
+        let mut state = self.state.borrow_mut();
+        let address = &self.settings.addresses[state.address];
+        match self.link.connect(address.sockaddr(), address.name(), self.log) {
+            Ok(()) => state.phase = Phase::Connecting { deadline: now() + self.settings.timeout },
+            Err(error) => self.fail(&mut state, &Failure::Connect(error)),
+        }
+        self.link.wake_at(state.wake_at());
+    }
+
+    /// The attempt to connect has ended.
+    fn connected(&self, state: &mut State) -> Result<(), Failure> {
+        self.link.connected().map_err(Failure::Connect)?;
+        state.phase = Phase::Open;
+        state.pipeline.connected(now());
+        self.send(state)
+    }
+
+    /// Writes what waits to be sent.
+    fn send(&self, state: &mut State) -> Result<(), Failure> {
+        while !state.pipeline.unsent().is_empty() {
+            match self.link.send(state.pipeline.unsent()) {
+                Io::Done(count) => state.pipeline.sent(count),
+                Io::Again => break,
+                Io::Closed => return Err(Failure::Closed),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what has come, and ends the lookups that it answers.
+    fn receive(&self, state: &mut State) -> Result<(), Failure> {
+        loop {
+            match self.link.receive(state.pipeline.spare()) {
+                Io::Done(count) => {
+                    let received = state.pipeline.received(count, now())?;
+                    self.note(state, received);
+                }
+                Io::Again => return Ok(()),
+                Io::Closed => return Err(Failure::Closed),
+            }
+            if !self.link.is_readable() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells of what was received, where it is worth telling.
+    fn note(&self, state: &mut State, received: Received) {
+        if received.became_ready {
+            state.failures = 0;
+            state.backoff.succeeded();
+            if state.health != Health::Up {
+                state.health = Health::Up;
+                log!(NGX_LOG_NOTICE, self.log, "{} is up", self.name(state));
+            }
+        }
+        state.refusals.count = state.refusals.count.saturating_add(received.refused);
+        if let Some(refusal) = received.refusal {
+            if state.refusals.next_log <= now() {
+                log!(
+                    NGX_LOG_ERR,
+                    self.log,
+                    "{} refuses commands, {} since the last such message: {}",
+                    self.name(state),
+                    state.refusals.count,
+                    refusal
+                );
+                state.refusals = Refusals { count: 0, next_log: now() + REFUSAL_LOG_PERIOD };
+            }
+        }
+    }
+
+    /// Does what it is time for.
+    fn on_time(&self, state: &mut State) -> Result<(), Failure> {
+        match state.phase {
+            Phase::Connecting { deadline } if deadline <= now() => Err(Failure::ConnectTimeout),
+            Phase::Open if self.link.is_close_requested() && state.pipeline.is_drained() => {
+                self.link.close();
+                state.pipeline.closed();
+                state.phase = Phase::Stopped;
+                Ok(())
+            }
+            Phase::Open => {
+                state.pipeline.tick(now())?;
+                self.send(state)
+            }
+            Phase::Connecting { .. } | Phase::Closed { .. } | Phase::Stopped => Ok(()),
+        }
+    }
+
+    /// Ends what waits, and plans the next attempt: at once while there are addresses that have not
+    /// been tried, else after a while.
+    fn fail(&self, state: &mut State, failure: &Failure) {
+        self.link.close();
+        state.pipeline.closed();
+
+        state.failures += 1;
+        let all_tried = state.failures >= self.settings.addresses.len();
+        if state.health == Health::Up || (state.health == Health::Unknown && all_tried) {
+            state.health = Health::Down;
+            log!(
+                NGX_LOG_ERR,
+                self.log,
+                "{} is down: {failure}; handshakes are full ones until it is up again",
+                self.name(state)
+            );
+        }
+        state.address = (state.address + 1) % self.settings.addresses.len();
+        let wait = if all_tried { state.backoff.failed() } else { Duration::ZERO };
+        state.phase = Phase::Closed { retry_at: now() + wait };
+    }
+
+    /// The server as it is named in messages.
+    fn name(&self, state: &State) -> String {
+        let address = &self.settings.addresses[state.address];
+        format!("{} {}", self.settings.kind.name(), address.name())
+    }
+
+    /// Runs a step of an event handler, and what follows from its failure.
+    fn step(&self, step: impl FnOnce(&Self, &mut State) -> Result<(), Failure>) {
+        let mut state = self.state.borrow_mut();
+        if let Err(failure) = step(self, &mut state) {
+            self.fail(&mut state, &failure);
+        }
+        self.link.wake_at(state.wake_at());
+    }
+}
+
+impl State {
+    /// When there is something to do next.
+    fn wake_at(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Closed { retry_at } => Some(retry_at),
+            Phase::Connecting { deadline } => Some(deadline),
+            Phase::Open => self.pipeline.deadline(),
+            Phase::Stopped => None,
+        }
+    }
+}
+
+impl Handler for Client {
+    fn readable(&self) {
+        self.step(|client, state| match state.phase {
+            Phase::Connecting { .. } => client.connected(state),
+            Phase::Open => client.receive(state),
+            Phase::Closed { .. } | Phase::Stopped => Ok(()),
+        });
+    }
+
+    fn writable(&self) {
+        self.step(|client, state| match state.phase {
+            Phase::Connecting { .. } => client.connected(state),
+            Phase::Open => client.send(state),
+            Phase::Closed { .. } | Phase::Stopped => Ok(()),
+        });
+    }
+
+    fn timer(&self) {
+        let phase = self.state.borrow().phase;
+        match phase {
+            // SAFETY: nginx writes to the flag on this one thread.
+            Phase::Closed { .. } if unsafe { ngx_exiting } != 0 => {
+                self.state.borrow_mut().phase = Phase::Stopped;
+            }
+            Phase::Closed { retry_at } if retry_at <= now() => self.connect(),
+            _ => self.step(Self::on_time),
+        }
+    }
+
+    fn turn_end(&self) {
+        self.step(Self::send);
+    }
+}

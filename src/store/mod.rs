@@ -1,0 +1,144 @@
+//! Stores, and the client that a worker has for each.
+
+use core::cell::RefCell;
+use core::time::Duration;
+use std::rc::Rc;
+
+use nginx_sys::ngx_log_t;
+use ssl_session_cache_core::{Instant, Key, Lookup, Memcached, Protocol, Redis, Unavailable};
+
+use crate::conf::address::Address;
+use crate::net;
+
+use self::client::Client;
+
+mod client;
+
+/// What kind of server a store is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Redis, 2.0 and later.
+    Redis,
+    /// Memcached, 1.4.3 and later.
+    Memcached,
+}
+
+impl Kind {
+    /// The port that such a server listens on by default.
+    pub(crate) fn default_port(self) -> u16 {
+        match self {
+            Self::Redis => 6379,
+            Self::Memcached => 11211,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::Memcached => "memcached",
+        }
+    }
+}
+
+/// How to reach a store, and its limits.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// The addresses of the one server, tried in turn; at least one.
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) kind: Kind,
+    /// The wait between attempts to connect, and the idleness after which the store is probed.
+    pub(crate) interval: Duration,
+    /// So many commands may wait for their replies; `None` for any number.
+    pub(crate) count: Option<usize>,
+    /// The longest wait for a connection and for a reply.
+    pub(crate) timeout: Duration,
+    /// A password; for Memcached `user:password`.
+    pub(crate) auth: Option<Box<[u8]>>,
+}
+
+impl Settings {
+    fn protocol(&self) -> Box<dyn Protocol> {
+        let auth = self.auth.as_deref();
+        match self.kind {
+            Kind::Redis => Box::new(Redis::new(auth.map(Into::into))),
+            Kind::Memcached => Box::new(Memcached::new(auth.map(|auth| {
+                let mut parts = auth.splitn(2, |byte| *byte == b':').map(Vec::from);
+                (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+            }))),
+        }
+    }
+}
+
+/// Who waits for a lookup.
+pub(crate) trait Waiter {
+    /// Called exactly once for a lookup that was accepted; must only record the outcome.
+    fn complete(&self, lookup: Lookup<'_>);
+}
+
+/// A store, as the configuration names it. One server today: where a store is many, this is what
+/// maps a key to the client of one.
+pub(crate) struct Store {
+    settings: Rc<Settings>,
+    /// This worker's client; none in a process without clients.
+    client: RefCell<Option<Rc<Client>>>,
+}
+
+impl Store {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings: Rc::new(settings), client: RefCell::new(None) }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Begins to connect, in a worker.
+    pub(crate) fn start(&self, log: *mut ngx_log_t) {
+        let client = Client::new(Rc::clone(&self.settings), log);
+        client.connect();
+        self.client.replace(Some(client));
+    }
+
+    /// Closes the connection: the worker exits.
+    pub(crate) fn stop(&self) {
+        self.client.replace(None);
+    }
+
+    /// The time that deadlines are told in.
+    pub(crate) fn now(&self) -> Instant {
+        net::now()
+    }
+
+    /// The longest that a lookup may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
+    /// Looks a record up; the waiter is told by the deadline. On an error it is not.
+    pub(crate) fn get(
+        &self,
+        key: &Key,
+        deadline: Instant,
+        waiter: Rc<dyn Waiter>,
+    ) -> Result<(), Unavailable> {
+        self.client().ok_or(Unavailable::Down)?.get(key, deadline, waiter)
+    }
+
+    /// Stores a record for `ttl` seconds from `unix_now`, or drops it where that cannot be done.
+    pub(crate) fn put(&self, key: &Key, record: &[u8], ttl: u32, unix_now: u64) {
+        if let Some(client) = self.client() {
+            client.put(key, record, ttl, unix_now);
+        }
+    }
+
+    /// Deletes a record, or leaves it to its time to live where that cannot be done.
+    pub(crate) fn delete(&self, key: &Key) {
+        if let Some(client) = self.client() {
+            client.delete(key);
+        }
+    }
+
+    fn client(&self) -> Option<Rc<Client>> {
+        self.client.try_borrow().ok()?.clone()
+    }
+}
