@@ -59,12 +59,11 @@ impl<'a> Directive<'a> {
     }
 
     fn word(&mut self, word: &'a [u8]) -> Result<(), Error> {
-        let unknown = || Error::Unknown(text(word));
         let Some(equals) = word.iter().position(|byte| *byte == b'=') else {
             return match word {
-                b"on" => set(&mut self.enabled, "on", true),
-                b"off" => set(&mut self.enabled, "off", false),
-                _ => Err(unknown()),
+                b"on" => set(&mut self.enabled, "on | off", true),
+                b"off" => set(&mut self.enabled, "on | off", false),
+                _ => Err(Error::Unknown(text(word))),
             };
         };
         let (name, value) = (&word[..equals], &word[equals + 1..]);
@@ -76,7 +75,8 @@ impl<'a> Directive<'a> {
             b"count" => set(&mut self.count, "count", count(value)?),
             b"timeout" => set(&mut self.timeout, "timeout", time("timeout", value)?),
             b"auth" => set(&mut self.auth, "auth", password(value)?),
-            _ => Err(unknown()),
+            // Without the value, which may be a misspelt password.
+            _ => Err(Error::Unknown(text(&word[..=equals]))),
         }
     }
 

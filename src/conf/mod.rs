@@ -136,7 +136,7 @@ extern "C" fn set_cache(
             NGX_CONF_OK
         }
         Err(error) => {
-            ngx_conf_log_error!(NGX_LOG_EMERG, cf, "{} in \"{}\" directive", error, NAME);
+            ngx_conf_log_error!(NGX_LOG_EMERG, cf, "\"{}\" directive: {}", NAME, error);
             NGX_CONF_ERROR
         }
     }
