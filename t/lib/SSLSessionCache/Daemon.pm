@@ -10,18 +10,29 @@ use warnings;
 use strict;
 
 use POSIX qw/ WNOHANG /;
+use Scalar::Util qw/ weaken /;
 
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
+# The test's object is held weakly: it must go first, for its last checks are
+# made when it goes.
+
+sub new {
+	my ($class, $t, %self) = @_;
+
+	my $self = bless { %self, t => $t }, $class;
+	weaken $self->{t};
+
+	return $self;
+}
+
 sub launch {
-	my ($self, $t, @command) = @_;
+	my ($self, @command) = @_;
 
-	$t->run_daemon(@command);
-
-	$self->{t} = $t;
-	$self->{pid} = $t->{_daemons}[-1];
+	$self->{t}->run_daemon(@command);
+	$self->{pid} = $self->{t}{_daemons}[-1];
 
 	return $self;
 }

@@ -26,11 +26,8 @@ our @EXPORT = qw/ check_config master resident_size workers /;
 sub new {
 	my ($class, $t, $name, $config) = @_;
 
-	my $self = bless { name => $name, t => $t }, $class;
-
-	$self->write_config($config);
-
-	return $self->start();
+	return $class->SUPER::new($t, name => $name)
+		->write_config($config)->start();
 }
 
 sub start {
@@ -38,7 +35,7 @@ sub start {
 
 	my ($t, $name) = @$self{qw/ t name /};
 
-	$self->launch($t, _command($t, "$name.conf", "$name.log"));
+	$self->launch(_command($t, "$name.conf", "$name.log"));
 
 	$t->waitforfile($t->testdir() . "/$name.pid", $self->pid())
 		or die "Can't start nginx '$name'\n";

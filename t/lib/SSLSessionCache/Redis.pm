@@ -24,15 +24,12 @@ use constant PREFIX => 'sslsessioncache:';
 sub new {
 	my ($class, $t, %opts) = @_;
 
-	my $self = bless {
+	return $class->SUPER::new($t,
 		bind => '127.0.0.1',
 		args => [],
 		%opts,
 		port => port($opts{port} // 8379),
-		t => $t,
-	}, $class;
-
-	return $self->start();
+	)->start();
 }
 
 sub start {
@@ -40,7 +37,7 @@ sub start {
 
 	my $dir = $self->{t}->testdir();
 
-	$self->launch($self->{t}, 'redis-server',
+	$self->launch('redis-server',
 		'--port', $self->{port}, '--bind', $self->{bind},
 		'--save', '', '--appendonly', 'no', '--dir', $dir,
 		'--logfile', "$dir/redis.log",
@@ -106,6 +103,14 @@ sub wait_keys {
 	wait_until(sub { $self->command('DBSIZE') == $count });
 
 	return $self->keys();
+}
+
+# A session is stored when the handshake is over: the client may know first.
+
+sub wait_id {
+	my ($self, $id) = @_;
+
+	return wait_until(sub { $self->command('EXISTS', $self->key($id)) }, 2);
 }
 
 # How often a command was called since the last forget_calls().

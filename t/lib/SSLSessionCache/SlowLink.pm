@@ -26,7 +26,8 @@ use Time::HiRes qw/ time /;
 sub new {
 	my ($class, $t, %opts) = @_;
 
-	my $self = bless { port => 8378, peer => 8379, delay => 0, %opts }, $class;
+	my $self = $class->SUPER::new($t,
+		port => 8378, peer => 8379, delay => 0, %opts);
 
 	my $listener = IO::Socket::INET->new(
 		LocalAddr => '127.0.0.1:' . port($self->{port}),
@@ -38,7 +39,7 @@ sub new {
 	$self->{trace} = $t->testdir() . "/$self->{trace}"
 		if defined $self->{trace};
 
-	return $self->launch($t, sub { $self->_run($listener) });
+	return $self->launch(sub { $self->_run($listener) });
 }
 
 sub _run {

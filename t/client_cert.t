@@ -1,0 +1,97 @@
+#!/usr/bin/perl
+
+# A resumed session keeps the client certificate and what came of verifying it.
+# Otherwise a client that has shown its certificate is refused when it comes
+# back to another machine.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Nginx;
+use SSLSessionCache::Redis;
+use SSLSessionCache::TLS;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+my $config = <<'EOF';
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    remote_ssl_session_cache on port=%%PORT_8379%%;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        ssl_verify_client      optional;
+        ssl_client_certificate client.crt;
+
+        location / {
+            return 200 "$ssl_client_verify $ssl_client_s_dn";
+        }
+    }
+}
+
+EOF
+
+my $redis = SSLSessionCache::Redis->new($t);
+certificate($t, $_) foreach 'localhost', 'client', 'stranger';
+
+$t->write_file_expand('nginx.conf', $config)->plan(14)->run();
+SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+
+###############################################################################
+
+my $dir = $t->testdir();
+
+foreach my $version ('TLSv1.2', 'TLSv1.3') {
+	survives($version, "$dir/client", 'SUCCESS CN=client');
+	survives($version, undef, 'NONE ');
+
+	# nginx answers 400, and takes the session out of the cache
+
+	my $r = tls_get(8443, version => $version, cert => "$dir/stranger");
+
+	like($r->{response}, qr/ 400 /, "$version, unknown certificate");
+}
+
+###############################################################################
+
+sub survives {
+	my ($version, $cert, $expected) = @_;
+
+	my $r = tls_get(8443, version => $version, cert => $cert);
+	$redis->wait_id(session_id($r->{session}));
+
+	is($r->{body}, $expected, "$version, $expected, made");
+
+	$r = tls_get(8444, version => $version, session => $r->{session});
+
+	is($r->{reused}, 1, "$version, $expected, resumed");
+	is($r->{body}, $expected, "$version, $expected, after resumption");
+}
+
+###############################################################################

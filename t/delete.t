@@ -1,0 +1,114 @@
+#!/usr/bin/perl
+
+# What nginx or OpenSSL takes out of the session cache is deleted from the
+# store.  Otherwise a session that nginx has given up for this machine would
+# still be resumed on the others.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Nginx;
+use SSLSessionCache::Redis;
+use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+$t->write_file_expand('nginx.conf', <<'EOF');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    remote_ssl_session_cache on port=%%PORT_8379%%;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        ssl_verify_client      on;
+        ssl_client_certificate client.crt;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+
+    server {
+        listen       127.0.0.1:8444 ssl;
+        server_name  localhost;
+
+        ssl_session_timeout 1s;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+my $redis = SSLSessionCache::Redis->new($t);
+certificate($t, $_) foreach 'localhost', 'client';
+
+$t->plan(10)->run();
+
+###############################################################################
+
+my $dir = $t->testdir();
+
+# nginx gives up a session whose client did not show a certificate
+
+$redis->forget_calls();
+my $r = tls_get(8443, version => 'TLSv1.2');
+
+like($r->{response}, qr/ 400 /, 'no certificate');
+is($redis->wait_calls('del', 1), 1, 'deleted once');
+is($redis->calls('setex'), 1, 'after it was stored');
+is($redis->keys(), 0, 'gone');
+
+$redis->forget_calls();
+$r = tls_get(8443, version => 'TLSv1.3');
+
+like($r->{response}, qr/ 400 /, 'no certificate, tickets');
+is($redis->wait_calls('del', 1), 1, 'deleted once, tickets');
+
+# OpenSSL gives up a session that it finds to be too old
+
+$redis->command('FLUSHALL');
+$r = tls_get(8444, version => 'TLSv1.2');
+my $key = $redis->key(session_id($r->{session}));
+
+$redis->wait_id(session_id($r->{session}));
+is($redis->command('PERSIST', $key), 1, 'kept in the store');
+
+select undef, undef, undef, 2.5;
+
+$redis->forget_calls();
+is(tls_get(8444, version => 'TLSv1.2', session => $r->{session})->{reused}, 0,
+	'too old');
+is($redis->wait_calls('del', 1), 1, 'deleted when found to be too old');
+is($redis->command('EXISTS', $key), 0, 'gone when found to be too old');
+
+###############################################################################

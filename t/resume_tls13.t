@@ -1,0 +1,115 @@
+#!/usr/bin/perl
+
+# A TLSv1.3 session made on any worker of one nginx is resumed by its tickets on
+# any worker of another, both ways.  Without it a client that comes back and
+# meets another machine pays for a full handshake.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Nginx;
+use SSLSessionCache::Redis;
+use SSLSessionCache::TLS;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+my $config = <<'EOF';
+
+%%TEST_GLOBALS%%
+
+daemon off;
+worker_processes 2;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    remote_ssl_session_cache on port=%%PORT_8379%%;
+
+    server {
+        listen       127.0.0.1:8443 ssl reuseport;
+        server_name  localhost;
+
+        location / {
+            return 200 "$pid $ssl_protocol $ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+my $redis = SSLSessionCache::Redis->new($t);
+certificate($t, 'localhost');
+
+$t->write_file_expand('nginx.conf', $config)->plan(9)->run();
+SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+
+###############################################################################
+
+my $version = 'TLSv1.3';
+my $count = 20;
+
+resumes('this to other', 8443, 8444);
+resumes('other to this', 8444, 8443);
+
+my $first = full(8443);
+my $second = offer(8444, $first);
+$redis->wait_id(session_id($second->{session}));
+
+like($second->{body}, qr/$version r$/, 'resumed on other');
+is(offer(8443, $first)->{reused}, 1, 'resumed where it was made');
+is(offer(8443, $second)->{reused}, 1, 'resumed once more');
+
+###############################################################################
+
+sub resumes {
+	my ($name, $from, $to) = @_;
+
+	my @made = map { full($from) } 1 .. $count;
+	my @resumed = map { offer($to, $_) } @made;
+
+	is(grep({ $_->{reused} } @made), 0, "$name, made");
+	is(grep({ $_->{reused} } @resumed), $count, "$name, resumed");
+	is(workers_of(@made) . workers_of(@resumed), '22',
+		"$name, several workers");
+}
+
+sub workers_of {
+	my %pids = map { $_->{body} =~ /^(\d+)/ => 1 } @_;
+
+	return scalar keys %pids;
+}
+
+sub full {
+	my ($port) = @_;
+
+	my $r = tls_get($port, version => $version);
+	$redis->wait_id(session_id($r->{session}));
+
+	return $r;
+}
+
+sub offer {
+	my ($port, $r) = @_;
+
+	return tls_get($port, version => $version, session => $r->{session});
+}
+
+###############################################################################
