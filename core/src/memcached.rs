@@ -54,7 +54,8 @@ impl Protocol for Memcached {
     fn decode<'a>(&self, command: Command, input: &'a [u8]) -> Decoded<'a> {
         let reply = match command {
             Command::Get(asked) => value(asked, input),
-            Command::Greeting | Command::Put => one_of(input, &[b"STORED\r\n"], Reply::Done),
+            Command::Greeting => one_of(input, &[b"STORED\r\n"], Reply::Done),
+            Command::Put => stored(input),
             Command::Delete => one_of(input, &[b"DELETED\r\n", b"NOT_FOUND\r\n"], Reply::Done),
             Command::Ping => version(input),
         };
@@ -109,19 +110,23 @@ fn value(asked: Fingerprint, input: &[u8]) -> Decoded<'_> {
         [] => return Ok(None),
         _ => return Err(ProtocolError::Unexpected),
     };
-    let Some((_flags, digits)) = number(rest, b' ', u32::MAX as usize)? else {
+    let Some((_flags, digits)) = number(rest, b' ', u64::from(u32::MAX))? else {
         return Ok(None);
     };
     let rest = &rest[digits + 1..];
-    let Some((len, digits)) = number(rest, b'\r', MAX_RECORD)? else {
+    let Some((len, digits)) = number(rest, b'\r', MAX_RECORD as u64)? else {
         return Ok(None);
     };
-    let rest = &rest[digits + 1..];
-    let start = input.len() - rest.len() + 1;
-    match rest.first() {
-        None => Ok(None),
-        Some(b'\n') => delimited(input, start, len, b"\r\nEND\r\n"),
-        Some(_) => Err(ProtocolError::Malformed),
+    delimited(input, input.len() - rest.len() + digits, len, b"\r\nEND\r\n")
+}
+
+/// Memcached itself stores or errs; a proxy may also say that nothing was stored.
+fn stored(input: &[u8]) -> Decoded<'_> {
+    const NOT_STORED: &[u8] = b"NOT_STORED";
+
+    match input {
+        [b'N', ..] => one_of(input, &[b"NOT_STORED\r\n"], Reply::Refused(NOT_STORED)),
+        _ => one_of(input, &[b"STORED\r\n"], Reply::Done),
     }
 }
 
@@ -139,7 +144,7 @@ fn version(input: &[u8]) -> Decoded<'_> {
 /// A `set` that ends in `SERVER_ERROR` has its data swallowed, also where it is too large for an
 /// item. After `ERROR` and `CLIENT_ERROR` the data is read as commands.
 fn error(command: Command, input: &[u8]) -> Decoded<'_> {
-    const KINDS: [&[u8]; 4] = [b"ERROR", b"CLIENT_ERROR ", b"SERVER_ERROR ", b"NOT_STORED\r"];
+    const KINDS: [&[u8]; 3] = [b"ERROR", b"CLIENT_ERROR ", b"SERVER_ERROR "];
 
     if !KINDS.iter().any(|kind| input.starts_with(kind) || kind.starts_with(input)) {
         return Err(ProtocolError::Unexpected);
@@ -155,8 +160,174 @@ fn error(command: Command, input: &[u8]) -> Decoded<'_> {
         [b'E' | b'C', ..] if command == Command::Put => {
             return Err(ProtocolError::OutOfStep(printable(message)));
         }
-        b"NOT_STORED" if command != Command::Put => return Err(ProtocolError::Unexpected),
         _ => {}
     }
     Ok(Some((Reply::Refused(message), len)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::tests::{decode_at_every_cut, decode_error};
+
+    fn get() -> Command {
+        Command::Get(Fingerprint::of(b"key"))
+    }
+
+    fn memcached() -> Memcached {
+        Memcached::new(None)
+    }
+
+    fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        encode(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn commands() {
+        let memcached = memcached();
+        assert_eq!(encoded(|out| memcached.get(b"key", out)), "get key\r\n");
+        assert_eq!(
+            encoded(|out| memcached.put(b"key", b"re\r\ncord", 300, 0, out)),
+            "set key 0 300 8\r\nre\r\ncord\r\n"
+        );
+        assert_eq!(encoded(|out| memcached.delete(b"key", out)), "delete key\r\n");
+        assert_eq!(encoded(|out| memcached.ping(out)), "version\r\n");
+    }
+
+    #[test]
+    fn greeting_authenticates_and_probes() {
+        assert_eq!(encoded(|out| assert_eq!(memcached().greeting(out), 1)), "version\r\n");
+
+        let memcached = Memcached::new(Some((b"user".to_vec(), b"password".to_vec())));
+        assert_eq!(
+            encoded(|out| assert_eq!(memcached.greeting(out), 2)),
+            "set auth 0 -1 13\r\nuser password\r\nversion\r\n"
+        );
+    }
+
+    #[test]
+    fn beyond_thirty_days_a_time_to_live_is_a_date() {
+        let month = 30 * 24 * 60 * 60;
+        assert_eq!(expiry(month, 1_700_000_000), 2_592_000);
+        assert_eq!(expiry(month + 1, 1_700_000_000), 1_702_592_001);
+        assert_eq!(expiry(u32::MAX, 1_700_000_000), 2_147_483_647);
+        assert_eq!(expiry(u32::MAX, u64::MAX), 2_147_483_647);
+    }
+
+    #[test]
+    fn replies() {
+        let record = [&b"VALUE key 0 16384\r\n"[..], &[b'\r'; MAX_RECORD], b"\r\nEND\r\n"].concat();
+        for (command, input, reply) in [
+            (get(), &b"VALUE key 0 6\r\nre\r\nco\r\nEND\r\n"[..], Reply::Found(b"re\r\nco")),
+            (get(), b"VALUE key 4294967295 0\r\n\r\nEND\r\n", Reply::Found(b"")),
+            (get(), &record, Reply::Found(&[b'\r'; MAX_RECORD])),
+            (get(), b"END\r\n", Reply::Missing),
+            (Command::Put, b"STORED\r\n", Reply::Done),
+            (Command::Put, b"NOT_STORED\r\n", Reply::Refused(b"NOT_STORED")),
+            (Command::Greeting, b"STORED\r\n", Reply::Done),
+            (Command::Delete, b"DELETED\r\n", Reply::Done),
+            (Command::Delete, b"NOT_FOUND\r\n", Reply::Done),
+            (Command::Ping, b"VERSION 1.6.18\r\n", Reply::Done),
+        ] {
+            assert_eq!(decode_at_every_cut(&memcached(), command, input), reply);
+        }
+    }
+
+    #[test]
+    fn errors_of_one_command() {
+        let object = "SERVER_ERROR object too large for cache";
+        let memory = "SERVER_ERROR out of memory storing object";
+        let format = "CLIENT_ERROR bad command line format";
+        let many = "ERROR Too many open connections";
+        for (command, message) in [
+            (Command::Put, object),
+            (Command::Put, memory),
+            (get(), memory),
+            (get(), format),
+            (get(), "ERROR"),
+            (Command::Delete, format),
+            (Command::Ping, many),
+            (Command::Greeting, many),
+            (Command::Greeting, "CLIENT_ERROR authentication failure"),
+        ] {
+            let input = format!("{message}\r\n");
+            let reply = decode_at_every_cut(&memcached(), command, input.as_bytes());
+            assert_eq!(reply, Reply::Refused(message.as_bytes()));
+        }
+    }
+
+    /// Seen with Memcached 1.6: after each of these, the data of a `set` is read as commands.
+    #[test]
+    fn a_refused_set_leaves_its_data_behind() {
+        for message in
+            ["ERROR", "CLIENT_ERROR bad command line format", "CLIENT_ERROR bad data chunk"]
+        {
+            let input = format!("{message}\r\n");
+            assert_eq!(
+                decode_error(&memcached(), Command::Put, input.as_bytes()),
+                ProtocolError::OutOfStep(message.into())
+            );
+        }
+    }
+
+    #[test]
+    fn errors_of_the_connection() {
+        for command in [get(), Command::Put, Command::Delete, Command::Ping] {
+            assert_eq!(
+                decode_error(&memcached(), command, b"CLIENT_ERROR unauthenticated\r\n"),
+                ProtocolError::NotAuthenticated("CLIENT_ERROR unauthenticated".into())
+            );
+        }
+    }
+
+    #[test]
+    fn replies_that_do_not_fit() {
+        let fitting = [
+            (get(), &[&b"VALUE key 0 1\r\nx\r\nEND\r\n"[..], b"END\r\n"][..]),
+            (Command::Put, &[b"STORED\r\n", b"NOT_STORED\r\n"]),
+            (Command::Delete, &[b"DELETED\r\n", b"NOT_FOUND\r\n"]),
+            (Command::Ping, &[b"VERSION 1.4.3\r\n"]),
+        ];
+        let others = [&b"EXISTS\r\n"[..], b"OK\r\n", b"VERSION\r\n", b"\r\n", b"HD\r\n", b"\x81\0"];
+        for (command, own) in fitting {
+            let foreign = fitting.iter().filter(|(other, _)| *other != command);
+            let foreign = foreign.flat_map(|(_, replies)| replies.iter());
+            for input in foreign.chain(&others).filter(|input| !own.contains(input)) {
+                assert_eq!(decode_error(&memcached(), command, input), ProtocolError::Unexpected);
+            }
+        }
+    }
+
+    #[test]
+    fn another_keys_record() {
+        for key in ["kex", "ke", "keyy", "ke ", ""] {
+            let input = format!("VALUE {key} 0 3\r\nabc\r\nEND\r\n");
+            assert_eq!(
+                decode_error(&memcached(), get(), input.as_bytes()),
+                ProtocolError::Unexpected
+            );
+        }
+    }
+
+    #[test]
+    fn broken_replies() {
+        for (input, error) in [
+            (&b"VALUE key 0 3\r\nabcd\r\nEND\r\n"[..], ProtocolError::Malformed),
+            (b"VALUE key 0 3\r\nabc\r\nVALUE key 0 3\r\nabc\r\nEND\r\n", ProtocolError::Malformed),
+            (b"VALUE key 0 3\r\nabc\r\nSERVER_ERROR out of memory\r\n", ProtocolError::Malformed),
+            (b"VALUE key 0 3\rabc\r\nEND\r\n", ProtocolError::Malformed),
+            (b"VALUE key 0 3 17\r\nabc\r\nEND\r\n", ProtocolError::Malformed),
+            (b"VALUE key -1 3\r\nabc\r\nEND\r\n", ProtocolError::Malformed),
+            (b"VALUE key 0 -3\r\n", ProtocolError::Malformed),
+            (b"VALUE key 0 16385\r\n", ProtocolError::TooLarge),
+            (b"VALUE key 4294967296 3\r\n", ProtocolError::TooLarge),
+            (b"VALUE key 0 99999999999999999999\r\n", ProtocolError::TooLarge),
+            (b"SERVER_ERROR \rx", ProtocolError::Malformed),
+            (&[&b"SERVER_ERROR "[..], &[b'x'; 1024]].concat(), ProtocolError::TooLarge),
+        ] {
+            assert_eq!(decode_error(&memcached(), get(), input), error);
+        }
+    }
 }

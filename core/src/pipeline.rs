@@ -340,14 +340,15 @@ impl<W: Waiter> Pipeline<W> {
     /// complete.
     fn take_reply(&mut self, now: Instant, received: &mut Received) -> Result<bool, Error> {
         let sent = self.outgoing.sent();
-        let Some(front) = self.commands.front_mut().filter(|_| sent > self.answered) else {
+        let Some(front) = self.commands.front_mut() else {
             return Err(Error::Unsolicited);
         };
         let Some((reply, len)) = self.protocol.decode(front.command, self.incoming.bytes())? else {
             return Ok(false);
         };
-        // Memcached refuses a record that is too large before it has read it.
-        if sent < front.end && !matches!(reply, Reply::Refused(_)) {
+        // Memcached refuses a record that is too large before it has read all of it.
+        let may_be_refused = sent > self.answered && matches!(reply, Reply::Refused(_));
+        if sent < front.end && !may_be_refused {
             return Err(Error::Unsolicited);
         }
         if let Reply::Refused(message) = reply {
@@ -555,6 +556,19 @@ mod tests {
     }
 
     #[test]
+    fn the_greeting_is_over_with_its_last_reply() {
+        let mut fixture = Fixture::new();
+        let redis = Redis::new(Some(b"secret".to_vec()));
+        fixture.pipeline = Pipeline::new(Box::new(redis), fixture.pipeline.settings);
+        fixture.pipeline.connected(fixture.now);
+        fixture.send();
+        assert!(!fixture.receive(b"+OK\r\n").unwrap().became_ready);
+        assert!(!fixture.pipeline.is_ready());
+        assert!(fixture.receive(b"+PONG\r\n").unwrap().became_ready);
+        fixture.get(1).unwrap();
+    }
+
+    #[test]
     fn closing_ends_what_waits() {
         let mut fixture = Fixture::ready();
         fixture.get(1).unwrap();
@@ -564,5 +578,379 @@ mod tests {
         assert_eq!(fixture.ended(), [(1, down()), (2, down())]);
         assert_eq!(fixture.pipeline.unsent(), b"");
         assert_eq!(fixture.pipeline.deadline(), None);
+    }
+
+    #[test]
+    fn replies_may_come_byte_by_byte() {
+        let mut fixture = Fixture::ready();
+        fixture.get(1).unwrap();
+        fixture.get(2).unwrap();
+        fixture.send();
+        for byte in b"$3\r\none\r\n$3\r\ntwo\r\n" {
+            fixture.receive(&[*byte]).unwrap();
+        }
+        let record = |text: &str| Outcome::Found(text.into());
+        assert_eq!(fixture.ended(), [(1, record("one")), (2, record("two"))]);
+    }
+
+    #[test]
+    fn longest_records_pass_through() {
+        let mut fixture = Fixture::ready();
+        let record = vec![b'r'; MAX_RECORD];
+        let reply = [b"$16384\r\n", &record[..], b"\r\n"].concat();
+        let mut replies = &reply.repeat(5)[..];
+        for id in 0..5 {
+            fixture.get(id).unwrap();
+        }
+        fixture.send();
+        while !replies.is_empty() {
+            let len = fixture.pipeline.spare().len().min(replies.len());
+            let (part, rest) = replies.split_at(len);
+            fixture.receive(part).unwrap();
+            replies = rest;
+        }
+        let ended = fixture.ended();
+        assert_eq!(ended.len(), 5);
+        assert!(ended.into_iter().all(|(_, outcome)| outcome == Outcome::Found(record.clone())));
+    }
+
+    #[test]
+    fn an_error_concerns_its_command_alone() {
+        let mut fixture = Fixture::ready();
+        fixture.put(1, b"one").unwrap();
+        fixture.get(2).unwrap();
+        fixture.get(3).unwrap();
+        fixture.send();
+        let received = fixture.receive(b"-OOM no memory\r\n-WRONGTYPE x\r\n$-1\r\n").unwrap();
+        assert_eq!(
+            received,
+            Received { refused: 2, refusal: Some("OOM no memory".into()), ..Received::default() }
+        );
+        let refused = Outcome::Unavailable(Unavailable::Refused);
+        assert_eq!(fixture.ended(), [(2, refused), (3, Outcome::Missing)]);
+    }
+
+    #[test]
+    fn a_rejected_greeting_fails() {
+        for reply in ["LOADING Redis is loading the dataset in memory", "MASTERDOWN x", "BUSY x"] {
+            let mut fixture = Fixture::new();
+            fixture.pipeline.connected(fixture.now);
+            fixture.send();
+            let input = format!("-{reply}\r\n");
+            assert_eq!(fixture.receive(input.as_bytes()), Err(Error::Rejected(reply.into())));
+            assert!(!fixture.pipeline.is_ready());
+        }
+    }
+
+    #[test]
+    fn bytes_that_nobody_asked_for_fail() {
+        let mut fixture = Fixture::ready();
+        assert_eq!(fixture.receive(b"$"), Err(Error::Unsolicited), "nothing in flight");
+
+        let mut fixture = Fixture::ready();
+        fixture.get(1).unwrap();
+        assert_eq!(fixture.receive(b"$-1\r\n"), Err(Error::Unsolicited), "nothing sent");
+
+        let mut fixture = Fixture::ready();
+        fixture.get(1).unwrap();
+        fixture.pipeline.sent(5);
+        assert_eq!(fixture.receive(b"$-1\r\n"), Err(Error::Unsolicited), "not all sent");
+
+        let mut fixture = Fixture::ready();
+        fixture.get(1).unwrap();
+        fixture.send();
+        assert_eq!(fixture.receive(b"$-1\r\n$-1\r\n"), Err(Error::Unsolicited), "duplicated");
+        assert_eq!(fixture.ended(), [(1, Outcome::Missing)]);
+    }
+
+    #[test]
+    fn a_record_may_be_refused_before_it_is_sent() {
+        let mut fixture = Fixture::ready();
+        fixture.put(1, &[0; 1000]).unwrap();
+        fixture.get(2).unwrap();
+        fixture.pipeline.sent(30);
+        assert_eq!(fixture.receive(b"-ERR too large\r\n").unwrap().refused, 1);
+        assert_eq!(fixture.receive(b"$-1\r\n"), Err(Error::Unsolicited), "the get is not sent");
+    }
+
+    #[test]
+    fn the_wrong_kind_of_reply_fails() {
+        let mut fixture = Fixture::ready();
+        fixture.get(1).unwrap();
+        fixture.send();
+        assert_eq!(fixture.receive(b"+OK\r\n"), Err(Error::Protocol(ProtocolError::Unexpected)));
+        fixture.pipeline.closed();
+        assert_eq!(fixture.ended(), [(1, down())]);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_closed_connection() {
+        let mut fixture = Fixture::ready();
+        fixture.get(1).unwrap();
+        fixture.send();
+        fixture.receive(b"$3\r\non").unwrap();
+        fixture.get(2).unwrap();
+        fixture.pipeline.sent(3);
+        fixture.pipeline.closed();
+        fixture.ended();
+
+        fixture.connect();
+        fixture.get(3).unwrap();
+        assert_eq!(fixture.send(), b"*2\r\n$3\r\nGET\r\n$3\r\nk03\r\n");
+        fixture.receive(b"$5\r\nthree\r\n").unwrap();
+        assert_eq!(fixture.ended(), [(3, Outcome::Found(b"three".to_vec()))]);
+    }
+
+    #[test]
+    fn dropping_ends_what_waits() {
+        let mut fixture = Fixture::ready();
+        fixture.get(1).unwrap();
+        let Fixture { pipeline, ended, .. } = fixture;
+        drop(pipeline);
+        assert_eq!(ended.take(), [(1, down())]);
+    }
+
+    #[test]
+    fn a_lookup_ends_at_its_deadline_and_its_reply_answers_no_other() {
+        let mut fixture = Fixture::ready();
+        let span = Duration::from_millis(100);
+        fixture.get(1).unwrap();
+        fixture.get_until(2, fixture.now + span).unwrap();
+        fixture.send();
+        assert_eq!(fixture.pipeline.deadline(), Some(fixture.now + span));
+
+        fixture.wait(span - Duration::from_millis(1)).unwrap();
+        assert_eq!(fixture.ended(), []);
+        fixture.wait(Duration::from_millis(1)).unwrap();
+        assert_eq!(fixture.ended(), [(2, Outcome::Unavailable(Unavailable::Timeout))]);
+        assert_eq!(fixture.pipeline.deadline(), Some(fixture.now + (TIMEOUT - span)));
+
+        fixture.get(3).unwrap();
+        fixture.send();
+        fixture.receive(b"$3\r\none\r\n$3\r\ntwo\r\n$-1\r\n").unwrap();
+        assert_eq!(fixture.ended(), [(1, Outcome::Found(b"one".to_vec())), (3, Outcome::Missing)]);
+    }
+
+    #[test]
+    fn no_lookup_waits_longer_than_the_timeout() {
+        let mut fixture = Fixture::ready();
+        fixture.get_until(1, fixture.now + 60 * TIMEOUT).unwrap();
+        assert_eq!(fixture.pipeline.deadline(), Some(fixture.now + TIMEOUT));
+    }
+
+    #[test]
+    fn a_silent_store_fails_after_its_lookups_timed_out() {
+        let mut fixture = Fixture::ready();
+        fixture.get(1).unwrap();
+        fixture.send();
+        fixture.wait(TIMEOUT / 2).unwrap();
+        fixture.get(2).unwrap();
+        assert_eq!(fixture.wait(TIMEOUT / 2), Err(Error::Silent));
+        assert_eq!(fixture.ended(), [(1, Outcome::Unavailable(Unavailable::Timeout))]);
+        fixture.pipeline.closed();
+        assert_eq!(fixture.ended(), [(2, down())]);
+    }
+
+    #[test]
+    fn bytes_without_a_reply_are_silence() {
+        let mut fixture = Fixture::ready();
+        fixture.get(1).unwrap();
+        fixture.send();
+        fixture.receive(b"$100\r\n").unwrap();
+        for _ in 0..9 {
+            fixture.wait(TIMEOUT / 10).unwrap();
+            fixture.receive(b"x").unwrap();
+        }
+        assert_eq!(fixture.wait(TIMEOUT / 10), Err(Error::Silent));
+    }
+
+    #[test]
+    fn a_store_that_never_greets_is_silent() {
+        let mut fixture = Fixture::new();
+        fixture.pipeline.connected(fixture.now);
+        assert_eq!(fixture.pipeline.deadline(), Some(fixture.now + TIMEOUT));
+        assert_eq!(fixture.wait(TIMEOUT), Err(Error::Silent));
+    }
+
+    #[test]
+    fn an_idle_store_is_probed() {
+        let mut fixture = Fixture::ready();
+        assert_eq!(fixture.pipeline.deadline(), Some(fixture.now + INTERVAL));
+        fixture.wait(INTERVAL).unwrap();
+        assert_eq!(fixture.send(), b"*1\r\n$4\r\nPING\r\n");
+        fixture.wait(INTERVAL).unwrap();
+        assert_eq!(fixture.send(), b"", "one probe at a time");
+        assert!(!fixture.receive(b"+PONG\r\n").unwrap().became_ready);
+        assert_eq!(fixture.pipeline.deadline(), Some(fixture.now + INTERVAL));
+    }
+
+    #[test]
+    fn commands_are_bounded_in_number() {
+        let mut fixture = Fixture::with_limit(Some(3));
+        fixture.connect();
+        fixture.get(1).unwrap();
+        fixture.put(2, b"two").unwrap();
+        fixture.send();
+        fixture.get(3).unwrap();
+        assert_eq!(fixture.get(4), Err(Unavailable::Full));
+        assert_eq!(fixture.put(4, b"four"), Err(Unavailable::Full));
+        assert_eq!(fixture.pipeline.delete(&key(4), fixture.now), Err(Unavailable::Full));
+
+        fixture.receive(b"$-1\r\n").unwrap();
+        fixture.get(4).unwrap();
+    }
+
+    #[test]
+    fn commands_are_bounded_in_bytes() {
+        let mut fixture = Fixture::ready();
+        let mut accepted = 0;
+        while fixture.put(1, &[0; MAX_RECORD]).is_ok() {
+            accepted += 1;
+            fixture.send();
+        }
+        assert_eq!(accepted, MAX_WAITING.div_ceil(MAX_RECORD as u64 + 49));
+        assert_eq!(fixture.get(1), Err(Unavailable::Full));
+        fixture.receive(b"+OK\r\n").unwrap();
+        fixture.get(1).unwrap();
+    }
+
+    #[test]
+    fn no_record_is_stored_that_could_not_be_read() {
+        let mut fixture = Fixture::ready();
+        fixture.put(1, &[0; MAX_RECORD]).unwrap();
+        assert_eq!(fixture.put(1, &[0; MAX_RECORD + 1]), Err(Unavailable::Full));
+    }
+
+    #[test]
+    fn memory_of_a_burst_is_given_back() {
+        let mut fixture = Fixture::ready();
+        for _ in 0..100 {
+            fixture.put(1, &[0; MAX_RECORD]).unwrap();
+            fixture.get(2).unwrap();
+        }
+        for id in 0..=255 {
+            for _ in 0..8 {
+                fixture.get(id).unwrap();
+            }
+        }
+        fixture.send();
+        assert!(fixture.pipeline.outgoing.tail().capacity() <= 64 * 1024);
+        for _ in 0..100 {
+            fixture.receive(b"+OK\r\n$-1\r\n").unwrap();
+        }
+        for _ in 0..8 {
+            fixture.receive(&b"$-1\r\n".repeat(256)).unwrap();
+        }
+        assert!(fixture.pipeline.is_drained());
+        assert!(fixture.pipeline.commands.capacity() <= 1024);
+    }
+
+    #[test]
+    fn a_slow_reader_does_not_make_the_buffer_grow_for_ever() {
+        let mut fixture = Fixture::ready();
+        for _ in 0..100_000 {
+            fixture.get(1).unwrap();
+            let len = fixture.pipeline.unsent().len();
+            fixture.pipeline.sent(len.min(29));
+            if len > 29 {
+                fixture.receive(b"$-1\r\n").unwrap();
+            }
+            assert!(fixture.pipeline.outgoing.tail().capacity() < 1024);
+        }
+    }
+
+    /// A ready pipeline whose lookups timed out until they were suspended; nothing is answered.
+    fn suspended() -> Fixture {
+        let mut fixture = Fixture::ready();
+        let deadline = fixture.now + TIMEOUT / 2;
+        for id in 1..=5 {
+            assert!(!fixture.pipeline.is_suspended());
+            fixture.get_until(id, deadline).unwrap();
+        }
+        fixture.send();
+        fixture.wait(TIMEOUT / 2).unwrap();
+        assert_eq!(fixture.ended().len(), 5);
+        assert!(fixture.pipeline.is_suspended());
+        assert_eq!(fixture.get(6), Err(Unavailable::Down));
+        assert_eq!(fixture.send(), b"*1\r\n$4\r\nPING\r\n");
+        fixture
+    }
+
+    #[test]
+    fn late_replies_suspend_lookups_until_one_is_answered_in_time() {
+        let mut fixture = suspended();
+        fixture.put(7, b"seven").unwrap();
+        fixture.receive(&b"$-1\r\n".repeat(5)).unwrap();
+        assert_eq!(fixture.get(6), Err(Unavailable::Down));
+        fixture.receive(b"+PONG\r\n").unwrap();
+
+        fixture.get(6).unwrap();
+        assert_eq!(fixture.get(7), Err(Unavailable::Down), "one lookup tries");
+        fixture.send();
+        fixture.receive(b"+OK\r\n$-1\r\n").unwrap();
+        assert!(!fixture.pipeline.is_suspended());
+        fixture.get(7).unwrap();
+        fixture.get(8).unwrap();
+    }
+
+    #[test]
+    fn a_lookup_that_tries_and_times_out_is_followed_by_a_probe() {
+        let mut fixture = suspended();
+        fixture.receive(&b"$-1\r\n".repeat(5)).unwrap();
+        fixture.receive(b"+PONG\r\n").unwrap();
+        fixture.get_until(6, fixture.now + TIMEOUT / 2).unwrap();
+        fixture.send();
+        fixture.wait(TIMEOUT / 2).unwrap();
+        assert_eq!(fixture.ended(), [(6, Outcome::Unavailable(Unavailable::Timeout))]);
+        assert_eq!(fixture.get(7), Err(Unavailable::Down));
+        assert_eq!(fixture.send(), b"");
+        fixture.wait(INTERVAL).unwrap();
+        assert_eq!(fixture.send(), b"*1\r\n$4\r\nPING\r\n");
+    }
+
+    #[test]
+    fn a_late_probe_is_followed_by_another() {
+        let mut fixture = suspended();
+        fixture.receive(b"$-1\r\n").unwrap();
+        for _ in 0..4 {
+            fixture.wait(TIMEOUT / 3).unwrap();
+            fixture.receive(b"$-1\r\n").unwrap();
+        }
+        fixture.receive(b"+PONG\r\n").unwrap();
+        assert_eq!(fixture.get(6), Err(Unavailable::Down));
+        fixture.wait(INTERVAL).unwrap();
+        fixture.send();
+        fixture.receive(b"+PONG\r\n").unwrap();
+        fixture.get(6).unwrap();
+    }
+
+    /// A proxy may greet in the name of a store that is not there.
+    #[test]
+    fn a_greeting_alone_does_not_resume_lookups() {
+        let mut fixture = suspended();
+        assert_eq!(fixture.wait(TIMEOUT / 2), Err(Error::Silent));
+        fixture.pipeline.closed();
+        assert_eq!(fixture.pipeline.deadline(), None);
+
+        fixture.connect();
+        fixture.get(6).unwrap();
+        assert_eq!(fixture.get(7), Err(Unavailable::Down));
+        fixture.send();
+        assert_eq!(fixture.wait(TIMEOUT), Err(Error::Silent));
+    }
+
+    #[test]
+    fn one_lookup_in_time_forgives_the_late_ones() {
+        let mut fixture = Fixture::ready();
+        for _ in 0..10 {
+            for id in 1..=4 {
+                fixture.get_until(id, fixture.now + TIMEOUT / 2).unwrap();
+            }
+            fixture.get(5).unwrap();
+            fixture.send();
+            fixture.wait(TIMEOUT / 2).unwrap();
+            fixture.receive(&b"$-1\r\n".repeat(5)).unwrap();
+            assert!(!fixture.pipeline.is_suspended());
+        }
     }
 }

@@ -160,15 +160,15 @@ pub(crate) fn one_of<'a>(input: &[u8], replies: &[&[u8]], reply: Reply<'a>) -> D
 pub(crate) fn number(
     input: &[u8],
     end: u8,
-    max: usize,
-) -> Result<Option<(usize, usize)>, ProtocolError> {
+    max: u64,
+) -> Result<Option<(u64, usize)>, ProtocolError> {
     const MAX_DIGITS: usize = 10;
 
     let mut value = 0;
     for (digits, &byte) in input.iter().enumerate() {
         match byte {
             b'0'..=b'9' if digits < MAX_DIGITS => {
-                value = value * 10 + usize::from(byte - b'0');
+                value = value * 10 + u64::from(byte - b'0');
                 if value > max {
                     return Err(ProtocolError::TooLarge);
                 }
@@ -180,14 +180,16 @@ pub(crate) fn number(
     Ok(None)
 }
 
-/// The `len` bytes at `start` of `input`, which must be followed by `tail`.
-pub(crate) fn delimited<'a>(input: &'a [u8], start: usize, len: usize, tail: &[u8]) -> Decoded<'a> {
-    let end = start + len;
-    let got = input.get(end..).unwrap_or_default();
-    if got.starts_with(tail) {
+/// The record of `len` bytes in `input`, between the CRLF at `crlf` and `tail`.
+pub(crate) fn delimited<'a>(input: &'a [u8], crlf: usize, len: u64, tail: &[u8]) -> Decoded<'a> {
+    let start = crlf + 2;
+    let end = start + len as usize;
+    let head = &input[crlf..input.len().min(start)];
+    let rest = input.get(end..).unwrap_or_default();
+    if head == b"\r\n" && rest.starts_with(tail) {
         return Ok(Some((Reply::Found(&input[start..end]), end + tail.len())));
     }
-    if tail.starts_with(got) {
+    if b"\r\n".starts_with(head) && tail.starts_with(rest) {
         return Ok(None);
     }
     Err(ProtocolError::Malformed)

@@ -34,11 +34,11 @@ impl Redis {
     fn without_arguments<'a>(&self, message: &'a [u8]) -> &'a [u8] {
         const ARGUMENTS: &[u8] = b", with args";
 
-        let repeats_password = |password: &Vec<u8>| contains(message, password).is_some();
+        let repeats_password = |password: &Vec<u8>| position(message, password).is_some();
         if self.password.as_ref().is_some_and(repeats_password) {
             return code(message);
         }
-        &message[..contains(message, ARGUMENTS).unwrap_or(message.len())]
+        &message[..position(message, ARGUMENTS).unwrap_or(message.len())]
     }
 }
 
@@ -101,13 +101,8 @@ fn bulk(input: &[u8]) -> Decoded<'_> {
     match input {
         [] | [b'$'] => Ok(None),
         [b'$', b'-', ..] => one_of(input, &[b"$-1\r\n"], Reply::Missing),
-        [b'$', rest @ ..] => match number(rest, b'\r', MAX_RECORD)? {
-            // `number` has seen the CR: the LF is delimited as a string of no length would be.
-            Some((len, digits)) => match input.get(digits + 2) {
-                None => Ok(None),
-                Some(b'\n') => delimited(input, digits + 3, len, b"\r\n"),
-                Some(_) => Err(ProtocolError::Malformed),
-            },
+        [b'$', rest @ ..] => match number(rest, b'\r', MAX_RECORD as u64)? {
+            Some((len, digits)) => delimited(input, 1 + digits, len, b"\r\n"),
             None => Ok(None),
         },
         _ => Err(ProtocolError::Unexpected),
@@ -119,6 +114,157 @@ fn code(message: &[u8]) -> &[u8] {
     message.split(|&byte| byte == b' ').next().unwrap_or_default()
 }
 
-fn contains(text: &[u8], part: &[u8]) -> Option<usize> {
-    text.windows(part.len()).position(|window| window == part)
+fn position(text: &[u8], part: &[u8]) -> Option<usize> {
+    (0..text.len()).find(|&start| text[start..].starts_with(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::tests::{decode_at_every_cut, decode_error};
+    use crate::protocol::Fingerprint;
+
+    fn get() -> Command {
+        Command::Get(Fingerprint::of(b"key"))
+    }
+
+    fn redis() -> Redis {
+        Redis::new(None)
+    }
+
+    fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        encode(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn commands() {
+        let redis = redis();
+        assert_eq!(encoded(|out| redis.get(b"key", out)), "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n");
+        assert_eq!(
+            encoded(|out| redis.put(b"key", b"re\r\ncord", 86_400, 0, out)),
+            "*4\r\n$5\r\nSETEX\r\n$3\r\nkey\r\n$5\r\n86400\r\n$8\r\nre\r\ncord\r\n"
+        );
+        assert_eq!(encoded(|out| redis.delete(b"key", out)), "*2\r\n$3\r\nDEL\r\n$3\r\nkey\r\n");
+        assert_eq!(encoded(|out| redis.ping(out)), "*1\r\n$4\r\nPING\r\n");
+    }
+
+    #[test]
+    fn greeting_authenticates_and_probes() {
+        assert_eq!(encoded(|out| assert_eq!(redis().greeting(out), 1)), "*1\r\n$4\r\nPING\r\n");
+        assert_eq!(
+            encoded(|out| assert_eq!(Redis::new(Some(b"pass word".into())).greeting(out), 2)),
+            "*2\r\n$4\r\nAUTH\r\n$9\r\npass word\r\n*1\r\n$4\r\nPING\r\n"
+        );
+    }
+
+    #[test]
+    fn replies() {
+        let record = [&b"$16384\r\n"[..], &[b'\r'; MAX_RECORD], b"\r\n"].concat();
+        for (command, input, reply) in [
+            (get(), &b"$6\r\nre\r\nco\r\n"[..], Reply::Found(b"re\r\nco")),
+            (get(), b"$0\r\n\r\n", Reply::Found(b"")),
+            (get(), b"$-1\r\n", Reply::Missing),
+            (get(), &record, Reply::Found(&[b'\r'; MAX_RECORD])),
+            (Command::Put, b"+OK\r\n", Reply::Done),
+            (Command::Greeting, b"+OK\r\n", Reply::Done),
+            (Command::Delete, b":1\r\n", Reply::Done),
+            (Command::Delete, b":0\r\n", Reply::Done),
+            (Command::Ping, b"+PONG\r\n", Reply::Done),
+        ] {
+            assert_eq!(decode_at_every_cut(&redis(), command, input), reply);
+        }
+    }
+
+    #[test]
+    fn errors_of_one_command() {
+        for message in [
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "READONLY You can't write against a read only replica.",
+            "WRONGTYPE Operation against a key holding the wrong kind of value",
+            "LOADING Redis is loading the dataset in memory",
+            "ERR",
+        ] {
+            let input = format!("-{message}\r\n");
+            for command in [get(), Command::Put, Command::Delete, Command::Ping] {
+                let reply = decode_at_every_cut(&redis(), command, input.as_bytes());
+                assert_eq!(reply, Reply::Refused(message.as_bytes()));
+            }
+        }
+    }
+
+    #[test]
+    fn errors_of_the_connection() {
+        for message in ["NOAUTH Authentication required.", "NOPERM this user has no permissions"] {
+            let input = format!("-{message}\r\n");
+            for command in [get(), Command::Put, Command::Delete, Command::Ping] {
+                assert_eq!(
+                    decode_error(&redis(), command, input.as_bytes()),
+                    ProtocolError::NotAuthenticated(message.into())
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_rejected_greeting_says_why() {
+        let input = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n";
+        assert_eq!(
+            decode_at_every_cut(&redis(), Command::Greeting, input),
+            Reply::Refused(b"WRONGPASS invalid username-password pair or user is disabled.")
+        );
+    }
+
+    /// Redis repeats the arguments of a command that it does not know, `AUTH` renamed for one.
+    #[test]
+    fn arguments_are_not_repeated() {
+        let input = b"-ERR unknown command 'AUTH', with args beginning with: 'secret' \r\n";
+        assert_eq!(
+            decode_at_every_cut(&redis(), Command::Greeting, input),
+            Reply::Refused(b"ERR unknown command 'AUTH'")
+        );
+        let redis = Redis::new(Some(b"secret".to_vec()));
+        assert_eq!(
+            decode_at_every_cut(&redis, Command::Greeting, b"-ERR secret is no password\r\n"),
+            Reply::Refused(b"ERR")
+        );
+    }
+
+    #[test]
+    fn replies_that_do_not_fit() {
+        let fitting = [
+            (get(), &[&b"$3\r\nabc\r\n"[..], b"$-1\r\n"][..]),
+            (Command::Put, &[b"+OK\r\n"]),
+            (Command::Delete, &[b":1\r\n", b":0\r\n"]),
+            (Command::Ping, &[b"+PONG\r\n"]),
+        ];
+        let others =
+            [&b"+QUEUED\r\n"[..], b":2\r\n", b"*0\r\n", b"*-1\r\n", b"_\r\n", b"HTTP/1.1 400"];
+        for (command, own) in fitting {
+            let foreign = fitting.iter().filter(|(other, _)| *other != command);
+            let foreign = foreign.flat_map(|(_, replies)| replies.iter());
+            for input in foreign.chain(&others).filter(|input| !own.contains(input)) {
+                assert_eq!(decode_error(&redis(), command, input), ProtocolError::Unexpected);
+            }
+        }
+    }
+
+    #[test]
+    fn broken_replies() {
+        for (input, error) in [
+            (&b"$3\r\nabcd\r\n"[..], ProtocolError::Malformed),
+            (b"$3\rabc\r\n", ProtocolError::Malformed),
+            (b"$\r\n", ProtocolError::Malformed),
+            (b"$3 \r\n", ProtocolError::Malformed),
+            (b"$00000000003\r\nabc\r\n", ProtocolError::Malformed),
+            (b"$-2\r\n", ProtocolError::Unexpected),
+            (b"$16385\r\n", ProtocolError::TooLarge),
+            (b"$99999999999999999999\r\n", ProtocolError::TooLarge),
+            (b"-ERR\rx", ProtocolError::Malformed),
+            (&[b'-'; 1024], ProtocolError::TooLarge),
+        ] {
+            assert_eq!(decode_error(&redis(), get(), input), error);
+        }
+    }
 }
