@@ -55,8 +55,11 @@ struct NginxCallbacks {
         unsafe extern "C" fn(*mut SSL, *const c_uchar, c_int, *mut c_int) -> *mut SSL_SESSION,
     >,
     remove: Option<unsafe extern "C" fn(*mut SSL_CTX, *mut SSL_SESSION)>,
-    info: Option<unsafe extern "C" fn(*const SSL, c_int, c_int)>,
 }
+
+/// The info callback that nginx sets, the same on every SSL_CTX of its servers.
+static NGINX_INFO: OnceLock<Option<unsafe extern "C" fn(*const SSL, c_int, c_int)>> =
+    OnceLock::new();
 
 impl SessionCache {
     /// Puts a cache into an SSL_CTX; `None` where there is one already, or no memory.
@@ -82,7 +85,6 @@ impl SessionCache {
                     new: SSL_CTX_sess_get_new_cb(raw),
                     get: SSL_CTX_sess_get_get_cb(raw),
                     remove: SSL_CTX_sess_get_remove_cb(raw),
-                    info: SSL_CTX_get_info_callback(raw),
                 },
                 scratch: RefCell::new(vec![0; MAX_RECORD].into()),
             });
@@ -93,6 +95,7 @@ impl SessionCache {
             SSL_CTX_sess_set_new_cb(raw, Some(new_session));
             SSL_CTX_sess_set_get_cb(raw, Some(get_session));
             SSL_CTX_sess_set_remove_cb(raw, Some(remove_session));
+            NGINX_INFO.get_or_init(|| SSL_CTX_get_info_callback(raw));
             SSL_CTX_set_info_callback(raw, Some(info));
             ctx.cache_externally();
             cache.suspension.prepare(ctx);
@@ -238,11 +241,10 @@ unsafe extern "C" fn remove_session(ctx: *mut SSL_CTX, session: *mut SSL_SESSION
     }
 }
 
-/// A handshake starts or ends (SSL_CTX_set_info_callback(3)).
+/// A handshake starts, ends, or takes a step (SSL_CTX_set_info_callback(3)).
 unsafe extern "C" fn info(ssl: *const SSL, event: c_int, value: c_int) {
     // SAFETY: OpenSSL passes a valid SSL.
     let Some(ssl) = (unsafe { Ssl::from_ptr(ssl) }) else { return };
-    let cache = ssl.session_ctx().and_then(SessionCache::of);
 
     if event & SSL_CB_HANDSHAKE_START as c_int != 0 {
         // Kept on the SSL: a name of the client's may switch to an SSL_CTX without this callback.
@@ -255,7 +257,7 @@ unsafe extern "C" fn info(ssl: *const SSL, event: c_int, value: c_int) {
         // SAFETY: the SSL is valid.
         unsafe { SSL_set_info_callback(ssl.as_ptr(), None) };
     }
-    if let Some(info) = cache.and_then(|cache| cache.nginx.info) {
+    if let Some(Some(info)) = NGINX_INFO.get() {
         // SAFETY: the arguments are OpenSSL's own.
         unsafe { info(ssl.as_ptr(), event, value) };
     }
