@@ -343,12 +343,15 @@ impl<W: Waiter> Pipeline<W> {
         let Some(front) = self.commands.front_mut() else {
             return Err(Error::Unsolicited);
         };
+        let unsent = sent < front.end;
+        if unsent && sent <= self.answered {
+            return Err(Error::Unsolicited);
+        }
         let Some((reply, len)) = self.protocol.decode(front.command, self.incoming.bytes())? else {
             return Ok(false);
         };
         // Memcached refuses a record that is too large before it has read all of it.
-        let may_be_refused = sent > self.answered && matches!(reply, Reply::Refused(_));
-        if sent < front.end && !may_be_refused {
+        if unsent && !matches!(reply, Reply::Refused(_)) {
             return Err(Error::Unsolicited);
         }
         if let Reply::Refused(message) = reply {
@@ -649,7 +652,7 @@ mod tests {
 
         let mut fixture = Fixture::ready();
         fixture.get(1).unwrap();
-        assert_eq!(fixture.receive(b"$-1\r\n"), Err(Error::Unsolicited), "nothing sent");
+        assert_eq!(fixture.receive(b"$"), Err(Error::Unsolicited), "nothing sent");
 
         let mut fixture = Fixture::ready();
         fixture.get(1).unwrap();
