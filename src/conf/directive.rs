@@ -11,7 +11,7 @@ use std::string::String;
 
 use nginx_sys::{ngx_parse_time, ngx_pool_t, ngx_str_t, NGX_ERROR};
 
-use crate::conf::address;
+use crate::conf::address::Location;
 use crate::store::{Kind, Settings};
 
 /// The longest `interval` and `timeout`: a day. Longer ones are a slip of the pen.
@@ -92,7 +92,7 @@ impl<'a> Directive<'a> {
         let host = self.addr.unwrap_or(b"127.0.0.1");
         let port = self.port.unwrap_or(kind.default_port());
         Ok(Some(Settings {
-            addresses: address::resolve(pool, host, port).map_err(Error::Unresolved)?,
+            location: Location::resolve(pool, host, port).map_err(Error::Unresolved)?,
             kind,
             interval: self.interval.unwrap_or(Duration::from_millis(200)),
             count: self.count.unwrap_or(Some(5000)),
