@@ -113,7 +113,7 @@ pub enum Error {
 pub struct Pipeline<W: Waiter> {
     protocol: Box<dyn Protocol>,
     settings: Settings,
-    ready: bool,
+    phase: Phase,
     outgoing: Outgoing,
     incoming: Incoming,
     /// Commands without a reply, in the order in which they were queued.
@@ -125,6 +125,18 @@ pub struct Pipeline<W: Waiter> {
     /// Not later than the deadline of any lookup that waits.
     earliest_deadline: Option<Instant>,
     breaker: Breaker,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No transport; commands are turned away.
+    Closed,
+    /// A transport is expected; commands queue up behind the greeting.
+    Opening,
+    /// The greeting is on its way; commands queue up behind it if they did before.
+    Greeting { accepting: bool },
+    /// The greeting is answered.
+    Ready,
 }
 
 /// A command that waits for its reply.
@@ -147,7 +159,7 @@ impl<W: Waiter> Pipeline<W> {
         Self {
             protocol,
             settings,
-            ready: false,
+            phase: Phase::Closed,
             outgoing: Outgoing::default(),
             incoming: Incoming::new(),
             commands: VecDeque::new(),
@@ -158,9 +170,27 @@ impl<W: Waiter> Pipeline<W> {
         }
     }
 
-    /// The transport is up. Queues the greeting; commands are accepted once it is answered.
-    pub fn connected(&mut self, now: Instant) {
+    /// A transport is on its way, and nothing speaks against its success: commands are accepted from
+    /// now on, and go out behind the greeting. Without this call they are once the greeting is
+    /// answered.
+    pub fn opening(&mut self, now: Instant) {
         self.closed();
+        self.greet(now);
+        self.phase = Phase::Opening;
+    }
+
+    /// The transport is up. Queues the greeting, where [`opening`](Self::opening) has not.
+    pub fn connected(&mut self, now: Instant) {
+        let accepting = self.phase == Phase::Opening;
+        if !accepting {
+            self.closed();
+            self.greet(now);
+        }
+        self.phase = Phase::Greeting { accepting };
+        self.progress = now;
+    }
+
+    fn greet(&mut self, now: Instant) {
         let replies = self.protocol.greeting(self.outgoing.tail());
         for _ in 1..replies {
             self.push(Command::Greeting, now + self.settings.timeout, None, now);
@@ -170,7 +200,7 @@ impl<W: Waiter> Pipeline<W> {
 
     /// The transport is gone. Everything that waits ends.
     pub fn closed(&mut self) {
-        self.ready = false;
+        self.phase = Phase::Closed;
         self.outgoing.clear();
         self.incoming.clear();
         self.answered = 0;
@@ -183,7 +213,7 @@ impl<W: Waiter> Pipeline<W> {
 
     /// Whether the store has answered the greeting.
     pub fn is_ready(&self) -> bool {
-        self.ready
+        self.phase == Phase::Ready
     }
 
     /// Whether lookups are turned away because the store answers too late.
@@ -281,12 +311,11 @@ impl<W: Waiter> Pipeline<W> {
 
     /// When [`tick`](Self::tick) must be called next.
     pub fn deadline(&self) -> Option<Instant> {
-        let health = if !self.commands.is_empty() {
-            Some(self.progress + self.settings.timeout)
-        } else if self.ready {
-            Some(self.progress + self.settings.interval)
-        } else {
-            None
+        let health = match self.phase {
+            Phase::Closed | Phase::Opening => None,
+            _ if !self.is_drained() => Some(self.progress + self.settings.timeout),
+            Phase::Greeting { .. } => None,
+            Phase::Ready => Some(self.progress + self.settings.interval),
         };
         [health, self.earliest_deadline, self.breaker.probe_at()].into_iter().flatten().min()
     }
@@ -301,18 +330,18 @@ impl<W: Waiter> Pipeline<W> {
             self.breaker.probe_sent();
             self.ping(now);
         }
-        if self.commands.is_empty() {
-            if self.ready && self.progress + self.settings.interval <= now {
-                self.ping(now);
-            }
-        } else if self.progress + self.settings.timeout <= now {
-            return Err(Error::Silent);
+        let quiet = now.since(self.progress);
+        match self.phase {
+            Phase::Closed | Phase::Opening => {}
+            _ if !self.is_drained() && quiet >= self.settings.timeout => return Err(Error::Silent),
+            Phase::Ready if self.is_drained() && quiet >= self.settings.interval => self.ping(now),
+            Phase::Greeting { .. } | Phase::Ready => {}
         }
         Ok(())
     }
 
     fn admit(&self) -> Result<(), Unavailable> {
-        if !self.ready {
+        if matches!(self.phase, Phase::Closed | Phase::Greeting { accepting: false }) {
             return Err(Unavailable::Down);
         }
         let waiting = self.outgoing.end().saturating_sub(self.answered);
@@ -355,7 +384,7 @@ impl<W: Waiter> Pipeline<W> {
             return Err(Error::Unsolicited);
         }
         if let Reply::Refused(message) = reply {
-            if !self.ready {
+            if self.phase != Phase::Ready {
                 return Err(Error::Rejected(printable(message)));
             }
             received.refused += 1;
@@ -371,8 +400,8 @@ impl<W: Waiter> Pipeline<W> {
             Command::Put if reply == Reply::Done => received.stored += 1,
             Command::Ping => {
                 self.breaker.ping_answered(now <= front.deadline, now);
-                received.became_ready |= !self.ready;
-                self.ready = true;
+                received.became_ready |= self.phase != Phase::Ready;
+                self.phase = Phase::Ready;
             }
             Command::Put | Command::Delete | Command::Greeting => {}
         }
@@ -556,6 +585,35 @@ mod tests {
         assert_eq!(fixture.get(1), Err(Unavailable::Down));
         assert_eq!(fixture.put(1, b"x"), Err(Unavailable::Down));
         assert_eq!(fixture.ended(), []);
+    }
+
+    #[test]
+    fn while_a_connection_opens_commands_go_behind_the_greeting() {
+        let mut fixture = Fixture::new();
+        fixture.pipeline.opening(fixture.now);
+        fixture.get(1).unwrap();
+        fixture.wait(TIMEOUT / 2).unwrap();
+        fixture.get(2).unwrap();
+        // Only the lookups are late: whether there is a connection is for the caller to know.
+        fixture.wait(TIMEOUT / 2).unwrap();
+        assert_eq!(fixture.ended(), [(1, Outcome::Unavailable(Unavailable::Timeout))]);
+
+        fixture.pipeline.connected(fixture.now);
+        let sent = fixture.send();
+        assert!(sent.starts_with(b"*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n"), "{sent:?}");
+        let received = fixture.receive(b"+PONG\r\n$1\r\nx\r\n$1\r\ny\r\n").unwrap();
+        assert!(received.became_ready);
+        assert_eq!(fixture.ended(), [(2, Outcome::Found(b"y".to_vec()))]);
+    }
+
+    #[test]
+    fn what_waits_for_a_connection_ends_where_there_is_none() {
+        let mut fixture = Fixture::new();
+        fixture.pipeline.opening(fixture.now);
+        fixture.get(1).unwrap();
+        fixture.pipeline.closed();
+        assert_eq!(fixture.ended(), [(1, down())]);
+        assert_eq!(fixture.get(2), Err(Unavailable::Down));
     }
 
     #[test]
