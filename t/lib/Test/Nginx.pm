@@ -351,7 +351,7 @@ sub write_file_expand {
 	$content =~ s/%%TEST_GLOBALS%%/$self->test_globals()/ge;
 	$content =~ s/%%TEST_GLOBALS_HTTP%%/$self->test_globals_http()/ge;
 	$content =~ s/%%TESTDIR%%/$self->{_testdir}/g;
-	$content =~ s/remote_ssl_session_cache(?! off|[^;]* suspend=)(?= )/$& suspend=$SUSPEND/g
+	$content =~ s/remote_ssl_session_cache(?! off| ?;|[^;]* suspend=)(?= )/$& suspend=$SUSPEND/g
 		if defined $SUSPEND;
 	$content =~ s/127\.0\.0\.1:(8\d{3})\b/'127.0.0.1:' . port($1)/ge;
 	$content =~ s/%%PORT_(\d+)%%/port($1)/ge;
