@@ -4,6 +4,9 @@
 //! send, and received bytes into completed lookups. Its caller owns the transport and the time; it
 //! hands in bytes and `now`, and takes bytes and the next deadline. What the bytes mean is behind
 //! the [`Protocol`] trait, with [`Redis`] and [`Memcached`] as its implementations.
+//!
+//! [`record`] is what a store gets to see of a session where it is not trusted; the ciphers are the
+//! caller's.
 
 #![forbid(unsafe_code)]
 
@@ -14,6 +17,7 @@ mod key;
 mod memcached;
 mod pipeline;
 mod protocol;
+pub mod record;
 mod redis;
 mod time;
 
