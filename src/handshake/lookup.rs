@@ -12,6 +12,7 @@ use nginx_sys::{
 use ssl_session_cache_core::{Instant, Lookup as Outcome};
 
 use crate::handshake::openssl::{non_null, Session, Ssl, MAX_ID};
+use crate::handshake::records::{Entry, Records, Seal};
 use crate::handshake::{ssl_index, SessionCache};
 use crate::log::debug;
 use crate::store::Waiter;
@@ -60,7 +61,13 @@ impl Handshake {
     }
 
     /// The lookup of an id: the one that was begun before, or a new one, where one can be begun.
-    pub(super) fn lookup(&self, cache: &SessionCache, ssl: Ssl, id: &[u8]) -> Option<Rc<Lookup>> {
+    pub(super) fn lookup(
+        &self,
+        cache: &SessionCache,
+        ssl: Ssl,
+        id: &[u8],
+        entry: Entry,
+    ) -> Option<Rc<Lookup>> {
         let mut lookups = self.lookups.try_borrow_mut().ok()?;
         if let Some(begun) = lookups.iter().flatten().find(|lookup| lookup.id.as_bytes() == id) {
             return Some(Rc::clone(begun));
@@ -69,7 +76,10 @@ impl Handshake {
             return None;
         }
         let slot = lookups.iter_mut().find(|slot| slot.is_none())?;
-        let key = cache.keyspace.key(id)?;
+        let seal = match entry.minted {
+            Some(minted) => Some(Seal::new(minted, ssl)?),
+            None => None,
+        };
         let now = cache.store.now();
         let deadline = match self.deadline.get() {
             Some(deadline) if deadline <= now => return None,
@@ -78,10 +88,12 @@ impl Handshake {
         };
         let lookup = Rc::new(Lookup {
             id: SessionId::new(id)?,
+            records: Rc::clone(&cache.records),
+            seal,
             connection: Cell::new(Some(ssl.connection()?)),
             answer: RefCell::new(None),
         });
-        cache.store.get(&key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>).ok()?;
+        cache.store.get(&entry.key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>).ok()?;
         self.deadline.set(Some(deadline));
         *slot = Some(Rc::clone(&lookup));
         Some(lookup)
@@ -113,6 +125,9 @@ pub(super) unsafe extern "C" fn free_handshake(
 /// One lookup: asked for by a handshake, answered by the store's client.
 pub(super) struct Lookup {
     id: SessionId,
+    records: Rc<Records>,
+    /// What opens the record; none where records are in clear.
+    seal: Option<Seal>,
     /// The connection to wake; none once nobody waits for it.
     connection: Cell<Option<NonNull<ngx_connection_t>>>,
     answer: RefCell<Option<Answer>>,
@@ -146,7 +161,7 @@ impl Lookup {
     }
 
     fn decode(&self, record: &[u8]) -> Answer {
-        match Session::decode(record) {
+        match self.records.decode(self.seal.as_ref(), record) {
             Some(session) if session.as_ref().id() == self.id.as_bytes() => Answer::Found(session),
             _ => Answer::Invalid,
         }
