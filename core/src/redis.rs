@@ -263,6 +263,7 @@ mod tests {
             (b"$99999999999999999999\r\n", ProtocolError::TooLarge),
             (b"-ERR\rx", ProtocolError::Malformed),
             (&[b'-'; 1024], ProtocolError::TooLarge),
+            (&[&[b'-'; 1023][..], b"\r\n"].concat(), ProtocolError::TooLarge),
         ] {
             assert_eq!(decode_error(&redis(), get(), input), error);
         }

@@ -1,0 +1,525 @@
+//! A pipeline, a store and the wire between them, driven by a script of bytes in simulated time.
+//!
+//! The store answers each command that has arrived, in order, and what it answers names the lookup
+//! it is meant for. So a reply that ends another lookup is noticed, wherever the script cuts the
+//! stream, lets time pass or closes the connection. Noise on the wire is part of a script too;
+//! until the next connection only the rules hold that concern any store.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::ops::Add;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ssl_session_cache_core::{
+    Command, Decoded, Instant, Keyspace, Lookup, Memcached, Pipeline, Protocol, Redis, Settings,
+    Unavailable, Waiter, MAX_RECORD, MAX_WAITING,
+};
+
+const TIMEOUT: Duration = Duration::from_millis(1000);
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// How often each thing happened in a script, to see that scripts reach them all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    pub found: u32,
+    pub missing: u32,
+    pub refused: u32,
+    pub timed_out: u32,
+    pub down: u32,
+    pub turned_away: u32,
+    pub full: u32,
+    pub failed: u32,
+    pub suspended: u32,
+}
+
+impl Add for Tally {
+    type Output = Tally;
+
+    fn add(self, other: Tally) -> Tally {
+        Tally {
+            found: self.found + other.found,
+            missing: self.missing + other.missing,
+            refused: self.refused + other.refused,
+            timed_out: self.timed_out + other.timed_out,
+            down: self.down + other.down,
+            turned_away: self.turned_away + other.turned_away,
+            full: self.full + other.full,
+            failed: self.failed + other.failed,
+            suspended: self.suspended + other.suspended,
+        }
+    }
+}
+
+/// Plays `script` and checks after each step what must hold.
+pub fn run(script: &[u8]) -> Tally {
+    let mut script = Script(script);
+    let mut simulation = Simulation::new(&mut script);
+    while let Some(step) = script.next() {
+        simulation.step(step, &mut script);
+        simulation.check();
+    }
+    simulation.end()
+}
+
+struct Script<'a>(&'a [u8]);
+
+impl Script<'_> {
+    fn next(&mut self) -> Option<u8> {
+        let (&first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(first)
+    }
+
+    /// Zero where the script is over.
+    fn byte(&mut self) -> u8 {
+        self.next().unwrap_or(0)
+    }
+
+    /// Mostly little, at times much.
+    fn size(&mut self) -> usize {
+        let byte = usize::from(self.byte());
+        if byte < 192 {
+            byte
+        } else {
+            (byte - 191) * 300
+        }
+    }
+}
+
+struct Simulation {
+    pipeline: Pipeline<Asker>,
+    keyspace: Keyspace,
+    max_commands: Option<usize>,
+    now: Instant,
+    connected: bool,
+    /// What the store has sent and the pipeline has not received.
+    wire: VecDeque<u8>,
+    /// Bytes of this connection that have reached the store.
+    sent: u64,
+    store: Rc<RefCell<Store>>,
+    world: Rc<World>,
+}
+
+impl Simulation {
+    fn new(script: &mut Script) -> Self {
+        let kind = script.byte();
+        let max_commands = (kind & 2 == 0).then_some(1 + usize::from(kind >> 3));
+        let credentials = (kind & 4 == 0).then(|| b"secret".to_vec());
+        let store = Rc::new(RefCell::new(Store {
+            is_redis: kind & 1 == 0,
+            commands: VecDeque::new(),
+            queued: 0,
+            lookups: 0,
+        }));
+        let inner: Box<dyn Protocol> = if kind & 1 == 0 {
+            Box::new(Redis::new(credentials))
+        } else {
+            Box::new(Memcached::new(credentials.map(|password| (b"user".to_vec(), password))))
+        };
+        let protocol = Box::new(Observed { inner, store: store.clone() });
+        let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_commands };
+        Self {
+            pipeline: Pipeline::new(protocol, settings),
+            keyspace: Keyspace::default(),
+            max_commands,
+            now: Instant::from_millis(0),
+            connected: false,
+            wire: VecDeque::new(),
+            sent: 0,
+            store,
+            world: Rc::default(),
+        }
+    }
+
+    fn step(&mut self, step: u8, script: &mut Script) {
+        match step % 32 {
+            0..=7 => self.get(script),
+            8..=9 => self.put(script),
+            10 => self.delete(script),
+            11..=13 => self.send(usize::MAX),
+            14 => self.send(script.size()),
+            15..=17 => self.answer(usize::MAX),
+            18 => self.answer(usize::from(script.byte() % 8)),
+            19..=21 => self.deliver(usize::MAX),
+            22 => self.deliver(script.size()),
+            23..=24 => self.wait(Duration::from_millis(u64::from(script.byte()))),
+            25 => self.wait_for_deadline(),
+            26 => self.wait(Duration::from_millis(u64::from(script.byte()) * 20)),
+            27 => self.noise(script),
+            28 => self.close(),
+            _ if self.connected => {
+                self.send(usize::MAX);
+                self.answer(usize::MAX);
+                self.deliver(usize::MAX);
+            }
+            _ => self.connect(),
+        }
+    }
+
+    fn connect(&mut self) {
+        self.pipeline.connected(self.now);
+        self.connected = true;
+        self.world.noisy.set(false);
+    }
+
+    fn close(&mut self) {
+        self.world.closing.set(true);
+        self.pipeline.closed();
+        self.world.closing.set(false);
+        self.connected = false;
+        self.wire.clear();
+        self.sent = 0;
+        self.store.borrow_mut().disconnect();
+        assert!(self.pipeline.is_drained() && !self.pipeline.is_ready());
+        assert!(self.pipeline.unsent().is_empty());
+        assert_eq!(self.pipeline.deadline(), None);
+    }
+
+    fn get(&mut self, script: &mut Script) {
+        let key = self.keyspace.key(&[script.byte() % 8; 32]).unwrap();
+        let deadline = self.now + Duration::from_millis(u64::from(script.byte()) * 8);
+        let id = self.store.borrow().lookups;
+        let asker = Asker { id, deadline, world: self.world.clone() };
+        match self.pipeline.get(&key, deadline, self.now, asker) {
+            Ok(()) => {
+                assert!(self.pipeline.is_ready());
+                assert_eq!(self.store.borrow().lookups, id + 1);
+                self.world.waiting.borrow_mut().push((id, deadline.min(self.now + TIMEOUT)));
+            }
+            Err(reason) => self.turned_away(reason),
+        }
+    }
+
+    fn put(&mut self, script: &mut Script) {
+        let key = self.keyspace.key(&[script.byte() % 8; 32]).unwrap();
+        let record = vec![b'r'; script.size().min(MAX_RECORD)];
+        if let Err(reason) = self.pipeline.put(&key, &record, 300, 1_700_000_000, self.now) {
+            self.turned_away(reason);
+        }
+    }
+
+    fn delete(&mut self, script: &mut Script) {
+        let key = self.keyspace.key(&[script.byte() % 8; 32]).unwrap();
+        if let Err(reason) = self.pipeline.delete(&key, self.now) {
+            self.turned_away(reason);
+        }
+    }
+
+    fn turned_away(&self, reason: Unavailable) {
+        match reason {
+            Unavailable::Down => self.world.count(|tally| &mut tally.turned_away),
+            Unavailable::Full => self.world.count(|tally| &mut tally.full),
+            Unavailable::Timeout | Unavailable::Refused => panic!("{reason:?} without an answer"),
+        }
+    }
+
+    fn send(&mut self, count: usize) {
+        let count = count.min(self.pipeline.unsent().len());
+        self.pipeline.sent(count);
+        self.sent += count as u64;
+    }
+
+    fn answer(&mut self, count: usize) {
+        let replies = self.store.borrow_mut().answer(self.sent, count);
+        self.wire.extend(replies);
+    }
+
+    fn deliver(&mut self, count: usize) {
+        let count = count.min(self.wire.len());
+        let bytes: Vec<u8> = self.wire.drain(..count).collect();
+        self.receive(&bytes);
+    }
+
+    fn noise(&mut self, script: &mut Script) {
+        const NOISE: [&[u8]; 8] = [
+            b"\r\n",
+            b"+OK\r\n",
+            b"$-1\r\n",
+            b"$3\r\nabc\r\n",
+            b"END\r\n",
+            b"STORED\r\n",
+            b"-ERR x\r\n",
+            b"SERVER_ERROR x\r\n",
+        ];
+        if !self.connected {
+            return;
+        }
+        self.world.noisy.set(true);
+        let choice = script.byte();
+        match NOISE.get(usize::from(choice)) {
+            Some(noise) => self.receive(noise),
+            None => self.receive(&[choice]),
+        }
+    }
+
+    fn receive(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && self.connected {
+            let spare = self.pipeline.spare();
+            let count = spare.len().min(bytes.len());
+            assert!(count > 0, "no room to read");
+            spare[..count].copy_from_slice(&bytes[..count]);
+            bytes = &bytes[count..];
+            if let Err(error) = self.pipeline.received(count, self.now) {
+                assert!(self.world.noisy.get(), "{error} without noise");
+                self.world.count(|tally| &mut tally.failed);
+                self.close();
+            }
+        }
+    }
+
+    fn wait(&mut self, span: Duration) {
+        self.now = self.now + span;
+        self.world.now.set(Some(self.now));
+        let was_suspended = self.pipeline.is_suspended();
+        let is_owed = !self.pipeline.is_drained();
+        let result = self.pipeline.tick(self.now);
+        if self.pipeline.is_suspended() && !was_suspended {
+            self.world.count(|tally| &mut tally.suspended);
+        }
+        let overdue = |&(_, deadline): &(u32, Instant)| deadline <= self.now;
+        assert!(!self.world.waiting.borrow().iter().any(overdue), "a lookup outlives its deadline");
+        if result.is_err() {
+            assert!(is_owed, "silent, but nothing is owed");
+            self.world.count(|tally| &mut tally.failed);
+            self.close();
+        }
+    }
+
+    fn wait_for_deadline(&mut self) {
+        if let Some(deadline) = self.pipeline.deadline() {
+            self.wait(deadline.since(self.now));
+            if let Some(next) = self.pipeline.deadline() {
+                assert!(next > self.now, "the same deadline again");
+            }
+        }
+    }
+
+    fn check(&self) {
+        let deadline = self.pipeline.deadline();
+        let waiting = self.world.waiting.borrow();
+        for (_, lookup) in waiting.iter() {
+            assert!(deadline.is_some_and(|deadline| deadline <= *lookup), "a late wake-up");
+        }
+        assert!(self.pipeline.is_drained() <= waiting.is_empty());
+        if let Some(max) = self.max_commands {
+            // A probe goes out over the limit.
+            let commands = self.store.borrow().commands.len();
+            assert!(waiting.len() <= max);
+            assert!(commands <= max + 1 || self.world.noisy.get());
+        }
+        let limit = MAX_WAITING as usize + MAX_RECORD + 400;
+        assert!(self.pipeline.unsent().len() <= limit);
+    }
+
+    fn end(self) -> Tally {
+        let Self { pipeline, world, .. } = self;
+        world.closing.set(true);
+        drop(pipeline);
+        assert!(world.waiting.borrow().is_empty(), "a lookup never ends");
+        world.tally.get()
+    }
+}
+
+/// What the askers share with the simulation.
+#[derive(Default)]
+struct World {
+    /// The lookups that have not ended, with their deadlines.
+    waiting: RefCell<Vec<(u32, Instant)>>,
+    now: Cell<Option<Instant>>,
+    closing: Cell<bool>,
+    /// There was noise on this connection's wire.
+    noisy: Cell<bool>,
+    tally: Cell<Tally>,
+}
+
+impl World {
+    fn count(&self, field: fn(&mut Tally) -> &mut u32) {
+        let mut tally = self.tally.get();
+        *field(&mut tally) += 1;
+        self.tally.set(tally);
+    }
+}
+
+struct Asker {
+    id: u32,
+    deadline: Instant,
+    world: Rc<World>,
+}
+
+impl Waiter for Asker {
+    fn complete(self, lookup: Lookup<'_>) {
+        let world = &self.world;
+        let mut waiting = world.waiting.borrow_mut();
+        let index = waiting.iter().position(|(id, _)| *id == self.id).expect("ended twice");
+        let (_, deadline) = waiting.swap_remove(index);
+        assert!(deadline <= self.deadline);
+        match lookup {
+            Lookup::Found(record) => {
+                assert!(world.noisy.get() || fate(self.id) == Fate::Found, "another's reply");
+                assert!(world.noisy.get() || record == record_of(self.id), "another's record");
+                world.count(|tally| &mut tally.found);
+            }
+            Lookup::Missing => {
+                assert!(world.noisy.get() || fate(self.id) == Fate::Missing, "another's reply");
+                world.count(|tally| &mut tally.missing);
+            }
+            Lookup::Unavailable(Unavailable::Refused) => {
+                assert!(world.noisy.get() || fate(self.id) == Fate::Refused, "another's reply");
+                world.count(|tally| &mut tally.refused);
+            }
+            Lookup::Unavailable(Unavailable::Timeout) => {
+                assert!(world.now.get().is_some_and(|now| deadline <= now), "before its deadline");
+                world.count(|tally| &mut tally.timed_out);
+            }
+            Lookup::Unavailable(Unavailable::Down) => {
+                assert!(world.closing.get(), "down while connected");
+                world.count(|tally| &mut tally.down);
+            }
+            Lookup::Unavailable(Unavailable::Full) => panic!("full after it was accepted"),
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Fate {
+    Found,
+    Missing,
+    Refused,
+}
+
+/// How the store ends the lookup `id`.
+fn fate(id: u32) -> Fate {
+    match id % 8 {
+        0 => Fate::Missing,
+        1 => Fate::Refused,
+        _ => Fate::Found,
+    }
+}
+
+/// The record that the store has for the lookup `id`.
+fn record_of(id: u32) -> Vec<u8> {
+    let len = if id % 64 == 63 { MAX_RECORD } else { 4 + id as usize * 37 % 500 };
+    let mut record = id.to_be_bytes().to_vec();
+    record.resize(len, b'\r');
+    record
+}
+
+/// The store's end: the commands that were encoded, from which it knows what to answer.
+struct Store {
+    is_redis: bool,
+    commands: VecDeque<Arriving>,
+    /// Bytes that were encoded for this connection.
+    queued: u64,
+    /// Lookups that were encoded at all.
+    lookups: u32,
+}
+
+struct Arriving {
+    reply: Vec<u8>,
+    /// The position in the stream at which the command has wholly arrived.
+    end: u64,
+}
+
+impl Store {
+    fn disconnect(&mut self) {
+        self.commands.clear();
+        self.queued = 0;
+    }
+
+    /// The replies to the next `count` commands, as far as they have arrived.
+    fn answer(&mut self, arrived: u64, count: usize) -> Vec<u8> {
+        let mut replies = Vec::new();
+        for _ in 0..count {
+            match self.commands.front() {
+                Some(command) if command.end <= arrived => replies.extend(&command.reply),
+                _ => break,
+            }
+            self.commands.pop_front();
+        }
+        replies
+    }
+
+    fn arriving(&mut self, len: usize, reply: Vec<u8>) {
+        self.queued += len as u64;
+        self.commands.push_back(Arriving { reply, end: self.queued });
+    }
+
+    fn one_of(&self, redis: &str, memcached: &str) -> Vec<u8> {
+        if self.is_redis { redis } else { memcached }.into()
+    }
+
+    fn reply_to_get(&self, key: &[u8]) -> Vec<u8> {
+        let record = record_of(self.lookups);
+        match fate(self.lookups) {
+            Fate::Missing => self.one_of("$-1\r\n", "END\r\n"),
+            Fate::Refused => self.one_of("-LOADING x\r\n", "SERVER_ERROR out of memory\r\n"),
+            Fate::Found if self.is_redis => {
+                [format!("${}\r\n", record.len()).as_bytes(), &record, b"\r\n"].concat()
+            }
+            Fate::Found => {
+                let size = format!(" 0 {}\r\n", record.len());
+                [b"VALUE ", key, size.as_bytes(), &record, b"\r\nEND\r\n"].concat()
+            }
+        }
+    }
+}
+
+/// A protocol whose commands the store is told of.
+struct Observed {
+    inner: Box<dyn Protocol>,
+    store: Rc<RefCell<Store>>,
+}
+
+impl Protocol for Observed {
+    fn greeting(&self, out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        let replies = self.inner.greeting(out);
+        let mut store = self.store.borrow_mut();
+        let steps = store.one_of("+OK\r\n", "STORED\r\n").repeat(replies - 1);
+        let probe = store.one_of("+PONG\r\n", "VERSION 1.6.18\r\n");
+        store.arriving(out.len() - start, [steps, probe].concat());
+        replies
+    }
+
+    fn get(&self, key: &[u8], out: &mut Vec<u8>) {
+        let start = out.len();
+        self.inner.get(key, out);
+        let mut store = self.store.borrow_mut();
+        let reply = store.reply_to_get(key);
+        store.arriving(out.len() - start, reply);
+        store.lookups += 1;
+    }
+
+    fn put(&self, key: &[u8], record: &[u8], ttl: u32, unix_now: u64, out: &mut Vec<u8>) {
+        let start = out.len();
+        self.inner.put(key, record, ttl, unix_now, out);
+        let mut store = self.store.borrow_mut();
+        let reply = if record.len() % 4 == 3 {
+            store.one_of("-OOM x\r\n", "SERVER_ERROR object too large for cache\r\n")
+        } else {
+            store.one_of("+OK\r\n", "STORED\r\n")
+        };
+        store.arriving(out.len() - start, reply);
+    }
+
+    fn delete(&self, key: &[u8], out: &mut Vec<u8>) {
+        let start = out.len();
+        self.inner.delete(key, out);
+        let mut store = self.store.borrow_mut();
+        let reply = store.one_of(":1\r\n", "NOT_FOUND\r\n");
+        store.arriving(out.len() - start, reply);
+    }
+
+    fn ping(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        self.inner.ping(out);
+        let mut store = self.store.borrow_mut();
+        let reply = store.one_of("+PONG\r\n", "VERSION 1.6.18\r\n");
+        store.arriving(out.len() - start, reply);
+    }
+
+    fn decode<'a>(&self, command: Command, input: &'a [u8]) -> Decoded<'a> {
+        self.inner.decode(command, input)
+    }
+}

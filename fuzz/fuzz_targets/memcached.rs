@@ -1,0 +1,8 @@
+#![no_main]
+
+mod decode;
+
+use libfuzzer_sys::fuzz_target;
+use ssl_session_cache_core::Memcached;
+
+fuzz_target!(|data: &[u8]| decode::check(&Memcached::new(None), data));
