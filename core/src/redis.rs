@@ -22,8 +22,13 @@ impl Redis {
             return Ok(None);
         };
         let message = self.without_arguments(&line[1..]);
-        let of_connection = [&b"NOAUTH"[..], b"NOPERM", b"WRONGPASS"].contains(&code(message));
-        if of_connection && command != Command::Greeting {
+        let of_connection = match code(message) {
+            b"NOAUTH" => command != Command::Greeting,
+            // A user may lack the right to one command; without that to PING it is of no use.
+            b"NOPERM" => command == Command::Ping,
+            _ => false,
+        };
+        if of_connection {
             return Err(ProtocolError::NotAuthenticated(printable(message)));
         }
         Ok(Some((Reply::Refused(message), len)))
@@ -196,14 +201,30 @@ mod tests {
 
     #[test]
     fn errors_of_the_connection() {
-        for message in ["NOAUTH Authentication required.", "NOPERM this user has no permissions"] {
+        let noauth = "NOAUTH Authentication required.";
+        let noperm = "NOPERM this user has no permissions to run the 'ping' command";
+        for (command, message) in [
+            (get(), noauth),
+            (Command::Put, noauth),
+            (Command::Delete, noauth),
+            (Command::Ping, noauth),
+            (Command::Ping, noperm),
+        ] {
             let input = format!("-{message}\r\n");
-            for command in [get(), Command::Put, Command::Delete, Command::Ping] {
-                assert_eq!(
-                    decode_error(&redis(), command, input.as_bytes()),
-                    ProtocolError::NotAuthenticated(message.into())
-                );
-            }
+            assert_eq!(
+                decode_error(&redis(), command, input.as_bytes()),
+                ProtocolError::NotAuthenticated(message.into())
+            );
+        }
+    }
+
+    #[test]
+    fn a_right_that_is_missing_concerns_its_command() {
+        for command in [get(), Command::Put, Command::Delete] {
+            assert_eq!(
+                decode_at_every_cut(&redis(), command, b"-NOPERM no permissions\r\n"),
+                Reply::Refused(b"NOPERM no permissions")
+            );
         }
     }
 

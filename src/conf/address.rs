@@ -1,11 +1,11 @@
-//! Addresses of a store, resolved when the configuration is read.
+//! Where a store is.
 
-use core::{mem, slice};
+use core::{mem, ptr, slice};
 use std::string::String;
 
 use nginx_sys::{
     in_port_t, ngx_addr_t, ngx_inet_resolve_host, ngx_inet_set_port, ngx_parse_addr, ngx_pool_t,
-    ngx_sock_ntop, ngx_str_t, ngx_url_t, NGX_OK,
+    ngx_sock_ntop, ngx_str_t, ngx_url_t, sockaddr, sockaddr_storage, socklen_t, NGX_OK,
 };
 
 /// Room for the text of any socket address: `unix:` and 108 bytes (nginx's NGX_SOCKADDR_STRLEN).
@@ -32,54 +32,76 @@ impl Address {
     }
 }
 
-/// The addresses of an IPv4 or IPv6 address or of a name, in the order to try them in.
-///
-/// Blocks while the name is looked up, as nginx itself does for names in its configuration.
-pub(crate) fn resolve(
-    pool: *mut ngx_pool_t,
-    host: &[u8],
-    port: u16,
-) -> Result<Vec<Address>, String> {
-    // "[::1]" is how nginx writes an IPv6 address elsewhere.
-    let bare = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host);
+/// Where a store is, as configured: its addresses, and the name that they were found by.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Location {
+    /// In the order to try them in; at least one.
+    pub(crate) addresses: Vec<Address>,
+    /// None where an address was configured.
+    pub(crate) name: Option<String>,
+    pub(crate) port: u16,
+}
 
-    // SAFETY: all-zero is what nginx itself starts these structures from.
-    let (mut literal, mut url) =
-        unsafe { (mem::zeroed::<ngx_addr_t>(), mem::zeroed::<ngx_url_t>()) };
+impl Location {
+    /// Finds the addresses of an IPv4 or IPv6 address or of a name; the error is the name.
+    ///
+    /// Blocks while the name is looked up, as nginx itself does for names in its configuration.
+    pub(crate) fn resolve(pool: *mut ngx_pool_t, host: &[u8], port: u16) -> Result<Self, String> {
+        // "[::1]" is how nginx writes an IPv6 address elsewhere.
+        let bare = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host);
 
-    // SAFETY: the text is read only; what is found lies in the pool, which outlives this call.
-    let rc = unsafe { ngx_parse_addr(pool, &mut literal, bare.as_ptr().cast_mut(), bare.len()) };
-    if rc == NGX_OK as isize {
-        // SAFETY: ngx_parse_addr() has filled in the socket address.
-        return Ok(vec![unsafe { Address::from_nginx(&literal, port) }]);
+        // SAFETY: all-zero is what nginx itself starts these structures from.
+        let (mut literal, mut url) =
+            unsafe { (mem::zeroed::<ngx_addr_t>(), mem::zeroed::<ngx_url_t>()) };
+
+        // SAFETY: the text is read only; what is found lies in the pool, which outlives this call.
+        unsafe {
+            if ngx_parse_addr(pool, &mut literal, bare.as_ptr().cast_mut(), bare.len())
+                == NGX_OK as isize
+            {
+                let address = Address::new(literal.sockaddr, literal.socklen, port);
+                return Ok(Self { addresses: vec![address], name: None, port });
+            }
+        }
+
+        let name = String::from_utf8_lossy(host).into_owned();
+        url.host = ngx_str_t { len: host.len(), data: host.as_ptr().cast_mut() };
+        // SAFETY: as above; ngx_inet_resolve_host() uses the host of the structure and, on success,
+        // sets `addrs` to `naddrs` addresses, each with a valid socket address.
+        let addresses = unsafe {
+            if ngx_inet_resolve_host(pool, &mut url) != NGX_OK as isize {
+                return Err(name);
+            }
+            slice::from_raw_parts(url.addrs, url.naddrs)
+                .iter()
+                .map(|address| Address::new(address.sockaddr, address.socklen, port))
+                .collect()
+        };
+        Ok(Self { addresses, name: Some(name), port })
     }
-
-    url.host = ngx_str_t { len: host.len(), data: host.as_ptr().cast_mut() };
-    url.port = port as in_port_t;
-    // SAFETY: as above; ngx_inet_resolve_host() uses the host and the port of the structure.
-    if unsafe { ngx_inet_resolve_host(pool, &mut url) } != NGX_OK as isize {
-        return Err(String::from_utf8_lossy(host).into_owned());
-    }
-    // SAFETY: on success `addrs` holds `naddrs` addresses.
-    let found = unsafe { slice::from_raw_parts(url.addrs, url.naddrs) };
-    // SAFETY: ngx_inet_resolve_host() has filled in each socket address.
-    Ok(found.iter().map(|addr| unsafe { Address::from_nginx(addr, port) }).collect())
 }
 
 impl Address {
+    /// The address with this port.
+    ///
     /// # Safety
     ///
-    /// The address must hold a valid socket address.
-    unsafe fn from_nginx(addr: &ngx_addr_t, port: u16) -> Self {
+    /// `sockaddr` must point to a valid socket address of `socklen` bytes.
+    pub(crate) unsafe fn new(address: *const sockaddr, socklen: socklen_t, port: u16) -> Self {
         let mut name = [0; MAX_NAME];
-        // SAFETY: `socklen` bytes are valid at `sockaddr`, as the caller promises, and the text has
-        // room for the longest name.
+        // SAFETY: all-zero is a valid socket address, of no family.
+        let mut storage: sockaddr_storage = unsafe { mem::zeroed() };
+        let len = (socklen as usize).min(mem::size_of::<sockaddr_storage>());
+        let copy = (&raw mut storage).cast::<u8>();
+        // SAFETY: `len` bytes are valid at both places, which are apart, and the text has room for
+        // the longest name.
         unsafe {
-            ngx_inet_set_port(addr.sockaddr, port as in_port_t);
-            let len = ngx_sock_ntop(addr.sockaddr, addr.socklen, name.as_mut_ptr(), name.len(), 1);
+            ptr::copy_nonoverlapping(address.cast::<u8>(), copy, len);
+            ngx_inet_set_port(copy.cast(), port as in_port_t);
+            let name_len = ngx_sock_ntop(copy.cast(), socklen, name.as_mut_ptr(), name.len(), 1);
             Self {
-                sockaddr: slice::from_raw_parts(addr.sockaddr.cast(), addr.socklen as usize).into(),
-                name: String::from_utf8_lossy(&name[..len]).into_owned(),
+                sockaddr: slice::from_raw_parts(copy, len).into(),
+                name: String::from_utf8_lossy(&name[..name_len]).into_owned(),
             }
         }
     }

@@ -12,7 +12,7 @@ use std::string::String;
 
 use nginx_sys::{ngx_conf_t, ngx_parse_time, ngx_pool_t, ngx_str_t, NGX_ERROR};
 
-use crate::conf::address;
+use crate::conf::address::Location;
 use crate::seal::{key_file, Sealer};
 use crate::store::{Kind, Settings};
 
@@ -112,7 +112,7 @@ impl<'a> Directive<'a> {
         let host = self.addr.unwrap_or(b"127.0.0.1");
         let port = self.port.unwrap_or(kind.default_port());
         Ok(Some(Settings {
-            addresses: address::resolve(pool, host, port).map_err(Error::Unresolved)?,
+            location: Location::resolve(pool, host, port).map_err(Error::Unresolved)?,
             kind,
             interval: self.interval.unwrap_or(Duration::from_millis(200)),
             count: self.count.unwrap_or(Some(5000)),

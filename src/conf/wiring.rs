@@ -3,8 +3,9 @@
 use core::ffi::CStr;
 
 use nginx_sys::{
-    ngx_conf_t, ngx_http_conf_addr_t, ngx_http_conf_port_t, ngx_http_core_main_conf_t,
-    ngx_http_core_module, ngx_http_core_srv_conf_t, ngx_http_ssl_srv_conf_t, NGX_SSL_NO_SCACHE,
+    ngx_conf_t, ngx_http_conf_addr_t, ngx_http_conf_port_t, ngx_http_core_loc_conf_t,
+    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_core_srv_conf_t,
+    ngx_http_ssl_srv_conf_t, NGX_SSL_NO_SCACHE,
 };
 use ngx::core::NgxStr;
 use ngx::http::{HttpModuleConfExt, HttpModuleMainConf, HttpModuleServerConf};
@@ -13,6 +14,7 @@ use crate::conf::tickets::ssl_module;
 use crate::conf::{Destination, MainConf, Reported, ServerConf, NAME};
 use crate::handshake::{IdContext, SessionCache, SslCtx, Suspension};
 use crate::log::log;
+use crate::net::Resolver;
 use crate::Module;
 
 /// Attaches the cache to every server that it is on for.
@@ -76,6 +78,7 @@ fn attach_server(
         Reported
     })?;
     let Destination { store, sealer } = destination.clone();
+    store.resolve_by(resolver(server));
     if let Some(cache) = SessionCache::attach(ctx, store, sealer, suspension) {
         main.caches.push(cache);
     }
@@ -210,6 +213,19 @@ fn ssl_conf(server: &ngx_http_core_srv_conf_t) -> &'static ngx_http_ssl_srv_conf
 fn ssl_ctx(server: &ngx_http_core_srv_conf_t) -> Option<SslCtx> {
     // SAFETY: nginx keeps an SSL_CTX as long as the configuration, null where a server has no TLS.
     unsafe { SslCtx::from_ptr(ssl_conf(server).ssl.ctx) }
+}
+
+/// The `resolver` of a server.
+fn resolver(server: &ngx_http_core_srv_conf_t) -> Option<Resolver> {
+    // SAFETY: the type is that of ngx_http_core_module's location configuration, which a server has,
+    // merged with that of http{}; the resolver lives as long.
+    unsafe {
+        let conf: &ngx_http_core_loc_conf_t = server
+            .http_location_conf_unchecked(&*core::ptr::addr_of!(ngx_http_core_module))
+            .expect("a server has ngx_http_core_module")
+            .as_ref();
+        Resolver::new(conf.resolver, conf.resolver_timeout)
+    }
 }
 
 fn name(server: &ngx_http_core_srv_conf_t) -> &NgxStr {

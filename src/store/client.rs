@@ -15,17 +15,23 @@ use ssl_session_cache_core::{
     Waiter as PipelineWaiter,
 };
 
+use crate::conf::address::{Address, Location};
 use crate::log::log;
-use crate::net::{now, Handler, Io, Link};
+use crate::net::{now, Handler, Io, Link, NameHandler, NameLookup, Resolved, Resolver};
 use crate::store::{Settings, Waiter};
 
 /// What the server refuses is written to the log once in this time.
 const REFUSAL_LOG_PERIOD: Duration = Duration::from_secs(1);
 
+/// A name that could not be looked up is tried again after this time.
+const RESOLVE_RETRY: Duration = Duration::from_secs(1);
+
 pub(super) struct Client {
     settings: Rc<Settings>,
+    resolver: Option<Resolver>,
     log: *mut ngx_log_t,
     link: Link,
+    name_lookup: NameLookup,
     state: RefCell<State>,
 }
 
@@ -33,8 +39,12 @@ struct State {
     pipeline: Pipeline<Waiting>,
     phase: Phase,
     backoff: Backoff,
+    /// The addresses of the one server, tried in turn.
+    addresses: Rc<[Address]>,
     /// The address in use, or the next to try.
     address: usize,
+    /// When the server's name is to be looked up again.
+    resolve_at: Instant,
     /// Attempts to connect that have failed in a row.
     failures: usize,
     health: Health,
@@ -92,7 +102,11 @@ impl PipelineWaiter for Waiting {
 }
 
 impl Client {
-    pub(super) fn new(settings: Rc<Settings>, log: *mut ngx_log_t) -> Rc<Self> {
+    pub(super) fn new(
+        settings: Rc<Settings>,
+        resolver: Option<Resolver>,
+        log: *mut ngx_log_t,
+    ) -> Rc<Self> {
         let limits = Limits {
             timeout: settings.timeout,
             interval: settings.interval,
@@ -102,17 +116,27 @@ impl Client {
             pipeline: Pipeline::new(settings.protocol(), limits),
             phase: Phase::Closed { retry_at: now() },
             backoff: Backoff::new(settings.interval, RandomState::new().build_hasher().finish()),
+            addresses: settings.location.addresses.as_slice().into(),
             address: 0,
+            resolve_at: now(),
             failures: 0,
             health: Health::Unknown,
             refusals: Refusals { count: 0, next_log: now() },
         };
-        let client = Rc::new(Self { settings, log, link: Link::new(), state: RefCell::new(state) });
-        let handler: *const Self = Rc::as_ptr(&client);
-        // SAFETY: the client and the link in it stay where they are in the Rc, and go together.
+        let client = Rc::new(Self {
+            settings,
+            resolver,
+            log,
+            link: Link::new(),
+            name_lookup: NameLookup::new(),
+            state: RefCell::new(state),
+        });
+        // SAFETY: the client, the link and the lookup in it stay where they are in the Rc, and go
+        // together.
         unsafe {
-            client.link.bind(NonNull::new_unchecked(handler.cast_mut() as *mut dyn Handler), log)
-        };
+            client.link.bind(NonNull::from(&*client), log);
+            client.name_lookup.bind(NonNull::from(&*client));
+        }
         client
     }
 
@@ -148,10 +172,25 @@ impl Client {
         self.link.wake_at(state.pipeline.deadline());
     }
 
+    /// Begins to connect, and to look the server's name up.
+    pub(super) fn start(&self) {
+        self.connect();
+        self.resolve_if_due();
+    }
+
+    /// Looks the server's name up again where it is time to.
+    fn resolve_if_due(&self) {
+        let Some(resolver) = self.resolver else { return };
+        let Location { name: Some(name), port, .. } = &self.settings.location else { return };
+        if self.state.borrow().resolve_at <= now() {
+            self.name_lookup.start(resolver, name, *port);
+        }
+    }
+
     /// Begins to connect to the next address.
-    pub(super) fn connect(&self) {
+    fn connect(&self) {
         let mut state = self.state.borrow_mut();
-        let address = &self.settings.addresses[state.address];
+        let address = &state.addresses[state.address];
         match self.link.connect(address.sockaddr(), address.name(), self.log) {
             Ok(()) => state.phase = Phase::Connecting { deadline: now() + self.settings.timeout },
             Err(error) => self.fail(&mut state, &Failure::Connect(error)),
@@ -247,7 +286,7 @@ impl Client {
         state.pipeline.closed();
 
         state.failures += 1;
-        let all_tried = state.failures >= self.settings.addresses.len();
+        let all_tried = state.failures >= state.addresses.len();
         if state.health == Health::Up || (state.health == Health::Unknown && all_tried) {
             state.health = Health::Down;
             log!(
@@ -257,14 +296,15 @@ impl Client {
                 self.name(state)
             );
         }
-        state.address = (state.address + 1) % self.settings.addresses.len();
+        state.address = (state.address + 1) % state.addresses.len();
+        state.resolve_at = now();
         let wait = if all_tried { state.backoff.failed() } else { Duration::ZERO };
         state.phase = Phase::Closed { retry_at: now() + wait };
     }
 
     /// The server as it is named in messages.
     fn name(&self, state: &State) -> String {
-        let address = &self.settings.addresses[state.address];
+        let address = &state.addresses[state.address];
         format!("{} {}", self.settings.kind.name(), address.name())
     }
 
@@ -317,9 +357,35 @@ impl Handler for Client {
             Phase::Closed { retry_at } if retry_at <= now() => self.connect(),
             _ => self.step(Self::on_time),
         }
+        self.resolve_if_due();
     }
 
     fn turn_end(&self) {
         self.step(Self::send);
+    }
+}
+
+impl NameHandler for Client {
+    fn resolved(&self, result: Result<Resolved, String>) {
+        let mut state = self.state.borrow_mut();
+        // The last known addresses stay in use.
+        let Ok(Resolved { addresses, valid_until }) = result else {
+            state.resolve_at = now() + RESOLVE_RETRY;
+            return;
+        };
+        state.resolve_at = valid_until;
+        let in_use = &state.addresses[state.address];
+        match addresses.iter().position(|address| address == in_use) {
+            Some(index) => state.address = index,
+            None => {
+                log!(NGX_LOG_NOTICE, self.log, "{} is not in use any more", self.name(&state));
+                self.link.close();
+                state.pipeline.closed();
+                state.address = 0;
+                state.phase = Phase::Closed { retry_at: now() };
+            }
+        }
+        state.addresses = addresses.into();
+        self.link.wake_at(state.wake_at());
     }
 }

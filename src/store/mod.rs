@@ -1,14 +1,14 @@
 //! Stores, and the client that a worker has for each.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::rc::Rc;
 
 use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::{Instant, Key, Lookup, Memcached, Protocol, Redis, Unavailable};
 
-use crate::conf::address::Address;
-use crate::net;
+use crate::conf::address::Location;
+use crate::net::{self, Resolver};
 
 use self::client::Client;
 
@@ -43,8 +43,7 @@ impl Kind {
 /// How to reach a store, and its limits.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// The addresses of the one server, tried in turn; at least one.
-    pub(crate) addresses: Vec<Address>,
+    pub(crate) location: Location,
     pub(crate) kind: Kind,
     /// The wait between attempts to connect, and the idleness after which the store is probed.
     pub(crate) interval: Duration,
@@ -79,23 +78,31 @@ pub(crate) trait Waiter {
 /// maps a key to the client of one.
 pub(crate) struct Store {
     settings: Rc<Settings>,
+    /// What looks the store's name up again.
+    resolver: Cell<Option<Resolver>>,
     /// This worker's client; none in a process without clients.
     client: RefCell<Option<Rc<Client>>>,
 }
 
 impl Store {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings: Rc::new(settings), client: RefCell::new(None) }
+        Self { settings: Rc::new(settings), resolver: Cell::new(None), client: RefCell::new(None) }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
 
+    /// Has the store's name looked up again whenever its time is over. Where servers with different
+    /// resolvers share the store, the first one's is used.
+    pub(crate) fn resolve_by(&self, resolver: Option<Resolver>) {
+        self.resolver.set(self.resolver.get().or(resolver));
+    }
+
     /// Begins to connect, in a worker.
     pub(crate) fn start(&self, log: *mut ngx_log_t) {
-        let client = Client::new(Rc::clone(&self.settings), log);
-        client.connect();
+        let client = Client::new(Rc::clone(&self.settings), self.resolver.get(), log);
+        client.start();
         self.client.replace(Some(client));
     }
 

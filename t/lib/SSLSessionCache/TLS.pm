@@ -24,6 +24,9 @@ our @EXPORT = qw/
 # Generous: reached only by something that is broken.
 use constant TIMEOUT => 10;
 
+# A server may close a connection before this end knows.
+$SIG{PIPE} = 'IGNORE';
+
 my %versions = (
 	'TLSv1.2' => Net::SSLeay::TLS1_2_VERSION(),
 	'TLSv1.3' => Net::SSLeay::TLS1_3_VERSION(),

@@ -1,0 +1,132 @@
+#!/usr/bin/perl
+
+# A client may leave while its lookup waits for the store.  It must cost
+# nothing: no crash when the reply comes, and no memory that stays behind.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Nginx;
+use SSLSessionCache::Redis;
+use SSLSessionCache::SlowLink;
+use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+$t->write_file_expand('nginx.conf', <<'EOF');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache port=%%PORT_8379%%;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+
+    server {
+        listen       127.0.0.1:8444 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache port=%%PORT_8378%%;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+my $redis = SSLSessionCache::Redis->new($t);
+SSLSessionCache::SlowLink->new($t, delay => 0.2);
+certificate($t, 'localhost');
+
+$t->plan(7)->run();
+
+###############################################################################
+
+my @versions = ('TLSv1.2', 'TLSv1.3');
+my ($worker) = workers(master($t));
+my %sessions = map { $_ => made($_) } @versions;
+
+ok(wait_until(sub { offer('TLSv1.3')->{reused} }), 'link is up');
+
+leave(5);
+my $before = resident_size($worker);
+
+$redis->forget_calls();
+is(leave(20), 0, 'all left while their lookups waited');
+is($redis->wait_calls('get', 2000), 2000, 'all lookups reached the store');
+
+# the last replies come to nobody
+is(offer($_)->{reused}, 1, "$_, resumed after them") foreach @versions;
+
+is(join(' ', workers(master($t))), $worker, 'same worker');
+cmp_ok(resident_size($worker) - $before, '<', 1024, 'no growth of memory');
+
+###############################################################################
+
+# Rounds of a hundred; how many were answered before they left.
+
+sub leave {
+	my ($rounds) = @_;
+
+	my $answered = 0;
+
+	foreach (1 .. $rounds) {
+		my $lookups = $redis->calls('get') + 100;
+		my @waiting = map { tls_hello(8444, version => $_,
+			session => $sessions{$_}) } (@versions) x 50;
+
+		$redis->wait_calls('get', $lookups);
+		$answered += grep { $_->answered() } @waiting;
+	}
+
+	return $answered;
+}
+
+sub offer {
+	my ($version) = @_;
+
+	return tls_get(8444, version => $version, session => $sessions{$version});
+}
+
+sub made {
+	my ($version) = @_;
+
+	my $r = tls_get(8443, version => $version);
+	$redis->wait_id(session_id($r->{session}));
+
+	return $r->{session};
+}
+
+###############################################################################

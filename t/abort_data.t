@@ -1,0 +1,146 @@
+#!/usr/bin/perl
+
+# A client may send more while its lookup waits for the store: the
+# ChangeCipherSpec that TLSv1.3 allows, or rubbish.  Neither may crash the
+# worker or leave memory behind, and the former must not end the handshake.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Nginx;
+use SSLSessionCache::Redis;
+use SSLSessionCache::SlowLink;
+use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+$t->write_file_expand('nginx.conf', <<'EOF');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache port=%%PORT_8379%%;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+
+    server {
+        listen       127.0.0.1:8444 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache port=%%PORT_8378%%;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+my $redis = SSLSessionCache::Redis->new($t);
+SSLSessionCache::SlowLink->new($t, delay => 0.2);
+certificate($t, 'localhost');
+
+$t->plan(7)->run();
+
+###############################################################################
+
+my ($worker) = workers(master($t));
+my %sessions = map { $_ => made($_) } 'TLSv1.2', 'TLSv1.3';
+
+my $ccs = "\x14\x03\x03\x00\x01\x01";
+my $rubbish = "\xff" x 100;
+
+ok(wait_until(sub { offer('TLSv1.3')->{reused} }), 'link is up');
+
+send_more('TLSv1.3', $ccs, 3);
+send_more($_, $rubbish, 1) foreach 'TLSv1.2', 'TLSv1.3';
+my $before = resident_size($worker);
+
+is(send_more('TLSv1.3', $ccs, 10), '0 1000', 'ChangeCipherSpec, TLSv1.3');
+is(send_more('TLSv1.3', $rubbish, 5), '0 0', 'rubbish, TLSv1.3');
+is(send_more('TLSv1.2', $rubbish, 5), '0 0', 'rubbish, TLSv1.2');
+
+is(offer('TLSv1.3')->{reused}, 1, 'resumed after them');
+
+is(join(' ', workers(master($t))), $worker, 'same worker');
+cmp_ok(resident_size($worker) - $before, '<', 1024, 'no growth of memory');
+
+###############################################################################
+
+# Rounds of a hundred; how many were answered before they sent more, and how
+# many were resumed then.
+
+sub send_more {
+	my ($version, $data, $rounds) = @_;
+
+	my ($answered, $reused) = (0, 0);
+
+	foreach (1 .. $rounds) {
+		my $lookups = $redis->calls('get') + 100;
+		my $session = $sessions{$version};
+		my @waiting = map { tls_hello(8444, version => $version,
+			session => $session) } 1 .. 100;
+
+		$redis->wait_calls('get', $lookups);
+		$answered += grep { $_->answered() } @waiting;
+		syswrite $_->socket(), $data foreach @waiting;
+
+		foreach my $client (@waiting) {
+			my $r = eval { $client->get('/') } or next;
+			$reused += $r->{reused} if defined $r->{body};
+		}
+
+		# what was rubbish has taken the session out of the cache
+		$sessions{$version} = made($version) if $data ne $ccs;
+	}
+
+	return "$answered $reused";
+}
+
+sub offer {
+	my ($version) = @_;
+
+	return tls_get(8444, version => $version, session => $sessions{$version});
+}
+
+sub made {
+	my ($version) = @_;
+
+	my $r = tls_get(8443, version => $version);
+	$redis->wait_id(session_id($r->{session}));
+
+	return $r->{session};
+}
+
+###############################################################################

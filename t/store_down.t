@@ -1,0 +1,140 @@
+#!/usr/bin/perl
+
+# With the store away, at the start or later, every handshake is a full one and
+# none fails; when it is back, so is resumption, without a reload.  The log
+# tells of each change once.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Nginx;
+use SSLSessionCache::Redis;
+use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+my $config = <<'EOF';
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    remote_ssl_session_cache on port=%%PORT_8379%%;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+my $redis = SSLSessionCache::Redis->new($t);
+certificate($t, 'localhost');
+$redis->stop();
+
+$t->write_file_expand('nginx.conf', $config)->plan(15)->run();
+my $other = SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+
+###############################################################################
+
+my $count = 20;
+
+is(failures(), 0, 'absent at start');
+
+$redis->start();
+ok(back(), 'back after it was absent');
+
+# killed while lookups wait
+
+my @made = map { full() } 1 .. $count;
+$redis->wait_id(session_id($_->{session})) foreach @made;
+
+$redis->freeze();
+my @waiting = map { tls_hello(8444, version => 'TLSv1.2',
+	session => $_->{session}) } @made;
+select undef, undef, undef, 0.1;
+
+is(grep({ $_->answered() } @waiting), 0, 'lookups wait');
+
+$redis->crash();
+my @got = map { my $c = $_; eval { $c->get('/') } // {} } @waiting;
+
+is(grep({ defined $_->{body} } @got), $count, 'killed, handshakes');
+is(grep({ $_->{reused} } @got), 0, 'killed, full handshakes');
+
+is(failures(), 0, 'away after it was killed');
+
+$redis->start();
+ok(back(), 'back after it was killed');
+
+$redis->stop();
+is(failures(), 0, 'away after it was stopped');
+
+$redis->start();
+ok(back(), 'back after it was stopped');
+
+foreach my $log ($t->read_file('error.log'), $other->error_log()) {
+	my @changes = $log =~
+		/sslsessioncache: .*?\b(down|unavailable|up|available)\b/g;
+
+	is(grep({ /down|unavailable/ } @changes), 3, 'lines of its loss');
+	is(grep({ !/down|unavailable/ } @changes), 3, 'lines of its return');
+	is(grep({ /sslsessioncache: / && !/\[debug\]/ } split /\n/, $log), 6,
+		'no other lines') or diag(grep { /sslsessioncache/ } split /^/, $log);
+}
+
+###############################################################################
+
+# Handshakes that fail, of those that make a session and those that offer one.
+
+sub failures {
+	my @made = map { full() } 1 .. $count;
+	my @offered = map { offer($_) } @made;
+
+	return grep { !defined $_->{body} } @made, @offered;
+}
+
+# Whether a session made on one is resumed on the other, within a second.
+
+sub back {
+	return wait_until(sub { offer(full())->{reused} }, 1);
+}
+
+sub full {
+	return tls_get(8443, version => 'TLSv1.2');
+}
+
+sub offer {
+	my ($r) = @_;
+
+	return tls_get(8444, version => 'TLSv1.2', session => $r->{session});
+}
+
+###############################################################################

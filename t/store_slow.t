@@ -1,0 +1,155 @@
+#!/usr/bin/perl
+
+# A slow store holds up the one handshake that waits for it, and nobody else on
+# the same worker; one that hangs is soon not asked any more.  Otherwise a
+# store in trouble takes the whole web server with it.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+use Time::HiRes qw/ time /;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Redis;
+use SSLSessionCache::SlowLink;
+use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+$t->write_file_expand('nginx.conf', <<'EOF');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache port=%%PORT_8379%%;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+
+    server {
+        listen       127.0.0.1:8444 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache port=%%PORT_8378%% timeout=5s;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+
+    server {
+        listen       127.0.0.1:8445 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache port=%%PORT_8377%% interval=50ms
+                                         timeout=200ms;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+my $redis = SSLSessionCache::Redis->new($t);
+my $link = SSLSessionCache::SlowLink->new($t, delay => 0.5);
+my $hanging = SSLSessionCache::SlowLink->new($t, port => 8377);
+certificate($t, 'localhost');
+
+$t->plan(14)->run();
+
+###############################################################################
+
+foreach my $version ('TLSv1.2', 'TLSv1.3') {
+	my $r = tls_get(8443, version => $version);
+	$redis->wait_id(session_id($r->{session}));
+
+	ok(wait_until(sub { offer(8444, $r)->{reused} }), "$version, link is up");
+
+	my $keepalive = tls_hello(8444)->handshake();
+	my $waiting = tls_hello(8444, version => $version,
+		session => $r->{session});
+
+	my @times = map { timed(sub { tls_get(8444) }) } 1 .. 5;
+	push @times, timed(sub { $keepalive->get('/') });
+	my ($slowest) = sort { $b <=> $a } @times;
+
+	ok(!$waiting->answered(), "$version, waits while neighbours are served");
+	cmp_ok($slowest, '<', 0.5, "$version, neighbours are not held up");
+
+	is($waiting->get('/')->{reused}, 1, "$version, resumed after waiting");
+}
+
+# the first few pay for a store that hangs
+
+my $r = tls_get(8443, version => 'TLSv1.2');
+$redis->wait_id(session_id($r->{session}));
+
+ok(wait_until(sub { offer(8445, $r)->{reused} }), 'before it hangs');
+
+$hanging->signal('STOP');
+
+my (@slow, @failed);
+
+foreach (1 .. 30) {
+	my $got;
+	my $time = timed(sub { $got = offer(8445, $r) });
+
+	push @slow, $time if $time > 0.15;
+	push @failed, $got->{error} if defined $got->{error};
+}
+
+is(join('', @failed), '', 'no handshake fails while it hangs');
+cmp_ok(scalar @slow, '>', 0, 'the first waits');
+cmp_ok(scalar @slow, '<=', 5, 'the others do not');
+cmp_ok((sort { $b <=> $a } @slow)[0], '<', 1, 'nobody waits longer than told');
+
+$hanging->signal('CONT');
+ok(wait_until(sub { offer(8445, $r)->{reused} }, 1), 'after it hung');
+
+###############################################################################
+
+sub offer {
+	my ($port, $r) = @_;
+
+	return tls_get($port, version => $r->{version}, session => $r->{session});
+}
+
+sub timed {
+	my ($action) = @_;
+
+	my $start = time();
+	$action->();
+
+	return time() - $start;
+}
+
+###############################################################################
