@@ -70,7 +70,7 @@ SSLSessionCache::Nginx->new($t, 'stranger',
 ###############################################################################
 
 my $count = 50;
-my @sessions = (resumes('TLSv1.2'), resumes('TLSv1.3'));
+my @sessions = map { resumes($_) } 'TLSv1.2', 'TLSv1.3';
 
 # what a thief gets
 
@@ -105,14 +105,17 @@ is(unpack('H*', master_key($session)), unpack('H*', $secrets[0]),
 
 # machines with another key
 
-foreach my $r (@sessions[0, -1]) {
+foreach ([ 'TLSv1.2', $sessions[0] ], [ 'TLSv1.3', $sessions[-1] ]) {
+	my ($version, $session) = @$_;
+
 	$redis->forget_calls();
-	my $stranger = tls_get(8445, session => $r);
+	my $stranger = tls_get(8445, version => $version, session => $session);
 
 	is($stranger->{reused}, 0, 'not resumed with another key');
 	is($redis->calls('get'), 0, 'not even looked up');
 	is($redis->calls('del'), 0, 'not deleted');
-	is(tls_get(8444, session => $r)->{reused}, 1, 'resumed with the key');
+	is(tls_get(8444, version => $version, session => $session)->{reused}, 1,
+		'resumed with the key');
 }
 
 ###############################################################################

@@ -12,7 +12,9 @@ use Exporter qw/ import /;
 use File::Temp;
 use Net::SSLeay;
 
-our @EXPORT = qw/ read_record seal_id seal_key seal_name /;
+our @EXPORT = qw/
+	read_record seal_id seal_key seal_name seal_record_key
+/;
 
 use constant {
 	HEADER => 21,
@@ -53,6 +55,16 @@ sub seal_name {
 	return _aes($key, "\2" . substr $id, 0, 15);
 }
 
+# What its record is sealed with.
+
+sub seal_record_key {
+	my ($key, $id) = @_;
+
+	my $seed = substr $id, 0, 15;
+
+	return _aes($key, "\3$seed", "\4$seed");
+}
+
 # A record in parts: version, expiry, nonce, session.  The tag is not looked at.
 
 sub read_record {
@@ -69,10 +81,8 @@ sub read_record {
 sub _gcm_text {
 	my ($key, $id, $nonce, $text) = @_;
 
-	my $seed = substr $id, 0, 15;
-	my $record_key = _aes($key, "\3$seed", "\4$seed");
-
-	return _openssl('-aes-256-ctr', $record_key, "$nonce\0\0\0\2", $text);
+	return _openssl('-aes-256-ctr', seal_record_key($key, $id),
+		"$nonce\0\0\0\2", $text);
 }
 
 sub _aes {
