@@ -113,9 +113,11 @@ pub enum Error {
 pub struct Pipeline<W: Waiter> {
     protocol: Box<dyn Protocol>,
     settings: Settings,
-    ready: bool,
+    phase: Phase,
     outgoing: Outgoing,
     incoming: Incoming,
+    /// The position in the outgoing stream behind the greeting.
+    greeting_end: u64,
     /// Commands without a reply, in the order in which they were queued.
     commands: VecDeque<Pending<W>>,
     /// The position in the outgoing stream behind the last command that was answered.
@@ -125,6 +127,18 @@ pub struct Pipeline<W: Waiter> {
     /// Not later than the deadline of any lookup that waits.
     earliest_deadline: Option<Instant>,
     breaker: Breaker,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No transport; commands are turned away.
+    Closed,
+    /// A transport is expected; commands queue up behind the greeting.
+    Opening,
+    /// The greeting is on its way; commands queue up behind it if they did before.
+    Greeting { accepting: bool },
+    /// The greeting is answered.
+    Ready,
 }
 
 /// A command that waits for its reply.
@@ -147,9 +161,10 @@ impl<W: Waiter> Pipeline<W> {
         Self {
             protocol,
             settings,
-            ready: false,
+            phase: Phase::Closed,
             outgoing: Outgoing::default(),
             incoming: Incoming::new(),
+            greeting_end: 0,
             commands: VecDeque::new(),
             answered: 0,
             progress: Instant::from_millis(0),
@@ -158,21 +173,41 @@ impl<W: Waiter> Pipeline<W> {
         }
     }
 
-    /// The transport is up. Queues the greeting; commands are accepted once it is answered.
-    pub fn connected(&mut self, now: Instant) {
+    /// A transport is on its way, and nothing speaks against its success: commands are accepted from
+    /// now on, and wait for the greeting to be answered. Without this call they are turned away until
+    /// then.
+    pub fn opening(&mut self, now: Instant) {
         self.closed();
+        self.greet(now);
+        self.phase = Phase::Opening;
+    }
+
+    /// The transport is up. Queues the greeting, where [`opening`](Self::opening) has not.
+    pub fn connected(&mut self, now: Instant) {
+        let accepting = self.phase == Phase::Opening;
+        if !accepting {
+            self.closed();
+            self.greet(now);
+        }
+        self.phase = Phase::Greeting { accepting };
+        self.progress = now;
+    }
+
+    fn greet(&mut self, now: Instant) {
         let replies = self.protocol.greeting(self.outgoing.tail());
         for _ in 1..replies {
             self.push(Command::Greeting, now + self.settings.timeout, None, now);
         }
         self.push(Command::Ping, now + self.settings.timeout, None, now);
+        self.greeting_end = self.outgoing.end();
     }
 
     /// The transport is gone. Everything that waits ends.
     pub fn closed(&mut self) {
-        self.ready = false;
+        self.phase = Phase::Closed;
         self.outgoing.clear();
         self.incoming.clear();
+        self.greeting_end = 0;
         self.answered = 0;
         self.earliest_deadline = None;
         self.breaker.disconnected();
@@ -183,7 +218,7 @@ impl<W: Waiter> Pipeline<W> {
 
     /// Whether the store has answered the greeting.
     pub fn is_ready(&self) -> bool {
-        self.ready
+        self.phase == Phase::Ready
     }
 
     /// Whether lookups are turned away because the store answers too late.
@@ -247,9 +282,13 @@ impl<W: Waiter> Pipeline<W> {
         Ok(())
     }
 
-    /// What to write to the transport.
+    /// What to write to the transport: the greeting alone, until it is answered.
     pub fn unsent(&self) -> &[u8] {
-        self.outgoing.unsent()
+        let unsent = self.outgoing.unsent();
+        match self.phase {
+            Phase::Ready => unsent,
+            _ => &unsent[..self.greeting_end.saturating_sub(self.outgoing.sent()) as usize],
+        }
     }
 
     /// The first `count` bytes of [`unsent`](Self::unsent) were written.
@@ -281,12 +320,11 @@ impl<W: Waiter> Pipeline<W> {
 
     /// When [`tick`](Self::tick) must be called next.
     pub fn deadline(&self) -> Option<Instant> {
-        let health = if !self.commands.is_empty() {
-            Some(self.progress + self.settings.timeout)
-        } else if self.ready {
-            Some(self.progress + self.settings.interval)
-        } else {
-            None
+        let health = match self.phase {
+            Phase::Closed | Phase::Opening => None,
+            _ if !self.is_drained() => Some(self.progress + self.settings.timeout),
+            Phase::Greeting { .. } => None,
+            Phase::Ready => Some(self.progress + self.settings.interval),
         };
         [health, self.earliest_deadline, self.breaker.probe_at()].into_iter().flatten().min()
     }
@@ -301,18 +339,18 @@ impl<W: Waiter> Pipeline<W> {
             self.breaker.probe_sent();
             self.ping(now);
         }
-        if self.commands.is_empty() {
-            if self.ready && self.progress + self.settings.interval <= now {
-                self.ping(now);
-            }
-        } else if self.progress + self.settings.timeout <= now {
-            return Err(Error::Silent);
+        let quiet = now.since(self.progress);
+        match self.phase {
+            Phase::Closed | Phase::Opening => {}
+            _ if !self.is_drained() && quiet >= self.settings.timeout => return Err(Error::Silent),
+            Phase::Ready if self.is_drained() && quiet >= self.settings.interval => self.ping(now),
+            Phase::Greeting { .. } | Phase::Ready => {}
         }
         Ok(())
     }
 
     fn admit(&self) -> Result<(), Unavailable> {
-        if !self.ready {
+        if matches!(self.phase, Phase::Closed | Phase::Greeting { accepting: false }) {
             return Err(Unavailable::Down);
         }
         let waiting = self.outgoing.end().saturating_sub(self.answered);
@@ -355,7 +393,7 @@ impl<W: Waiter> Pipeline<W> {
             return Err(Error::Unsolicited);
         }
         if let Reply::Refused(message) = reply {
-            if !self.ready {
+            if self.phase != Phase::Ready {
                 return Err(Error::Rejected(printable(message)));
             }
             received.refused += 1;
@@ -371,8 +409,8 @@ impl<W: Waiter> Pipeline<W> {
             Command::Put if reply == Reply::Done => received.stored += 1,
             Command::Ping => {
                 self.breaker.ping_answered(now <= front.deadline, now);
-                received.became_ready |= !self.ready;
-                self.ready = true;
+                received.became_ready |= self.phase != Phase::Ready;
+                self.phase = Phase::Ready;
             }
             Command::Put | Command::Delete | Command::Greeting => {}
         }
@@ -556,6 +594,35 @@ mod tests {
         assert_eq!(fixture.get(1), Err(Unavailable::Down));
         assert_eq!(fixture.put(1, b"x"), Err(Unavailable::Down));
         assert_eq!(fixture.ended(), []);
+    }
+
+    #[test]
+    fn while_a_connection_opens_commands_wait_for_the_greeting() {
+        let mut fixture = Fixture::new();
+        fixture.pipeline.opening(fixture.now);
+        fixture.get(1).unwrap();
+        fixture.wait(TIMEOUT / 2).unwrap();
+        fixture.get(2).unwrap();
+        // Only the lookups are late: whether there is a connection is for the caller to know.
+        fixture.wait(TIMEOUT / 2).unwrap();
+        assert_eq!(fixture.ended(), [(1, Outcome::Unavailable(Unavailable::Timeout))]);
+
+        fixture.pipeline.connected(fixture.now);
+        assert_eq!(fixture.send(), b"*1\r\n$4\r\nPING\r\n");
+        assert!(fixture.receive(b"+PONG\r\n").unwrap().became_ready);
+        assert!(fixture.send().starts_with(b"*2\r\n$3\r\nGET\r\n"));
+        fixture.receive(b"$1\r\nx\r\n$1\r\ny\r\n").unwrap();
+        assert_eq!(fixture.ended(), [(2, Outcome::Found(b"y".to_vec()))]);
+    }
+
+    #[test]
+    fn what_waits_for_a_connection_ends_where_there_is_none() {
+        let mut fixture = Fixture::new();
+        fixture.pipeline.opening(fixture.now);
+        fixture.get(1).unwrap();
+        fixture.pipeline.closed();
+        assert_eq!(fixture.ended(), [(1, down())]);
+        assert_eq!(fixture.get(2), Err(Unavailable::Down));
     }
 
     #[test]

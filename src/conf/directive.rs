@@ -67,8 +67,8 @@ impl<'a> Directive<'a> {
     fn word(&mut self, word: &'a [u8]) -> Result<(), Error> {
         let Some(equals) = word.iter().position(|byte| *byte == b'=') else {
             return match word {
-                b"on" => set(&mut self.enabled, "on | off", true),
-                b"off" => set(&mut self.enabled, "on | off", false),
+                b"on" => set(&mut self.enabled, "on", true),
+                b"off" => set(&mut self.enabled, "off", false),
                 _ => Err(Error::Unknown(text(word))),
             };
         };

@@ -150,15 +150,16 @@ pub(super) fn clear_errors() {
 pub(super) struct Session(NonNull<SSL_SESSION>);
 
 impl Session {
-    /// Reads a session's ASN.1 form; `None` if it is not one.
+    /// Reads a session's ASN.1 form; `None` if it is not one, and nothing else.
     pub(super) fn decode(der: &[u8]) -> Option<Self> {
         let mut input = der.as_ptr();
         // SAFETY: `input` points to as many bytes as are told.
         let session = unsafe { d2i_SSL_SESSION(ptr::null_mut(), &mut input, der.len() as c_long) };
-        if session.is_null() {
+        let session = NonNull::new(session).map(Self);
+        if session.is_none() {
             clear_errors();
         }
-        NonNull::new(session).map(Self)
+        session.filter(|_| input == der.as_ptr_range().end)
     }
 
     /// The session, with the reference that the caller must give on or free.

@@ -192,7 +192,13 @@ impl Client {
         let mut state = self.state.borrow_mut();
         let address = &state.addresses[state.address];
         match self.link.connect(address.sockaddr(), address.name(), self.log) {
-            Ok(()) => state.phase = Phase::Connecting { deadline: now() + self.settings.timeout },
+            Ok(()) => {
+                state.phase = Phase::Connecting { deadline: now() + self.settings.timeout };
+                // A new worker has clients before it has a connection: after a reload, they can wait.
+                if state.health == Health::Unknown {
+                    state.pipeline.opening(now());
+                }
+            }
             Err(error) => self.fail(&mut state, &Failure::Connect(error)),
         }
         self.link.wake_at(state.wake_at());
@@ -206,8 +212,11 @@ impl Client {
         self.send(state)
     }
 
-    /// Writes what waits to be sent.
+    /// Writes what waits to be sent, once there is a connection.
     fn send(&self, state: &mut State) -> Result<(), Failure> {
+        if !matches!(state.phase, Phase::Open) {
+            return Ok(());
+        }
         while !state.pipeline.unsent().is_empty() {
             match self.link.send(state.pipeline.unsent()) {
                 Io::Done(count) => state.pipeline.sent(count),
@@ -226,13 +235,14 @@ impl Client {
                     let received = state.pipeline.received(count, now())?;
                     self.note(state, received);
                 }
-                Io::Again => return Ok(()),
+                Io::Again => break,
                 Io::Closed => return Err(Failure::Closed),
             }
             if !self.link.is_readable() {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     /// Tells of what was received, where it is worth telling.
@@ -240,6 +250,8 @@ impl Client {
         if received.became_ready {
             state.failures = 0;
             state.backoff.succeeded();
+            // What has waited for this.
+            self.link.at_turn_end();
             if state.health != Health::Up {
                 state.health = Health::Up;
                 log!(NGX_LOG_NOTICE, self.log, "{} is up", self.name(state));
@@ -271,11 +283,11 @@ impl Client {
                 state.phase = Phase::Stopped;
                 Ok(())
             }
-            Phase::Open => {
+            Phase::Connecting { .. } | Phase::Open => {
                 state.pipeline.tick(now())?;
                 self.send(state)
             }
-            Phase::Connecting { .. } | Phase::Closed { .. } | Phase::Stopped => Ok(()),
+            Phase::Closed { .. } | Phase::Stopped => Ok(()),
         }
     }
 
@@ -323,7 +335,9 @@ impl State {
     fn wake_at(&self) -> Option<Instant> {
         match self.phase {
             Phase::Closed { retry_at } => Some(retry_at),
-            Phase::Connecting { deadline } => Some(deadline),
+            Phase::Connecting { deadline } => {
+                Some(self.pipeline.deadline().map_or(deadline, |lookup| lookup.min(deadline)))
+            }
             Phase::Open => self.pipeline.deadline(),
             Phase::Stopped => None,
         }
@@ -342,8 +356,7 @@ impl Handler for Client {
     fn writable(&self) {
         self.step(|client, state| match state.phase {
             Phase::Connecting { .. } => client.connected(state),
-            Phase::Open => client.send(state),
-            Phase::Closed { .. } | Phase::Stopped => Ok(()),
+            _ => client.send(state),
         });
     }
 

@@ -93,6 +93,8 @@ struct Simulation {
     max_commands: Option<usize>,
     now: Instant,
     connected: bool,
+    /// Commands were accepted before there was a connection.
+    opened: bool,
     /// What the store has sent and the pipeline has not received.
     wire: VecDeque<u8>,
     /// Bytes of this connection that have reached the store.
@@ -125,6 +127,7 @@ impl Simulation {
             max_commands,
             now: Instant::from_millis(0),
             connected: false,
+            opened: false,
             wire: VecDeque::new(),
             sent: 0,
             store,
@@ -153,8 +156,15 @@ impl Simulation {
                 self.answer(usize::MAX);
                 self.deliver(usize::MAX);
             }
+            29 => self.open(),
             _ => self.connect(),
         }
+    }
+
+    fn open(&mut self) {
+        self.close();
+        self.pipeline.opening(self.now);
+        self.opened = true;
     }
 
     fn connect(&mut self) {
@@ -168,6 +178,7 @@ impl Simulation {
         self.pipeline.closed();
         self.world.closing.set(false);
         self.connected = false;
+        self.opened = false;
         self.wire.clear();
         self.sent = 0;
         self.store.borrow_mut().disconnect();
@@ -183,7 +194,7 @@ impl Simulation {
         let asker = Asker { id, deadline, world: self.world.clone() };
         match self.pipeline.get(&key, deadline, self.now, asker) {
             Ok(()) => {
-                assert!(self.pipeline.is_ready());
+                assert!(self.pipeline.is_ready() || self.opened);
                 assert_eq!(self.store.borrow().lookups, id + 1);
                 self.world.waiting.borrow_mut().push((id, deadline.min(self.now + TIMEOUT)));
             }
@@ -215,6 +226,9 @@ impl Simulation {
     }
 
     fn send(&mut self, count: usize) {
+        if !self.connected {
+            return;
+        }
         let count = count.min(self.pipeline.unsent().len());
         self.pipeline.sent(count);
         self.sent += count as u64;
