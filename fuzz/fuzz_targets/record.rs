@@ -51,12 +51,7 @@ impl Aead for Hashed {
     }
 }
 
-fn tag(
-    key: &[u8; KEY_LEN],
-    nonce: &[u8; NONCE_LEN],
-    aad: &[u8],
-    sealed: &[u8],
-) -> [u8; TAG_LEN] {
+fn tag(key: &[u8; KEY_LEN], nonce: &[u8; NONCE_LEN], aad: &[u8], sealed: &[u8]) -> [u8; TAG_LEN] {
     let mut tag = [0; TAG_LEN];
     tag[..8].copy_from_slice(&hash(&(0, key, nonce, aad, sealed)));
     tag[8..].copy_from_slice(&hash(&(1, key, nonce, aad, sealed)));
