@@ -15,6 +15,7 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
+use SSLSessionCache::HTTP2;
 use SSLSessionCache::Nginx;
 use SSLSessionCache::Redis;
 use SSLSessionCache::TLS;
@@ -81,50 +82,6 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	$r = tls_get(8444, version => $version, session => $session);
 	is($r->{alpn}, undef, "$version, no protocol");
 	is($r->{body}, ' r', "$version, no protocol, resumed");
-}
-
-###############################################################################
-
-# The body of the answer to one request, and the session.
-
-sub h2_get {
-	my ($port, %opts) = @_;
-
-	my $client = tls_hello($port, %opts)->handshake();
-
-	# GET, /, https, :authority
-	my $headers = "\x82\x84\x87\x41\x09localhost";
-
-	$client->write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . frame(4, 0, 0, '')
-		. frame(1, 5, 1, $headers));
-
-	my ($received, $body) = ('', '');
-
-	while (length(my $part = $client->read())) {
-		$received .= $part;
-
-		while (length $received >= 9) {
-			my ($high, $low, $type, $flags) =
-				unpack 'CnCC', $received;
-			my $length = $high * 65536 + $low;
-			last if length $received < 9 + $length;
-
-			my $payload = substr $received, 9, $length;
-			substr($received, 0, 9 + $length) = '';
-			next if $type != 0;
-
-			$body .= $payload;
-			return ($body, $client->session()) if $flags & 1;
-		}
-	}
-
-	return ($body, $client->session());
-}
-
-sub frame {
-	my ($type, $flags, $stream, $payload) = @_;
-
-	return pack 'CnCCNa*', 0, length $payload, $type, $flags, $stream, $payload;
 }
 
 ###############################################################################
