@@ -15,6 +15,7 @@ use ngx::{ngx_conf_log_error, ngx_string};
 
 use crate::handshake::{SessionCache, Suspension};
 use crate::seal::Sealer;
+use crate::status;
 use crate::store::Store;
 use crate::Module;
 
@@ -29,7 +30,7 @@ pub(crate) mod wiring;
 pub(crate) const NAME: &str = "remote_ssl_session_cache";
 
 /// The module's directives.
-pub(crate) static mut COMMANDS: [ngx_command_t; 2] = [
+pub(crate) static mut COMMANDS: [ngx_command_t; 3] = [
     ngx_command_t {
         name: ngx_string!("remote_ssl_session_cache"),
         type_: (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_CONF_1MORE) as ngx_uint_t,
@@ -38,6 +39,7 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 2] = [
         offset: 0,
         post: ptr::null_mut(),
     },
+    status::COMMAND,
     ngx_command_t::empty(),
 ];
 

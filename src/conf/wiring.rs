@@ -8,13 +8,14 @@ use nginx_sys::{
     ngx_http_ssl_srv_conf_t, NGX_SSL_NO_SCACHE,
 };
 use ngx::core::NgxStr;
-use ngx::http::{HttpModuleConfExt, HttpModuleMainConf, HttpModuleServerConf};
+use ngx::http::{HttpModule, HttpModuleConfExt, HttpModuleMainConf, HttpModuleServerConf};
 
 use crate::conf::tickets::ssl_module;
 use crate::conf::{Destination, MainConf, Reported, ServerConf, NAME};
 use crate::handshake::{IdContext, SessionCache, SslCtx, Suspension};
 use crate::log::log;
 use crate::net::Resolver;
+use crate::status;
 use crate::Module;
 
 /// Attaches the cache to every server that it is on for.
@@ -26,7 +27,17 @@ pub(crate) fn attach(cf: &mut ngx_conf_t) -> Result<(), Reported> {
     }
     warn_of_sessions_in_clear(cf);
     warn_of_ignored_servers(cf);
-    Ok(())
+    count_stores(cf, main)
+}
+
+/// Has the workers count what they do with the stores in use.
+fn count_stores(cf: &mut ngx_conf_t, main: &MainConf) -> Result<(), Reported> {
+    let names: Vec<_> = main.stores().map(|store| store.settings().name()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    // nginx has told why not.
+    status::add_zone(cf, Module::module(), names).ok_or(Reported)
 }
 
 fn attach_server(

@@ -22,9 +22,10 @@ use nginx_sys::{
 use ssl_session_cache_core::Keyspace;
 
 use crate::seal::{randomise, Sealer};
+use crate::status::Outcome;
 use crate::store::Store;
 
-use self::lookup::{Answer, Handshake, MAX_LOOKUPS};
+use self::lookup::{Answer, Handshake, Lookup, MAX_LOOKUPS};
 use self::openssl::{clear_errors, non_null, Session, SessionRef, Ssl};
 use self::records::Records;
 
@@ -174,32 +175,48 @@ impl SessionCache {
         let lookup = match Handshake::lookup(ssl, id) {
             Some(begun) => begun,
             None => match self.local(ssl, id) {
-                Some(session) => return Some(session),
-                None if self.suspension.can_wait() => {
-                    // Nothing is spent on an id that cannot be in the store: not even the
-                    // handshake's state.
-                    let entry = self.records.entry(id)?;
-                    Handshake::of(ssl)?.begin(self, ssl, id, entry)?
+                Some(session) => {
+                    ssl.note(Outcome::Local, None);
+                    return Some(session);
                 }
-                None => return None,
+                None => match self.begin(ssl, id) {
+                    Ok(begun) => begun,
+                    Err(outcome) => {
+                        ssl.note(outcome, None);
+                        return None;
+                    }
+                },
             },
         };
         if !lookup.is_done() && !self.suspension.wait(ssl, &lookup) {
             lookup.cancel();
+            ssl.note(Outcome::Miss, None);
             return None;
         }
-        match lookup.answer()? {
+        let answer = lookup.answer()?;
+        ssl.note(answer.outcome(), lookup.waited());
+        match answer {
             Answer::Local(session) => Some(session),
             Answer::Found(session) => {
                 self.keep_locally(ssl, session.as_ref());
                 Some(session)
             }
-            Answer::Missing => None,
+            Answer::Missing | Answer::Unavailable(_) => None,
             Answer::Invalid => {
                 self.delete(id);
                 None
             }
         }
+    }
+
+    /// Begins a lookup in the store from within a handshake.
+    fn begin(&self, ssl: Ssl, id: &[u8]) -> Result<Rc<Lookup>, Outcome> {
+        // Nothing is spent on an id that cannot be in the store: not even the handshake's state.
+        let entry = self.records.entry(id).ok_or(Outcome::Foreign)?;
+        if !self.suspension.can_wait() {
+            return Err(Outcome::Miss);
+        }
+        Handshake::of(ssl).ok_or(Outcome::Miss)?.begin(self, ssl, id, entry)
     }
 
     /// Begins to look for the sessions that OpenSSL is going to ask for.
@@ -211,7 +228,9 @@ impl SessionCache {
                 return handshake.keep(self, id, session);
             }
             if let Some(entry) = self.records.entry(id) {
-                handshake.begin(self, ssl, id, entry);
+                if let Err(outcome) = handshake.begin(self, ssl, id, entry) {
+                    ssl.note(outcome, None);
+                }
             }
         }
     }
@@ -315,6 +334,7 @@ unsafe extern "C" fn info(ssl: *const SSL, event: c_int, value: c_int) {
     }
     if event & SSL_CB_HANDSHAKE_DONE as c_int != 0 {
         Handshake::end(ssl);
+        ssl.count_handshake();
         ssl.stop_running_as_jobs();
         // SAFETY: the SSL is valid.
         unsafe { SSL_set_info_callback(ssl.as_ptr(), None) };

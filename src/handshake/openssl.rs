@@ -7,6 +7,7 @@
 use core::ffi::{c_int, c_long, c_uint, c_void};
 use core::ptr::{self, NonNull};
 use core::slice;
+use core::time::Duration;
 
 use nginx_sys::{
     d2i_SSL_SESSION, i2d_SSL_SESSION, ngx_connection_t, ngx_ssl_connection_index,
@@ -18,6 +19,8 @@ use nginx_sys::{
     SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER, TLS1_3_VERSION,
 };
 use ssl_session_cache_core::ServerAbilities;
+
+use crate::status::{self, Outcome};
 
 /// Options of SSL_CTX_set_options(3); a cast in the header hides them from bindgen.
 const SSL_OP_NO_TICKET: u64 = 1 << 14;
@@ -79,6 +82,18 @@ impl Ssl {
 
     pub(super) fn as_ptr(self) -> *mut SSL {
         self.0.as_ptr()
+    }
+
+    /// Notes what became of a session that the client offers.
+    pub(super) fn note(self, outcome: Outcome, waited: Option<Duration>) {
+        // SAFETY: the SSL is valid.
+        unsafe { status::note(self.0, outcome, waited) };
+    }
+
+    /// Counts the handshake, which is done.
+    pub(super) fn count_handshake(self) {
+        // SAFETY: the SSL is valid.
+        unsafe { status::finished(self.0) };
     }
 
     /// nginx's connection, as its own ngx_ssl_get_connection() finds it.
