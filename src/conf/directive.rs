@@ -2,16 +2,19 @@
 //!
 //! ```text
 //! remote_ssl_session_cache on | off [addr=address] [port=number] [type=redis | memcached]
-//!     [interval=time] [count=number | unlimited] [timeout=time] [auth=password];
+//!     [interval=time] [count=number | unlimited] [timeout=time]
+//!     [user=name] [auth=password | auth_file=file] [db=number] [prefix=text];
 //! ```
 
 use core::str;
 use core::time::Duration;
 use std::string::String;
 
-use nginx_sys::{ngx_parse_time, ngx_pool_t, ngx_str_t, NGX_ERROR};
+use nginx_sys::{ngx_conf_t, ngx_parse_time, ngx_str_t, NGX_ERROR};
+use ssl_session_cache_core::{Credentials, Keyspace, PrefixError};
 
 use crate::conf::address::Location;
+use crate::conf::file::{read_secret, SecretError};
 use crate::store::{Kind, Settings};
 
 /// The longest `interval` and `timeout`: a day. Longer ones are a slip of the pen.
@@ -22,15 +25,26 @@ const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) enum Error {
     #[error(
         "unknown parameter \"{0}\", expected \"on\", \"off\", \"addr=\", \"port=\", \"type=\", \
-         \"interval=\", \"count=\", \"timeout=\" or \"auth=\""
+         \"interval=\", \"count=\", \"timeout=\", \"user=\", \"auth=\", \"auth_file=\", \"db=\" or \
+         \"prefix=\""
     )]
     Unknown(String),
     #[error("repeated parameter \"{0}\", expected once at most")]
     Repeated(&'static str),
     #[error("invalid value \"{value}\" of parameter \"{name}\", expected {expected}")]
     Invalid { name: &'static str, value: String, expected: &'static str },
-    #[error("invalid value of parameter \"auth\", expected {0}")]
-    InvalidAuth(&'static str),
+    #[error("unexpected parameter \"{name}\", expected none {context}")]
+    Unexpected { name: &'static str, context: &'static str },
+    #[error("incomplete parameter \"{name}\", expected {expected} with it")]
+    Incomplete { name: &'static str, expected: &'static str },
+    #[error("invalid value of parameter \"{name}\", expected {expected}")]
+    InvalidSecret { name: &'static str, expected: &'static str },
+    #[error(
+        "cannot use file \"{file}\" of parameter \"auth_file\", expected a password: {reason}"
+    )]
+    SecretFile { file: String, reason: SecretError },
+    #[error("invalid value \"{value}\" of parameter \"prefix\", expected {reason}")]
+    Prefix { value: String, reason: PrefixError },
     #[error("cannot resolve parameter \"addr\", expected an IP address or a known name: {0}")]
     Unresolved(String),
 }
@@ -45,7 +59,11 @@ pub(crate) struct Directive<'a> {
     interval: Option<Duration>,
     count: Option<Option<usize>>,
     timeout: Option<Duration>,
+    user: Option<&'a [u8]>,
     auth: Option<&'a [u8]>,
+    auth_file: Option<&'a [u8]>,
+    database: Option<u16>,
+    keyspace: Option<Keyspace>,
 }
 
 impl<'a> Directive<'a> {
@@ -68,37 +86,105 @@ impl<'a> Directive<'a> {
         };
         let (name, value) = (&word[..equals], &word[equals + 1..]);
         match name {
-            b"addr" => set(&mut self.addr, "addr", not_empty("addr", value)?),
+            b"addr" => {
+                set(&mut self.addr, "addr", not_empty("addr", value, "an IP address or a name")?)
+            }
             b"port" => set(&mut self.port, "port", port(value)?),
             b"type" => set(&mut self.kind, "type", kind(value)?),
             b"interval" => set(&mut self.interval, "interval", time("interval", value)?),
             b"count" => set(&mut self.count, "count", count(value)?),
             b"timeout" => set(&mut self.timeout, "timeout", time("timeout", value)?),
+            b"user" => set(&mut self.user, "user", user(value)?),
             b"auth" => set(&mut self.auth, "auth", password(value)?),
+            b"auth_file" => {
+                let file = not_empty("auth_file", value, "the name of a file")?;
+                set(&mut self.auth_file, "auth_file", file)
+            }
+            b"db" => set(&mut self.database, "db", database(value)?),
+            b"prefix" => set(&mut self.keyspace, "prefix", keyspace(value)?),
             // Without the value, which may be a misspelt password.
             _ => Err(Error::Unknown(text(&word[..=equals]))),
         }
     }
 
-    /// Fills in the defaults and resolves the address; `None` where the cache is off.
-    pub(crate) fn resolve(self, pool: *mut ngx_pool_t) -> Result<Option<Settings>, Error> {
+    /// The names of the sessions in the store.
+    pub(crate) fn keyspace(&self) -> Keyspace {
+        self.keyspace.clone().unwrap_or_default()
+    }
+
+    /// Fills in the defaults, resolves the address and reads the files; `None` where the cache is
+    /// off.
+    pub(crate) fn resolve(self, cf: &mut ngx_conf_t) -> Result<Option<Settings>, Error> {
         let kind = self.kind.unwrap_or(Kind::Redis);
-        if kind == Kind::Memcached && self.auth.is_some_and(|auth| !auth.contains(&b':')) {
-            return Err(Error::InvalidAuth("user:password where type is memcached"));
-        }
+        self.check(kind)?;
         if self.enabled == Some(false) {
             return Ok(None);
         }
-        let host = self.addr.unwrap_or(b"127.0.0.1");
-        let port = self.port.unwrap_or(kind.default_port());
         Ok(Some(Settings {
-            location: Location::resolve(pool, host, port).map_err(Error::Unresolved)?,
+            location: self.location(cf, kind)?,
             kind,
             interval: self.interval.unwrap_or(Duration::from_millis(200)),
             count: self.count.unwrap_or(Some(5000)),
             timeout: self.timeout.unwrap_or(Duration::from_secs(1)),
-            auth: self.auth.map(Into::into),
+            credentials: self.credentials(cf, kind)?,
+            database: self.database.unwrap_or(0),
         }))
+    }
+
+    /// Whether the parameters go with each other.
+    fn check(&self, kind: Kind) -> Result<(), Error> {
+        if self.port.is_some() && self.unix_path().is_some() {
+            return Err(unexpected("port", "with a unix socket"));
+        }
+        if self.database.is_some() && kind != Kind::Redis {
+            return Err(unexpected("db", "where type is memcached"));
+        }
+        if self.auth_file.is_some() && self.auth.is_some() {
+            return Err(unexpected("auth_file", "beside \"auth\""));
+        }
+        if self.user.is_some() && self.auth.is_none() && self.auth_file.is_none() {
+            return Err(incomplete("user", "\"auth=\" or \"auth_file=\""));
+        }
+        Ok(())
+    }
+
+    fn unix_path(&self) -> Option<&'a [u8]> {
+        self.addr.and_then(|addr| addr.strip_prefix(b"unix:"))
+    }
+
+    fn location(&self, cf: &ngx_conf_t, kind: Kind) -> Result<Location, Error> {
+        let host = self.addr.unwrap_or(b"127.0.0.1");
+        if let Some(path) = self.unix_path() {
+            let expected = "\"unix:\" and an absolute path of at most 107 bytes";
+            return Location::unix(path).ok_or_else(|| invalid("addr", host, expected));
+        }
+        let port = self.port.unwrap_or(kind.default_port());
+        Location::resolve(cf.pool, host, port).map_err(Error::Unresolved)
+    }
+
+    fn credentials(&self, cf: &mut ngx_conf_t, kind: Kind) -> Result<Option<Credentials>, Error> {
+        let (name, secret) = match (self.auth, self.auth_file) {
+            (Some(auth), _) => ("auth", auth.to_vec()),
+            (None, Some(file)) => {
+                let secret = read_secret(cf, file, "auth_file")
+                    .map_err(|reason| Error::SecretFile { file: text(file), reason })?;
+                ("auth_file", secret)
+            }
+            (None, None) => return Ok(None),
+        };
+        let (user, password) = match (self.user, kind) {
+            (Some(user), _) => (Some(user), &secret[..]),
+            (None, Kind::Redis) => (None, &secret[..]),
+            (None, Kind::Memcached) => {
+                let colon =
+                    secret.iter().position(|byte| *byte == b':').ok_or(Error::InvalidSecret {
+                        name,
+                        expected: "user:password where type is memcached",
+                    })?;
+                (Some(&secret[..colon]), &secret[colon + 1..])
+            }
+        };
+        Ok(Some(Credentials { user: user.map(Into::into), password: password.into() }))
     }
 }
 
@@ -110,9 +196,13 @@ fn set<T>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), Erro
     }
 }
 
-fn not_empty<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a [u8], Error> {
+fn not_empty<'a>(
+    name: &'static str,
+    value: &'a [u8],
+    expected: &'static str,
+) -> Result<&'a [u8], Error> {
     if value.is_empty() {
-        return Err(invalid(name, value, "an IP address or a name"));
+        return Err(invalid(name, value, expected));
     }
     Ok(value)
 }
@@ -162,9 +252,28 @@ fn nginx_time(value: &[u8]) -> Option<usize> {
 
 fn password(value: &[u8]) -> Result<&[u8], Error> {
     if value.is_empty() {
-        return Err(Error::InvalidAuth("a password that is not empty"));
+        let expected = "a password that is not empty";
+        return Err(Error::InvalidSecret { name: "auth", expected });
     }
     Ok(value)
+}
+
+fn user(value: &[u8]) -> Result<&[u8], Error> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_graphic) {
+        return Err(invalid("user", value, "a name in printable ASCII without spaces"));
+    }
+    Ok(value)
+}
+
+fn database(value: &[u8]) -> Result<u16, Error> {
+    number(value)
+        .and_then(|number| u16::try_from(number).ok())
+        .ok_or_else(|| invalid("db", value, "a number from 0 to 65535"))
+}
+
+fn keyspace(value: &[u8]) -> Result<Keyspace, Error> {
+    let prefix = not_empty("prefix", value, "a text")?;
+    Keyspace::new(prefix).map_err(|reason| Error::Prefix { value: text(value), reason })
 }
 
 /// Decimal digits and nothing else.
@@ -173,6 +282,14 @@ fn number(value: &[u8]) -> Option<usize> {
         return None;
     }
     str::from_utf8(value).ok()?.parse().ok()
+}
+
+fn unexpected(name: &'static str, context: &'static str) -> Error {
+    Error::Unexpected { name, context }
+}
+
+fn incomplete(name: &'static str, expected: &'static str) -> Error {
+    Error::Incomplete { name, expected }
 }
 
 fn invalid(name: &'static str, value: &[u8], expected: &'static str) -> Error {

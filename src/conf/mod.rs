@@ -13,6 +13,8 @@ use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleMainConf, Merge, MergeConfigError};
 use ngx::{ngx_conf_log_error, ngx_string};
 
+use ssl_session_cache_core::Keyspace;
+
 use crate::handshake::SessionCache;
 use crate::store::Store;
 use crate::Module;
@@ -21,6 +23,7 @@ use self::directive::Directive;
 
 pub(crate) mod address;
 pub(crate) mod directive;
+mod file;
 pub(crate) mod tickets;
 pub(crate) mod wiring;
 
@@ -85,14 +88,27 @@ pub(crate) struct ServerConf {
 #[derive(Clone)]
 enum Setting {
     Off,
-    On(Rc<Store>),
+    On(Destination),
+}
+
+/// Where a server's sessions go, and their names there.
+#[derive(Clone)]
+struct Destination {
+    store: Rc<Store>,
+    keyspace: Keyspace,
+}
+
+impl PartialEq for Destination {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.store, &other.store) && self.keyspace == other.keyspace
+    }
 }
 
 impl ServerConf {
-    /// The store that the server's sessions go to, if the cache is on for it.
-    fn store(&self) -> Option<&Rc<Store>> {
+    /// Where the server's sessions go, if the cache is on for it.
+    fn destination(&self) -> Option<&Destination> {
         match &self.setting {
-            Some(Setting::On(store)) => Some(store),
+            Some(Setting::On(destination)) => Some(destination),
             Some(Setting::Off) | None => None,
         }
     }
@@ -121,12 +137,13 @@ extern "C" fn set_cache(
     // SAFETY: nginx keeps the words of a directive as an array of ngx_str_t, the name first.
     let words = unsafe { (*cf.args).as_slice::<ngx_str_t>() };
     let setting = Directive::parse(&words[1..]).and_then(|directive| {
-        let settings = directive.resolve(cf.pool)?;
+        let keyspace = directive.keyspace();
+        let settings = directive.resolve(cf)?;
         Ok(match settings {
             None => Setting::Off,
             Some(settings) => {
                 let main = Module::main_conf_mut(cf).expect("made before any directive is read");
-                Setting::On(main.store(settings))
+                Setting::On(Destination { store: main.store(settings), keyspace })
             }
         })
     });

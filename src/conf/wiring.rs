@@ -11,7 +11,7 @@ use ngx::core::NgxStr;
 use ngx::http::{HttpModuleConfExt, HttpModuleMainConf, HttpModuleServerConf};
 
 use crate::conf::tickets::ssl_module;
-use crate::conf::{MainConf, Reported, ServerConf, NAME};
+use crate::conf::{Destination, MainConf, Reported, ServerConf, NAME};
 use crate::handshake::{SessionCache, SslCtx, Suspension};
 use crate::log::log;
 use crate::net::Resolver;
@@ -33,7 +33,7 @@ fn attach_server(
     server: &ngx_http_core_srv_conf_t,
 ) -> Result<(), Reported> {
     let conf = Module::server_conf(server).expect("made with the server");
-    let Some(store) = conf.store() else { return Ok(()) };
+    let Some(destination) = conf.destination() else { return Ok(()) };
     let ssl = ssl_conf(server);
     // SAFETY: nginx keeps an SSL_CTX as long as the configuration, null where a server has no TLS.
     let Some(ctx) = (unsafe { SslCtx::from_ptr(ssl.ssl.ctx) }) else { return Ok(()) };
@@ -76,8 +76,9 @@ fn attach_server(
         log!(NGX_LOG_EMERG, cf.log, "\"{NAME}\" cannot suspend handshakes: {missing}");
         Reported
     })?;
+    let Destination { store, keyspace } = destination.clone();
     store.resolve_by(resolver(server));
-    if let Some(cache) = SessionCache::attach(ctx, store.clone(), suspension) {
+    if let Some(cache) = SessionCache::attach(ctx, store, keyspace, suspension) {
         main.caches.push(cache);
     }
     Ok(())
@@ -123,11 +124,7 @@ fn effective(server: &ngx_http_core_srv_conf_t) -> &'static ServerConf {
 
 impl ServerConf {
     fn agrees_with(&self, other: &Self) -> bool {
-        match (self.store(), other.store()) {
-            (None, None) => true,
-            (Some(one), Some(two)) => std::rc::Rc::ptr_eq(one, two),
-            _ => false,
-        }
+        self.destination() == other.destination()
     }
 }
 

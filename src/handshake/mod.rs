@@ -68,6 +68,7 @@ impl SessionCache {
     pub(crate) fn attach(
         ctx: SslCtx,
         store: Rc<Store>,
+        keyspace: Keyspace,
         suspension: Suspension,
     ) -> Option<Box<Self>> {
         if Self::of(ctx).is_some() {
@@ -79,7 +80,7 @@ impl SessionCache {
         unsafe {
             let cache = Box::new(Self {
                 store,
-                keyspace: Keyspace::default(),
+                keyspace,
                 suspension,
                 nginx: NginxCallbacks {
                     new: SSL_CTX_sess_get_new_cb(raw),
