@@ -3,7 +3,9 @@
 //! ```text
 //! remote_ssl_session_cache on | off [addr=address] [port=number] [type=redis | memcached]
 //!     [interval=time] [count=number | unlimited] [timeout=time]
-//!     [user=name] [auth=password | auth_file=file] [db=number] [prefix=text];
+//!     [user=name] [auth=password | auth_file=file] [db=number] [prefix=text]
+//!     [tls=on | off] [tls_ca=file] [tls_name=name] [tls_cert=file] [tls_key=file]
+//!     [tls_verify=on | off];
 //! ```
 
 use core::str;
@@ -14,7 +16,9 @@ use nginx_sys::{ngx_conf_t, ngx_parse_time, ngx_str_t, NGX_ERROR};
 use ssl_session_cache_core::{Credentials, Keyspace, PrefixError};
 
 use crate::conf::address::Location;
-use crate::conf::file::{read_secret, SecretError};
+use crate::conf::file::read_secret;
+use crate::conf::tls;
+use crate::net::Peer;
 use crate::store::{Kind, Settings};
 
 /// The longest `interval` and `timeout`: a day. Longer ones are a slip of the pen.
@@ -25,8 +29,9 @@ const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) enum Error {
     #[error(
         "unknown parameter \"{0}\", expected \"on\", \"off\", \"addr=\", \"port=\", \"type=\", \
-         \"interval=\", \"count=\", \"timeout=\", \"user=\", \"auth=\", \"auth_file=\", \"db=\" or \
-         \"prefix=\""
+         \"interval=\", \"count=\", \"timeout=\", \"user=\", \"auth=\", \"auth_file=\", \"db=\", \
+         \"prefix=\", \"tls=\", \"tls_ca=\", \"tls_name=\", \"tls_cert=\", \"tls_key=\" or \
+         \"tls_verify=\""
     )]
     Unknown(String),
     #[error("repeated parameter \"{0}\", expected once at most")]
@@ -39,10 +44,10 @@ pub(crate) enum Error {
     Incomplete { name: &'static str, expected: &'static str },
     #[error("invalid value of parameter \"{name}\", expected {expected}")]
     InvalidSecret { name: &'static str, expected: &'static str },
-    #[error(
-        "cannot use file \"{file}\" of parameter \"auth_file\", expected a password: {reason}"
-    )]
-    SecretFile { file: String, reason: SecretError },
+    #[error("cannot use file \"{file}\" of parameter \"{name}\", expected {expected}: {reason}")]
+    File { name: &'static str, file: String, expected: &'static str, reason: String },
+    #[error("cannot use parameter \"tls\", expected an OpenSSL that can: {0}")]
+    Tls(String),
     #[error("invalid value \"{value}\" of parameter \"prefix\", expected {reason}")]
     Prefix { value: String, reason: PrefixError },
     #[error("cannot resolve parameter \"addr\", expected an IP address or a known name: {0}")]
@@ -64,6 +69,7 @@ pub(crate) struct Directive<'a> {
     auth_file: Option<&'a [u8]>,
     database: Option<u16>,
     keyspace: Option<Keyspace>,
+    tls: tls::Words<'a>,
 }
 
 impl<'a> Directive<'a> {
@@ -96,12 +102,15 @@ impl<'a> Directive<'a> {
             b"timeout" => set(&mut self.timeout, "timeout", time("timeout", value)?),
             b"user" => set(&mut self.user, "user", user(value)?),
             b"auth" => set(&mut self.auth, "auth", password(value)?),
-            b"auth_file" => {
-                let file = not_empty("auth_file", value, "the name of a file")?;
-                set(&mut self.auth_file, "auth_file", file)
-            }
+            b"auth_file" => set(&mut self.auth_file, "auth_file", file("auth_file", value)?),
             b"db" => set(&mut self.database, "db", database(value)?),
             b"prefix" => set(&mut self.keyspace, "prefix", keyspace(value)?),
+            b"tls" => set(&mut self.tls.enabled, "tls", flag("tls", value)?),
+            b"tls_ca" => set(&mut self.tls.ca, "tls_ca", file("tls_ca", value)?),
+            b"tls_name" => set(&mut self.tls.name, "tls_name", peer(value)?),
+            b"tls_cert" => set(&mut self.tls.certificate, "tls_cert", file("tls_cert", value)?),
+            b"tls_key" => set(&mut self.tls.key, "tls_key", file("tls_key", value)?),
+            b"tls_verify" => set(&mut self.tls.verify, "tls_verify", flag("tls_verify", value)?),
             // Without the value, which may be a misspelt password.
             _ => Err(Error::Unknown(text(&word[..=equals]))),
         }
@@ -120,6 +129,7 @@ impl<'a> Directive<'a> {
         if self.enabled == Some(false) {
             return Ok(None);
         }
+        let host = self.unix_path().is_none().then(|| self.host());
         Ok(Some(Settings {
             location: self.location(cf, kind)?,
             kind,
@@ -128,6 +138,7 @@ impl<'a> Directive<'a> {
             timeout: self.timeout.unwrap_or(Duration::from_secs(1)),
             credentials: self.credentials(cf, kind)?,
             database: self.database.unwrap_or(0),
+            tls: self.tls.resolve(cf, host)?,
         }))
     }
 
@@ -145,7 +156,11 @@ impl<'a> Directive<'a> {
         if self.user.is_some() && self.auth.is_none() && self.auth_file.is_none() {
             return Err(incomplete("user", "\"auth=\" or \"auth_file=\""));
         }
-        Ok(())
+        self.tls.check()
+    }
+
+    fn host(&self) -> &'a [u8] {
+        self.addr.unwrap_or(b"127.0.0.1")
     }
 
     fn unix_path(&self) -> Option<&'a [u8]> {
@@ -153,7 +168,7 @@ impl<'a> Directive<'a> {
     }
 
     fn location(&self, cf: &ngx_conf_t, kind: Kind) -> Result<Location, Error> {
-        let host = self.addr.unwrap_or(b"127.0.0.1");
+        let host = self.host();
         if let Some(path) = self.unix_path() {
             let expected = "\"unix:\" and an absolute path of at most 107 bytes";
             return Location::unix(path).ok_or_else(|| invalid("addr", host, expected));
@@ -166,9 +181,12 @@ impl<'a> Directive<'a> {
         let (name, secret) = match (self.auth, self.auth_file) {
             (Some(auth), _) => ("auth", auth.to_vec()),
             (None, Some(file)) => {
-                let secret = read_secret(cf, file, "auth_file")
-                    .map_err(|reason| Error::SecretFile { file: text(file), reason })?;
-                ("auth_file", secret)
+                let name = "auth_file";
+                let secret = read_secret(cf, file, name).map_err(|reason| {
+                    let (file, reason) = (text(file), reason.to_string());
+                    Error::File { name, file, expected: "a password", reason }
+                })?;
+                (name, secret)
             }
             (None, None) => return Ok(None),
         };
@@ -265,6 +283,22 @@ fn user(value: &[u8]) -> Result<&[u8], Error> {
     Ok(value)
 }
 
+fn file<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a [u8], Error> {
+    not_empty(name, value, "the name of a file")
+}
+
+fn flag(name: &'static str, value: &[u8]) -> Result<bool, Error> {
+    match value {
+        b"on" => Ok(true),
+        b"off" => Ok(false),
+        _ => Err(invalid(name, value, "on or off")),
+    }
+}
+
+fn peer(value: &[u8]) -> Result<Peer, Error> {
+    Peer::parse(value).ok_or_else(|| invalid("tls_name", value, "a DNS name or an IP address"))
+}
+
 fn database(value: &[u8]) -> Result<u16, Error> {
     number(value)
         .and_then(|number| u16::try_from(number).ok())
@@ -288,7 +322,7 @@ fn unexpected(name: &'static str, context: &'static str) -> Error {
     Error::Unexpected { name, context }
 }
 
-fn incomplete(name: &'static str, expected: &'static str) -> Error {
+pub(super) fn incomplete(name: &'static str, expected: &'static str) -> Error {
     Error::Incomplete { name, expected }
 }
 
@@ -297,6 +331,6 @@ fn invalid(name: &'static str, value: &[u8], expected: &'static str) -> Error {
 }
 
 /// A configured text as it may be shown in a message.
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

@@ -25,6 +25,7 @@ pub(crate) mod address;
 pub(crate) mod directive;
 mod file;
 pub(crate) mod tickets;
+mod tls;
 pub(crate) mod wiring;
 
 /// The directive's name, for messages.

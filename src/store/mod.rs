@@ -10,7 +10,7 @@ use ssl_session_cache_core::{
 };
 
 use crate::conf::address::Location;
-use crate::net::{self, Resolver};
+use crate::net::{self, Resolver, Tls};
 
 use self::client::Client;
 
@@ -57,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) credentials: Option<Credentials>,
     /// The number of the database in a Redis.
     pub(crate) database: u16,
+    /// How TLS is spoken, if it is.
+    pub(crate) tls: Option<Rc<Tls>>,
 }
 
 impl Settings {
