@@ -17,6 +17,7 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
+use SSLSessionCache::Authority;
 use SSLSessionCache::Nginx;
 use SSLSessionCache::TLS;
 
@@ -57,6 +58,12 @@ secret($t, 'lines', "one\ntwo\n");
 secret($t, 'long', 'x' x 4097);
 secret($t, 'longest', 'x' x 4096);
 
+SSLSessionCache::Authority->new($t, 'ca')->issue('nginx')->issue('other');
+
+my $dir = $t->testdir();
+system("openssl ec -in $dir/nginx.key -aes128 -passout pass:secret "
+	. "-out $dir/locked.key >/dev/null 2>&1") == 0 or die "openssl failed\n";
+
 my $number = qr/expected a number from 0 to 65535/;
 my $path = qr/expected "unix:" and an absolute path/;
 my $printable = qr/expected printable ASCII without spaces/;
@@ -64,6 +71,13 @@ my $name = qr/expected a name in printable ASCII/;
 my $file = qr/file "\S+" of parameter "auth_file"/;
 my $secret = qr/expected a password/;
 my $login = qr/expected user:password where type is memcached/;
+
+my $flag = qr/expected on or off/;
+my $filename = qr/expected the name of a file/;
+my $needs_tls = qr/expected "tls=on" with it/;
+my $ca = qr/expected certificates in PEM: /;
+my $cert = qr/expected a certificate in PEM: /;
+my $key = qr/expected the certificate's key in PEM, without a password: /;
 
 my @wrong = (
 	[ 'addr=unix:', 'addr', $path ],
@@ -97,6 +111,34 @@ my @wrong = (
 	[ 'prefix=ä', 'prefix', $printable ],
 	[ 'prefix=' . 'x' x 187, 'prefix', qr/expected at most 186 bytes/ ],
 	[ 'prefix=a prefix=b', 'prefix', qr/repeated/ ],
+	[ 'tls=yes', 'tls', $flag ],
+	[ 'tls=on tls=on', 'tls', qr/repeated/ ],
+	[ 'tls=on tls_verify=', 'tls_verify', $flag ],
+	[ 'tls=on tls_ca=', 'tls_ca', $filename ],
+	[ 'tls=on tls_ca=missing', 'tls_ca', qr/${ca}No such file/ ],
+	[ 'tls=on tls_ca=nginx.key', 'tls_ca', qr/$ca\w/ ],
+	[ 'tls=on tls_name=', 'tls_name', qr/expected a DNS name or an IP/ ],
+	[ 'tls=on tls_name=.example', 'tls_name', qr/expected a DNS name/ ],
+	[ 'tls=on tls_name=*.example', 'tls_name', qr/expected a DNS name/ ],
+	[ 'tls=on tls_cert=nginx.crt', 'tls_cert', qr/expected "tls_key="/ ],
+	[ 'tls=on tls_key=nginx.key', 'tls_key', qr/expected "tls_cert="/ ],
+	[ 'tls=on tls_cert=missing tls_key=nginx.key', 'tls_cert',
+		qr/${cert}No such file/ ],
+	[ 'tls=on tls_cert=nginx.key tls_key=nginx.key', 'tls_cert',
+		qr/${cert}no start line/ ],
+	[ 'tls=on tls_cert=nginx.crt tls_key=missing', 'tls_key',
+		qr/${key}No such file/ ],
+	[ 'tls=on tls_cert=nginx.crt tls_key=nginx.crt', 'tls_key', qr/$key\w/ ],
+	[ 'tls=on tls_cert=nginx.crt tls_key=other.key', 'tls_key',
+		qr/${key}key values mismatch/ ],
+	[ 'tls=on tls_cert=nginx.crt tls_key=locked.key', 'tls_key', qr/$key\w/ ],
+	[ 'tls_ca=ca.crt', 'tls_ca', $needs_tls ],
+	[ 'tls_name=localhost', 'tls_name', $needs_tls ],
+	[ 'tls_cert=nginx.crt tls_key=nginx.key', 'tls_cert', $needs_tls ],
+	[ 'tls_key=nginx.key', 'tls_key', $needs_tls ],
+	[ 'tls_verify=off', 'tls_verify', $needs_tls ],
+	[ 'tls=off tls_ca=ca.crt', 'tls_ca', $needs_tls ],
+	[ 'addr=unix:/s tls=on', 'tls', qr/expected "tls_name=" with it/ ],
 );
 
 my @valid = (
@@ -116,9 +158,20 @@ my @valid = (
 	'prefix=fleet-one:',
 	'prefix=' . 'x' x 186,
 	'off auth_file=missing',
+	'tls=off',
+	'tls=on',
+	'tls=on addr=localhost',
+	'tls=on addr=[::1]',
+	'tls=on tls_ca=ca.crt tls_name=redis.example.',
+	'tls=on tls_ca=ca.crt tls_name=::1',
+	'tls=on tls_verify=on',
+	'tls=on tls_cert=nginx.crt tls_key=nginx.key',
+	"tls=on tls_ca=$dir/ca.crt tls_cert=$dir/nginx.crt tls_key=$dir/nginx.key",
+	'addr=unix:/s tls=on tls_name=localhost',
+	'off tls=on tls_ca=missing',
 );
 
-$t->plan(3 * @wrong + @valid);
+$t->plan(3 * @wrong + @valid + 4);
 
 ###############################################################################
 
@@ -142,6 +195,19 @@ foreach my $parameters (@valid) {
 	is("$code " . ($output =~ /(\[emerg\].*|\[warn\] "remote.*)/ ? $1 : ''),
 		'0 ', 'valid: ' . substr $parameters, 0, 40);
 }
+
+# what is possible, and less safe
+
+my ($output, $code) = check($t, 'tls=on tls_verify=off');
+like($output, qr/\[warn\] "remote_ssl_session_cache" .*"tls_verify=off"/,
+	'without verification, warning');
+is($code, 0, 'without verification, accepted');
+
+chmod 0644, "$dir/password";
+($output, $code) = check($t, 'auth_file=password');
+like($output, qr/\[warn\] "remote_ssl_session_cache" .*"auth_file" can be/,
+	'file for anybody, warning');
+is($code, 0, 'file for anybody, accepted');
 
 ###############################################################################
 

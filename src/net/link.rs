@@ -246,7 +246,15 @@ impl Link {
             Err(_) if n == NGX_AGAIN as isize => unsafe {
                 self.again(ngx_handle_write_event((*connection).write, 0))
             },
-            Err(_) => Err(self.broken()),
+            Err(_) => {
+                let failure = self.broken();
+                // A server that refuses the client says so before it closes, as after a handshake
+                // of TLS 1.3: that is the reason, not the write that found the connection closed.
+                match self.receive(&mut [0]) {
+                    Err(reason @ Error::Broken(_)) => Err(reason),
+                    _ => Err(failure),
+                }
+            }
         }
     }
 
