@@ -80,7 +80,7 @@ my %sessions = map { $_ => made($_) } @versions;
 
 ok(wait_until(sub { offer('TLSv1.3')->{reused} }), 'link is up');
 
-leave(5);
+leave(10);
 my $before = resident_size($worker);
 
 $redis->forget_calls();

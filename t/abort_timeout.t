@@ -93,7 +93,7 @@ my %sessions = map { $_ => made($_) } @versions;
 
 ok(wait_until(sub { offer('TLSv1.3')->{reused} }), 'link is up');
 
-time_out(5);
+time_out(10);
 my $before = resident_size($worker);
 
 $redis->forget_calls();

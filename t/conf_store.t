@@ -192,7 +192,7 @@ foreach my $case (@wrong) {
 foreach my $parameters (@valid) {
 	my ($output, $code) = check($t, $parameters);
 
-	is("$code " . ($output =~ /(\[emerg\].*|\[warn\] "remote.*)/ ? $1 : ''),
+	is("$code " . ($output =~ /(\[emerg\].*|\[warn\].* directive: .*)/ ? $1 : ''),
 		'0 ', 'valid: ' . substr $parameters, 0, 40);
 }
 

@@ -5,7 +5,7 @@
 //!     [interval=time] [count=number | unlimited] [timeout=time]
 //!     [user=name] [auth=password | auth_file=file] [db=number] [prefix=text]
 //!     [tls=on | off] [tls_ca=file] [tls_name=name] [tls_cert=file] [tls_key=file]
-//!     [tls_verify=on | off];
+//!     [tls_verify=on | off] [suspend=auto | async | hello] [key=file ...];
 //! ```
 
 use core::str;
@@ -18,7 +18,9 @@ use ssl_session_cache_core::{Credentials, Keyspace, PrefixError};
 use crate::conf::address::Location;
 use crate::conf::file::read_secret;
 use crate::conf::tls;
+use crate::handshake::Suspension;
 use crate::net::Peer;
+use crate::seal::{key_file, Sealer};
 use crate::store::{Kind, Settings};
 
 /// The longest `interval` and `timeout`: a day. Longer ones are a slip of the pen.
@@ -30,8 +32,8 @@ pub(crate) enum Error {
     #[error(
         "unknown parameter \"{0}\", expected \"on\", \"off\", \"addr=\", \"port=\", \"type=\", \
          \"interval=\", \"count=\", \"timeout=\", \"user=\", \"auth=\", \"auth_file=\", \"db=\", \
-         \"prefix=\", \"tls=\", \"tls_ca=\", \"tls_name=\", \"tls_cert=\", \"tls_key=\" or \
-         \"tls_verify=\""
+         \"prefix=\", \"tls=\", \"tls_ca=\", \"tls_name=\", \"tls_cert=\", \"tls_key=\", \
+         \"tls_verify=\", \"suspend=\" or \"key=\""
     )]
     Unknown(String),
     #[error("repeated parameter \"{0}\", expected once at most")]
@@ -52,6 +54,8 @@ pub(crate) enum Error {
     Prefix { value: String, reason: PrefixError },
     #[error("cannot resolve parameter \"addr\", expected an IP address or a known name: {0}")]
     Unresolved(String),
+    #[error(transparent)]
+    Key(#[from] key_file::Error),
 }
 
 /// A directive, its values checked each by itself.
@@ -70,6 +74,9 @@ pub(crate) struct Directive<'a> {
     database: Option<u16>,
     keyspace: Option<Keyspace>,
     tls: tls::Words<'a>,
+    suspend: Option<Option<Suspension>>,
+    /// Key files, the first to seal with.
+    keys: Vec<&'a [u8]>,
 }
 
 impl<'a> Directive<'a> {
@@ -85,8 +92,8 @@ impl<'a> Directive<'a> {
     fn word(&mut self, word: &'a [u8]) -> Result<(), Error> {
         let Some(equals) = word.iter().position(|byte| *byte == b'=') else {
             return match word {
-                b"on" => set(&mut self.enabled, "on | off", true),
-                b"off" => set(&mut self.enabled, "on | off", false),
+                b"on" => set(&mut self.enabled, "on", true),
+                b"off" => set(&mut self.enabled, "off", false),
                 _ => Err(Error::Unknown(text(word))),
             };
         };
@@ -111,6 +118,11 @@ impl<'a> Directive<'a> {
             b"tls_cert" => set(&mut self.tls.certificate, "tls_cert", file("tls_cert", value)?),
             b"tls_key" => set(&mut self.tls.key, "tls_key", file("tls_key", value)?),
             b"tls_verify" => set(&mut self.tls.verify, "tls_verify", flag("tls_verify", value)?),
+            b"suspend" => set(&mut self.suspend, "suspend", suspension(value)?),
+            b"key" => {
+                self.keys.push(file("key", value)?);
+                Ok(())
+            }
             // Without the value, which may be a misspelt password.
             _ => Err(Error::Unknown(text(&word[..=equals]))),
         }
@@ -121,8 +133,21 @@ impl<'a> Directive<'a> {
         self.keyspace.clone().unwrap_or_default()
     }
 
-    /// Fills in the defaults, resolves the address and reads the files; `None` where the cache is
-    /// off.
+    /// How handshakes are to be suspended; `None` for whatever works best.
+    pub(crate) fn suspension(&self) -> Option<Suspension> {
+        self.suspend.flatten()
+    }
+
+    /// Reads the key files; `None` where there are none, or the cache is off.
+    pub(crate) fn sealer(&self, cf: &mut ngx_conf_t) -> Result<Option<Sealer>, Error> {
+        if self.enabled == Some(false) || self.keys.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(key_file::sealer(cf, &self.keys)?))
+    }
+
+    /// Fills in the defaults, resolves the address and reads the files of the store; `None` where
+    /// the cache is off.
     pub(crate) fn resolve(self, cf: &mut ngx_conf_t) -> Result<Option<Settings>, Error> {
         let kind = self.kind.unwrap_or(Kind::Redis);
         self.check(kind)?;
@@ -308,6 +333,17 @@ fn database(value: &[u8]) -> Result<u16, Error> {
 fn keyspace(value: &[u8]) -> Result<Keyspace, Error> {
     let prefix = not_empty("prefix", value, "a text")?;
     Keyspace::new(prefix).map_err(|reason| Error::Prefix { value: text(value), reason })
+}
+
+fn suspension(value: &[u8]) -> Result<Option<Suspension>, Error> {
+    if value == b"auto" {
+        return Ok(None);
+    }
+    Suspension::ALL
+        .into_iter()
+        .find(|suspension| suspension.name().as_bytes() == value)
+        .map(Some)
+        .ok_or_else(|| invalid("suspend", value, "auto, async or hello"))
 }
 
 /// Decimal digits and nothing else.

@@ -12,10 +12,10 @@ use nginx_sys::{
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleMainConf, Merge, MergeConfigError};
 use ngx::{ngx_conf_log_error, ngx_string};
-
 use ssl_session_cache_core::Keyspace;
 
-use crate::handshake::SessionCache;
+use crate::handshake::{SessionCache, Suspension};
+use crate::seal::Sealer;
 use crate::store::Store;
 use crate::Module;
 
@@ -66,6 +66,12 @@ impl MainConf {
             .filter(|store| self.caches.iter().any(|cache| ptr::eq(cache.store(), *store)))
     }
 
+    /// The ways in which handshakes are suspended.
+    pub(crate) fn suspensions(&self) -> impl Iterator<Item = Suspension> + '_ {
+        let used = |way: &_| self.caches.iter().any(|cache| cache.suspension() == *way);
+        Suspension::ALL.into_iter().filter(used)
+    }
+
     /// The store for these settings: the one that an equal directive made, or a new one.
     fn store(&mut self, settings: crate::store::Settings) -> Rc<Store> {
         if let Some(store) = self.stores.iter().find(|store| *store.settings() == settings) {
@@ -92,16 +98,24 @@ enum Setting {
     On(Destination),
 }
 
-/// Where a server's sessions go, and their names there.
+/// Where a server's sessions go, and by what means.
 #[derive(Clone)]
 struct Destination {
     store: Rc<Store>,
+    /// The keys of its sessions in the store.
     keyspace: Keyspace,
+    /// None where sessions are stored in clear.
+    sealer: Option<Rc<Sealer>>,
+    /// How handshakes are to be suspended, if not in whatever way works best.
+    suspension: Option<Suspension>,
 }
 
 impl PartialEq for Destination {
     fn eq(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.store, &other.store) && self.keyspace == other.keyspace
+        Rc::ptr_eq(&self.store, &other.store)
+            && self.keyspace == other.keyspace
+            && self.sealer == other.sealer
+            && self.suspension == other.suspension
     }
 }
 
@@ -139,12 +153,15 @@ extern "C" fn set_cache(
     let words = unsafe { (*cf.args).as_slice::<ngx_str_t>() };
     let setting = Directive::parse(&words[1..]).and_then(|directive| {
         let keyspace = directive.keyspace();
+        let suspension = directive.suspension();
+        let sealer = directive.sealer(cf)?.map(Rc::new);
         let settings = directive.resolve(cf)?;
         Ok(match settings {
             None => Setting::Off,
             Some(settings) => {
                 let main = Module::main_conf_mut(cf).expect("made before any directive is read");
-                Setting::On(Destination { store: main.store(settings), keyspace })
+                let store = main.store(settings);
+                Setting::On(Destination { store, keyspace, sealer, suspension })
             }
         })
     });

@@ -12,13 +12,14 @@ use nginx_sys::{
 use ssl_session_cache_core::{Instant, Lookup as Outcome};
 
 use crate::handshake::openssl::{non_null, Session, Ssl, MAX_ID};
+use crate::handshake::records::{Entry, Records, Seal};
 use crate::handshake::{ssl_index, SessionCache};
 use crate::log::debug;
 use crate::store::Waiter;
 
 /// Lookups for one handshake, whatever the client offers: a ClientHello has room for 1,700
 /// identities, and OpenSSL asks for each.
-const MAX_LOOKUPS: usize = 4;
+pub(super) const MAX_LOOKUPS: usize = 4;
 
 /// What a handshake has looked up: kept with its SSL until the handshake ends, as a
 /// HelloRetryRequest makes OpenSSL ask once more for what has been answered already.
@@ -32,19 +33,25 @@ pub(super) struct Handshake {
 impl Handshake {
     /// The state of an SSL's handshake, made where there is none yet; `None` without memory.
     pub(super) fn of<'a>(ssl: Ssl) -> Option<&'a Self> {
-        // SAFETY: the index is ours: what it holds is null or what this function set, which lives
-        // until the handshake ends or the SSL is freed. Both are outside of the callback that this
-        // is called from.
+        if let Some(state) = Self::existing(ssl) {
+            return Some(state);
+        }
+        let state = Box::into_raw(Box::<Self>::default());
+        // SAFETY: the SSL is valid, and the index ours: free_handshake() frees what it holds.
         unsafe {
-            if let Some(state) = non_null::<Self>(SSL_get_ex_data(ssl.as_ptr(), ssl_index())) {
-                return Some(state.as_ref());
-            }
-            let state = Box::into_raw(Box::<Self>::default());
             if SSL_set_ex_data(ssl.as_ptr(), ssl_index(), state.cast()) == 0 {
                 drop(Box::from_raw(state));
                 return None;
             }
             Some(&*state)
+        }
+    }
+
+    fn existing<'a>(ssl: Ssl) -> Option<&'a Self> {
+        // SAFETY: the index is ours: what it holds is null or what of() set, which lives until the
+        // handshake ends or the SSL is freed. Both are outside of what this is called from.
+        unsafe {
+            non_null::<Self>(SSL_get_ex_data(ssl.as_ptr(), ssl_index())).map(|state| state.as_ref())
         }
     }
 
@@ -59,17 +66,35 @@ impl Handshake {
         }
     }
 
-    /// The lookup of an id: the one that was begun before, or a new one, where one can be begun.
-    pub(super) fn lookup(&self, cache: &SessionCache, ssl: Ssl, id: &[u8]) -> Option<Rc<Lookup>> {
+    /// The lookup of an id, if this handshake has begun it.
+    pub(super) fn lookup(ssl: Ssl, id: &[u8]) -> Option<Rc<Lookup>> {
+        let lookups = Self::existing(ssl)?.lookups.try_borrow().ok()?;
+        lookups.iter().flatten().find(|lookup| lookup.id.as_bytes() == id).cloned()
+    }
+
+    /// Whether a lookup of this handshake is under way.
+    pub(super) fn waits(ssl: Ssl) -> bool {
+        let Some(state) = Self::existing(ssl) else { return false };
+        state.lookups.borrow().iter().flatten().any(|lookup| !lookup.is_done())
+    }
+
+    /// Begins the lookup of an id in the store, where one can be begun.
+    pub(super) fn begin(
+        &self,
+        cache: &SessionCache,
+        ssl: Ssl,
+        id: &[u8],
+        entry: Entry,
+    ) -> Option<Rc<Lookup>> {
         let mut lookups = self.lookups.try_borrow_mut().ok()?;
-        if let Some(begun) = lookups.iter().flatten().find(|lookup| lookup.id.as_bytes() == id) {
-            return Some(Rc::clone(begun));
-        }
-        if ssl.is_shut_down() || !cache.suspension.can_wait() {
+        if ssl.is_shut_down() {
             return None;
         }
         let slot = lookups.iter_mut().find(|slot| slot.is_none())?;
-        let key = cache.keyspace.key(id)?;
+        let seal = match entry.minted {
+            Some(minted) => Some(Seal::new(minted, ssl)?),
+            None => None,
+        };
         let now = cache.store.now();
         let deadline = match self.deadline.get() {
             Some(deadline) if deadline <= now => return None,
@@ -78,13 +103,29 @@ impl Handshake {
         };
         let lookup = Rc::new(Lookup {
             id: SessionId::new(id)?,
+            records: Rc::clone(&cache.records),
+            seal,
             connection: Cell::new(Some(ssl.connection()?)),
             answer: RefCell::new(None),
         });
-        cache.store.get(&key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>).ok()?;
+        cache.store.get(&entry.key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>).ok()?;
         self.deadline.set(Some(deadline));
         *slot = Some(Rc::clone(&lookup));
         Some(lookup)
+    }
+
+    /// Keeps what was found without the store.
+    pub(super) fn keep(&self, cache: &SessionCache, id: &[u8], session: Session) {
+        let Ok(mut lookups) = self.lookups.try_borrow_mut() else { return };
+        let (Some(slot), Some(id)) =
+            (lookups.iter_mut().find(|slot| slot.is_none()), SessionId::new(id))
+        else {
+            return;
+        };
+        let answer = RefCell::new(Some(Answer::Local(session)));
+        let records = Rc::clone(&cache.records);
+        *slot =
+            Some(Rc::new(Lookup { id, records, seal: None, connection: Cell::new(None), answer }));
     }
 }
 
@@ -113,6 +154,9 @@ pub(super) unsafe extern "C" fn free_handshake(
 /// One lookup: asked for by a handshake, answered by the store's client.
 pub(super) struct Lookup {
     id: SessionId,
+    records: Rc<Records>,
+    /// What opens the record; none where records are in clear.
+    seal: Option<Seal>,
     /// The connection to wake; none once nobody waits for it.
     connection: Cell<Option<NonNull<ngx_connection_t>>>,
     answer: RefCell<Option<Answer>>,
@@ -121,7 +165,9 @@ pub(super) struct Lookup {
 /// How a lookup ended.
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
-    /// The session.
+    /// The session, from the tier of this machine.
+    Local(Session),
+    /// The session, from the store.
     Found(Session),
     /// No session: not in the store, or the store did not tell in time.
     Missing,
@@ -146,7 +192,7 @@ impl Lookup {
     }
 
     fn decode(&self, record: &[u8]) -> Answer {
-        match Session::decode(record) {
+        match self.records.decode(self.seal.as_ref(), record) {
             Some(session) if session.as_ref().id() == self.id.as_bytes() => Answer::Found(session),
             _ => Answer::Invalid,
         }

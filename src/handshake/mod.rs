@@ -5,8 +5,7 @@
 //! They run inside a handshake, mostly on the small stack of an OpenSSL job (see `suspend`): they
 //! queue commands and look at results, and leave all else to the event loop.
 
-use core::cell::RefCell;
-use core::ffi::{c_int, c_long, c_uchar, c_void};
+use core::ffi::{c_int, c_long, c_uchar, c_uint, c_void};
 use core::ptr;
 use core::slice;
 use std::rc::Rc;
@@ -16,22 +15,29 @@ use nginx_sys::{
     ngx_cached_time, CRYPTO_get_ex_new_index, SSL_CTX_get_ex_data, SSL_CTX_get_info_callback,
     SSL_CTX_sess_get_get_cb, SSL_CTX_sess_get_new_cb, SSL_CTX_sess_get_remove_cb,
     SSL_CTX_sess_set_get_cb, SSL_CTX_sess_set_new_cb, SSL_CTX_sess_set_remove_cb,
-    SSL_CTX_set_ex_data, SSL_CTX_set_info_callback, SSL_set_info_callback, CRYPTO_EX_DATA,
-    CRYPTO_EX_INDEX_SSL, CRYPTO_EX_INDEX_SSL_CTX, SSL, SSL_CB_HANDSHAKE_DONE,
-    SSL_CB_HANDSHAKE_START, SSL_CTX, SSL_SESSION,
+    SSL_CTX_set_ex_data, SSL_CTX_set_generate_session_id, SSL_CTX_set_info_callback,
+    SSL_set_info_callback, CRYPTO_EX_DATA, CRYPTO_EX_INDEX_SSL, CRYPTO_EX_INDEX_SSL_CTX, SSL,
+    SSL_CB_HANDSHAKE_DONE, SSL_CB_HANDSHAKE_START, SSL_CTX, SSL_SESSION,
 };
-use ssl_session_cache_core::{Keyspace, MAX_RECORD};
+use ssl_session_cache_core::Keyspace;
 
+use crate::seal::{randomise, Sealer};
 use crate::store::Store;
 
-use self::lookup::{Answer, Handshake};
+use self::lookup::{Answer, Handshake, MAX_LOOKUPS};
 use self::openssl::{clear_errors, non_null, Session, SessionRef, Ssl};
+use self::records::Records;
 
+pub(crate) use self::id_context::IdContext;
 pub(crate) use self::openssl::SslCtx;
 pub(crate) use self::suspend::Suspension;
 
+mod bio;
+mod gate;
+mod id_context;
 mod lookup;
 mod openssl;
+mod records;
 mod suspend;
 
 /// The longest time that a session is stored for: RFC 8446, section 4.6.1, allows 7 days; what is
@@ -41,11 +47,9 @@ const MAX_TTL: i64 = 365 * 24 * 60 * 60;
 /// What the callbacks of an SSL_CTX use.
 pub(crate) struct SessionCache {
     store: Rc<Store>,
-    keyspace: Keyspace,
+    records: Rc<Records>,
     suspension: Suspension,
     nginx: NginxCallbacks,
-    /// Where a session is encoded before it is queued, kept to spare an allocation each.
-    scratch: RefCell<Box<[u8]>>,
 }
 
 /// The callbacks that were on the SSL_CTX before ours: nginx's.
@@ -69,6 +73,7 @@ impl SessionCache {
         ctx: SslCtx,
         store: Rc<Store>,
         keyspace: Keyspace,
+        sealer: Option<Rc<Sealer>>,
         suspension: Suspension,
     ) -> Option<Box<Self>> {
         if Self::of(ctx).is_some() {
@@ -80,14 +85,13 @@ impl SessionCache {
         unsafe {
             let cache = Box::new(Self {
                 store,
-                keyspace,
+                records: Records::new(keyspace, sealer),
                 suspension,
                 nginx: NginxCallbacks {
                     new: SSL_CTX_sess_get_new_cb(raw),
                     get: SSL_CTX_sess_get_get_cb(raw),
                     remove: SSL_CTX_sess_get_remove_cb(raw),
                 },
-                scratch: RefCell::new(vec![0; MAX_RECORD].into()),
             });
             if SSL_CTX_set_ex_data(raw, ctx_index(), ptr::from_ref(&*cache).cast_mut().cast()) == 0
             {
@@ -98,6 +102,9 @@ impl SessionCache {
             SSL_CTX_sess_set_remove_cb(raw, Some(remove_session));
             NGINX_INFO.get_or_init(|| SSL_CTX_get_info_callback(raw));
             SSL_CTX_set_info_callback(raw, Some(info));
+            if cache.records.are_sealed() {
+                SSL_CTX_set_generate_session_id(raw, Some(mint_session_id));
+            }
             ctx.cache_externally();
             cache.suspension.prepare(ctx);
             Some(cache)
@@ -107,6 +114,16 @@ impl SessionCache {
     /// The store that the sessions go to.
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// How the handshakes wait for it.
+    pub(crate) fn suspension(&self) -> Suspension {
+        self.suspension
+    }
+
+    /// The cache that a connection uses, if it uses one.
+    fn of_ssl<'a>(ssl: Ssl) -> Option<&'a Self> {
+        ssl.session_ctx().and_then(Self::of)
     }
 
     /// The cache of an SSL_CTX, if there is one.
@@ -121,31 +138,83 @@ impl SessionCache {
 
     /// Queues a session for the store.
     fn store_session(&self, session: SessionRef<'_>) {
-        let Some(key) = self.keyspace.key(session.id()) else { return };
-        let Ok(mut scratch) = self.scratch.try_borrow_mut() else { return };
-        // What does not fit is not stored: the client makes a full handshake next time.
-        let Some(record) = session.encode(&mut scratch) else { return };
+        let Some(entry) = self.records.entry(session.id()) else { return };
         let now = unix_time();
         let ttl = session.expires().saturating_sub(now).clamp(1, MAX_TTL);
-        self.store.put(&key, record, ttl as u32, now as u64);
+        self.records.encode(entry.minted.as_ref(), session, |record| {
+            self.store.put(&entry.key, record, ttl as u32, now as u64);
+        });
     }
 
     /// Queues the removal of a session from the store.
     fn delete(&self, id: &[u8]) {
-        if let Some(key) = self.keyspace.key(id) {
-            self.store.delete(&key);
+        if let Some(entry) = self.records.entry(id) {
+            self.store.delete(&entry.key);
         }
     }
 
     /// Looks in the tier of this machine.
-    ///
-    /// # Safety
-    ///
-    /// As for a get callback of OpenSSL's.
-    unsafe fn local(&self, ssl: Ssl, id: &[u8], copy: *mut c_int) -> *mut SSL_SESSION {
-        let Some(get) = self.nginx.get else { return ptr::null_mut() };
-        // SAFETY: the arguments are OpenSSL's own.
-        unsafe { get(ssl.as_ptr(), id.as_ptr(), id.len() as c_int, copy) }
+    fn local(&self, ssl: Ssl, id: &[u8]) -> Option<Session> {
+        let get = self.nginx.get?;
+        let mut is_shared = 1;
+        // SAFETY: the SSL is valid, and so is the id. The session is ours unless the callback says
+        // that it keeps it.
+        let session = unsafe {
+            let session = get(ssl.as_ptr(), id.as_ptr(), id.len() as c_int, &mut is_shared);
+            Session::from_ptr(session, is_shared != 0)
+        };
+        if session.is_none() {
+            // What failed to decode must not be taken for an error of this handshake.
+            clear_errors();
+        }
+        session
+    }
+
+    /// Looks for a session, which suspends the handshake until the lookup has ended.
+    fn find(&self, ssl: Ssl, id: &[u8]) -> Option<Session> {
+        let lookup = match Handshake::lookup(ssl, id) {
+            Some(begun) => begun,
+            None => match self.local(ssl, id) {
+                Some(session) => return Some(session),
+                None if self.suspension.can_wait() => {
+                    // Nothing is spent on an id that cannot be in the store: not even the
+                    // handshake's state.
+                    let entry = self.records.entry(id)?;
+                    Handshake::of(ssl)?.begin(self, ssl, id, entry)?
+                }
+                None => return None,
+            },
+        };
+        if !lookup.is_done() && !self.suspension.wait(ssl, &lookup) {
+            lookup.cancel();
+            return None;
+        }
+        match lookup.answer()? {
+            Answer::Local(session) => Some(session),
+            Answer::Found(session) => {
+                self.keep_locally(ssl, session.as_ref());
+                Some(session)
+            }
+            Answer::Missing => None,
+            Answer::Invalid => {
+                self.delete(id);
+                None
+            }
+        }
+    }
+
+    /// Begins to look for the sessions that OpenSSL is going to ask for.
+    fn look_ahead<'a>(&self, ssl: Ssl, ids: impl Iterator<Item = &'a [u8]>) {
+        for id in ids.take(MAX_LOOKUPS) {
+            let Some(handshake) = Handshake::of(ssl) else { return };
+            if let Some(session) = self.local(ssl, id) {
+                // OpenSSL takes the first that is found.
+                return handshake.keep(self, id, session);
+            }
+            if let Some(entry) = self.records.entry(id) {
+                handshake.begin(self, ssl, id, entry);
+            }
+        }
     }
 
     /// Puts a session that came from the store into the tier of this machine.
@@ -167,7 +236,7 @@ unsafe extern "C" fn new_session(ssl: *mut SSL, session: *mut SSL_SESSION) -> c_
     else {
         return 0;
     };
-    let Some(cache) = ssl.session_ctx().and_then(SessionCache::of) else { return 0 };
+    let Some(cache) = SessionCache::of_ssl(ssl) else { return 0 };
     if !ssl.gives_stateless_tickets() {
         cache.store_session(session);
     }
@@ -193,39 +262,8 @@ unsafe extern "C" fn get_session(
         let Some(ssl) = Ssl::from_ptr(ssl) else { return ptr::null_mut() };
         (ssl, id)
     };
-    let Some(cache) = ssl.session_ctx().and_then(SessionCache::of) else { return ptr::null_mut() };
-
-    // SAFETY: as this callback itself.
-    let local = unsafe { cache.local(ssl, id, copy) };
-    if !local.is_null() {
-        return local;
-    }
-    match remote(cache, ssl, id) {
-        Some(session) => {
-            cache.keep_locally(ssl, session.as_ref());
-            session.into_ptr()
-        }
-        None => ptr::null_mut(),
-    }
-}
-
-/// Looks in the store, which suspends the handshake until the lookup has ended.
-fn remote(cache: &SessionCache, ssl: Ssl, id: &[u8]) -> Option<Session> {
-    let lookup = Handshake::of(ssl)?.lookup(cache, ssl, id)?;
-    // What nginx's tier failed to decode must not be taken for an error of this handshake.
-    clear_errors();
-    if !lookup.is_done() && !cache.suspension.wait(ssl, &lookup) {
-        lookup.cancel();
-        return None;
-    }
-    match lookup.answer()? {
-        Answer::Found(session) => Some(session),
-        Answer::Missing => None,
-        Answer::Invalid => {
-            cache.delete(id);
-            None
-        }
-    }
+    let session = SessionCache::of_ssl(ssl).and_then(|cache| cache.find(ssl, id));
+    session.map_or(ptr::null_mut(), Session::into_ptr)
 }
 
 /// OpenSSL drops a session, for its age or for an error: so does the store.
@@ -242,6 +280,25 @@ unsafe extern "C" fn remove_session(ctx: *mut SSL_CTX, session: *mut SSL_SESSION
     }
 }
 
+/// A session needs an id: one that any machine with the key knows for ours.
+///
+/// OpenSSL looks for the callback on the SSL, which has it from the SSL_CTX that it was made of:
+/// that of the listening socket's default server, whatever name the client asks for. It compares
+/// the id with its internal cache alone, which is empty here.
+unsafe extern "C" fn mint_session_id(ssl: *mut SSL, id: *mut c_uchar, len: *mut c_uint) -> c_int {
+    // SAFETY: OpenSSL passes a valid SSL, and room for as many bytes as `len` says.
+    let (ssl, id) = unsafe { (Ssl::from_ptr(ssl), slice::from_raw_parts_mut(id, (*len) as usize)) };
+    let cache = ssl.and_then(Ssl::session_ctx).and_then(SessionCache::of);
+    match cache.and_then(|cache| cache.records.mint()) {
+        Some(minted) if minted.len() == id.len() => {
+            id.copy_from_slice(&minted);
+            1
+        }
+        // As OpenSSL does by itself. Such a session is not stored.
+        _ => randomise(id).into(),
+    }
+}
+
 /// A handshake starts, ends, or takes a step (SSL_CTX_set_info_callback(3)).
 unsafe extern "C" fn info(ssl: *const SSL, event: c_int, value: c_int) {
     // SAFETY: OpenSSL passes a valid SSL.
@@ -251,6 +308,11 @@ unsafe extern "C" fn info(ssl: *const SSL, event: c_int, value: c_int) {
         // Kept on the SSL: a name of the client's may switch to an SSL_CTX without this callback.
         // SAFETY: the SSL is valid.
         unsafe { SSL_set_info_callback(ssl.as_ptr(), Some(info)) };
+        if let Some(cache) = SessionCache::of_ssl(ssl) {
+            cache.suspension.started(ssl);
+        }
+    } else {
+        gate::uninstall_if_done(ssl);
     }
     if event & SSL_CB_HANDSHAKE_DONE as c_int != 0 {
         Handshake::end(ssl);

@@ -46,17 +46,17 @@ sub tls_get {
 	return $result // { error => $@ };
 }
 
-# A connection whose ClientHello has been sent, and no more.
+# A connection whose ClientHello has been sent, and no more.  Also takes a
+# socket that is connected already.
 
 sub tls_hello {
 	my ($port, %opts) = @_;
 
-	my $socket = IO::Socket::INET->new('127.0.0.1:' . port($port))
-		or die "connect() failed: $!\n";
-	$socket->blocking(0);
+	my $socket = $opts{socket}
+		// IO::Socket::INET->new('127.0.0.1:' . port($port))
+		// die "connect() failed: $!\n";
 
 	my $ssl = Net::SSLeay::new(_context(%opts)) or die "SSL_new() failed\n";
-	Net::SSLeay::set_fd($ssl, fileno $socket);
 	Net::SSLeay::set_tlsext_host_name($ssl, $opts{sni} // 'localhost');
 
 	if (defined $opts{session}) {
@@ -65,7 +65,16 @@ sub tls_hello {
 		Net::SSLeay::SESSION_free($session);
 	}
 
+	# into memory first: on the socket SSL_connect() would also read
+
+	my ($in, $out) = map { Net::SSLeay::BIO_new(Net::SSLeay::BIO_s_mem()) }
+		1 .. 2;
+	Net::SSLeay::set_bio($ssl, $in, $out);
 	Net::SSLeay::connect($ssl);
+	syswrite $socket, Net::SSLeay::BIO_read($out);
+
+	$socket->blocking(0);
+	Net::SSLeay::set_fd($ssl, fileno $socket);
 
 	return bless {
 		host => $opts{sni} // 'localhost',
