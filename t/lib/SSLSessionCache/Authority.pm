@@ -22,7 +22,7 @@ sub new {
 }
 
 # NAME.crt and NAME.key; readable by servers that run as another user.
-# Options: names, as for subjectAltName, and days until it expires.
+# Options: names, as for subjectAltName, days until it expires, and a comment.
 
 sub issue {
 	my ($self, $name, %opts) = @_;
@@ -34,6 +34,7 @@ sub issue {
 
 	open my $file, '>', "$self->{dir}/$name.ext" or die "open() failed: $!\n";
 	print $file "subjectAltName=$opts{names}\n" if defined $opts{names};
+	print $file "nsComment=$opts{comment}\n" if defined $opts{comment};
 	close $file;
 
 	$self->_openssl("x509 -req -in $name.csr -extfile $name.ext "
