@@ -83,7 +83,7 @@ my @bad = (
 		. 'tls_ca=ca.crt tls_cert=foreign.crt tls_key=foreign.key',
 		qr/SSL_read\(\) failed .*alert unknown ca/ ],
 	[ 'store without TLS', 'port=%%PORT_8380%% tls=on tls_ca=ca.crt',
-		qr/TLS handshake failed: peer closed connection in SSL handshake/ ],
+		qr/TLS handshake (?:failed: (?:peer closed|.* wrong version)|timed out)/ ],
 	[ 'store with TLS', 'port=%%PORT_8381%%', qr/connection was closed|broke/ ],
 	[ 'memcached, wrong name', 'type=memcached port=%%PORT_8386%% tls=on '
 		. 'tls_ca=ca.crt tls_name=redis',
@@ -141,6 +141,21 @@ my $other = SSLSessionCache::Nginx->new($t, 'other',
 
 ###############################################################################
 
+# all connect at once: what is possible is done when this one resumes
+
+wait_until(sub { offer(8543, full('TLSv1.3', 8443)) eq 1 });
+
+$port = 8443 + @good;
+
+foreach my $case (@bad) {
+	my ($name) = @$case;
+
+	my @got = map { offer($port + 100, full('TLSv1.2', $port)) } 1 .. 5;
+	is(join(' ', @got), '0 0 0 0 0', "$name, full handshakes");
+
+	$port++;
+}
+
 $port = 8443;
 
 foreach my $case (@good) {
@@ -162,16 +177,8 @@ foreach my $case (@good) {
 
 	ok(wait_until(sub { offer($port + 100, full('TLSv1.3', $port)) eq 1 }),
 		"$name, connected again");
-	is(offer($port, full('TLSv1.3', $port + 100)), 1, "$name, both ways");
-
-	$port++;
-}
-
-foreach my $case (@bad) {
-	my ($name, undef, $reason) = @$case;
-
-	my @got = map { offer($port + 100, full('TLSv1.2', $port)) } 1 .. 5;
-	is(join(' ', @got), '0 0 0 0 0', "$name, full handshakes");
+	ok(wait_until(sub { offer($port, full('TLSv1.3', $port + 100)) eq 1 }),
+		"$name, both ways");
 
 	$port++;
 }
@@ -188,9 +195,9 @@ foreach my $case (@bad) {
 		or diag(join "\n", grep { !/was closed/ } @down);
 }
 
-is(grep({ !/the connection (?:was closed|broke)|TLS handshake failed/ } @down),
+is(grep({ !/the connection (?:was closed|broke)|TLS handshake/ } @down),
 	0, 'nothing else is down');
-is(grep({ /TLS handshake failed|certificate required|unknown ca/ } @down),
+is(grep({ /TLS handshake|certificate required|unknown ca/ } @down),
 	@bad - 1, 'told once of each');
 unlike($log, qr/^(?!.*sslsessioncache: ).*(?:SSL_|connect\(\)|recv\(\))/m,
 	'nothing of each attempt');

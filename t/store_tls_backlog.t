@@ -77,7 +77,7 @@ my $redis = SSLSessionCache::Redis->new($t, args => [
 	'--tls-cert-file', "$dir/redis.crt", '--tls-key-file', "$dir/redis.key",
 	'--tls-ca-cert-file', "$dir/ca.crt",
 ]);
-my $link = SSLSessionCache::SlowLink->new($t, peer => 8381);
+my $link = SSLSessionCache::SlowLink->new($t, peer => 8381, buffer => 4096);
 
 $t->plan(4)->run();
 

@@ -47,8 +47,12 @@ pub(crate) enum Io {
 pub(crate) enum Error {
     #[error("connect() failed: {0}")]
     Connect(io::Error),
+    #[error("connect() timed out")]
+    ConnectTimeout,
     #[error("TLS handshake failed: {0}")]
     Handshake(String),
+    #[error("TLS handshake timed out")]
+    HandshakeTimeout,
     #[error("the connection was closed")]
     Closed,
     #[error("the connection broke: {0}")]
@@ -183,6 +187,15 @@ impl Link {
             return Err(Error::Handshake(self.log.take().unwrap_or_default()));
         }
         self.handshake(connection.as_ptr(), tls)
+    }
+
+    /// What it means that [`established`](Self::established) has not been true for too long.
+    pub(crate) fn timed_out(&self) -> Error {
+        // SAFETY: the connection is valid.
+        match self.connection.get() {
+            Some(c) if unsafe { !c.as_ref().ssl.is_null() } => Error::HandshakeTimeout,
+            _ => Error::ConnectTimeout,
+        }
     }
 
     /// Takes the handshake a step further; true when it is done.

@@ -114,7 +114,8 @@ impl Tls {
 
     fn configure(&self) -> Result<(), TlsError> {
         let ctx = self.ctx();
-        // What waits to be sent grows, and may move, until it is sent.
+        // What waits to be sent grows, and may move, before it is sent; a part of it that is sent may
+        // be answered before all of it is.
         let mode = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
         // SAFETY: the SSL_CTX is valid, and the command does not read the last argument.
         unsafe { SSL_CTX_ctrl(ctx, SSL_CTRL_MODE as c_int, mode.into(), ptr::null_mut()) };

@@ -83,8 +83,6 @@ struct Refusals {
 enum Failure {
     #[error(transparent)]
     Link(#[from] net::Error),
-    #[error("connecting timed out")]
-    ConnectTimeout,
     #[error(transparent)]
     Pipeline(#[from] ssl_session_cache_core::Error),
 }
@@ -274,7 +272,9 @@ impl Client {
     /// Does what it is time for.
     fn on_time(&self, state: &mut State) -> Result<(), Failure> {
         match state.phase {
-            Phase::Connecting { deadline } if deadline <= now() => Err(Failure::ConnectTimeout),
+            Phase::Connecting { deadline } if deadline <= now() => {
+                Err(self.link.timed_out().into())
+            }
             Phase::Open if self.link.is_close_requested() && state.pipeline.is_drained() => {
                 self.link.close();
                 state.pipeline.closed();

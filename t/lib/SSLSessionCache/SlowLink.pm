@@ -13,15 +13,16 @@ use parent 'SSLSessionCache::Daemon';
 
 use IO::Select;
 use IO::Socket::INET;
-use Socket qw/ IPPROTO_TCP TCP_NODELAY /;
+use Socket qw/ IPPROTO_TCP SOL_SOCKET SO_RCVBUF TCP_NODELAY /;
 use Test::Nginx;
 use Time::HiRes qw/ time /;
 
 ###############################################################################
 
 # Options: port and peer as in Test::Nginx::port() (8378, 8379), delay in
-# seconds, trace: a file in the test's directory that gets, for each read from
-# a client, a line with the bytes in hex.
+# seconds, buffer: about how many bytes the kernel holds of a client's, trace: a
+# file in the test's directory that gets, for each read from a client, a line
+# with the bytes in hex.
 
 sub new {
 	my ($class, $t, %opts) = @_;
@@ -35,6 +36,9 @@ sub new {
 		ReuseAddr => 1,
 	)
 		or die "Can't listen: $!\n";
+
+	setsockopt $listener, SOL_SOCKET, SO_RCVBUF, $self->{buffer}
+		if defined $self->{buffer};
 
 	$self->{trace} = $t->testdir() . "/$self->{trace}"
 		if defined $self->{trace};
