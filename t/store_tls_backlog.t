@@ -18,7 +18,7 @@ use Test::Nginx;
 
 use SSLSessionCache::Authority;
 use SSLSessionCache::Redis;
-use SSLSessionCache::SlowLink;
+use SSLSessionCache::Link;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
@@ -77,7 +77,7 @@ my $redis = SSLSessionCache::Redis->new($t, args => [
 	'--tls-cert-file', "$dir/redis.crt", '--tls-key-file', "$dir/redis.key",
 	'--tls-ca-cert-file', "$dir/ca.crt",
 ]);
-my $link = SSLSessionCache::SlowLink->new($t, peer => 8381, buffer => 4096);
+my $link = SSLSessionCache::Link->new($t, peer => 8381, buffer => 4096);
 
 $t->plan(4)->run();
 
