@@ -180,8 +180,7 @@ impl Link {
     /// false where there is more to wait for.
     pub(crate) fn established(&self) -> Result<bool, Error> {
         let connection = self.connection.get().ok_or(Error::Closed)?;
-        // SAFETY: the connection is valid.
-        let handshaking = unsafe { !connection.as_ref().ssl.is_null() };
+        let handshaking = has_tls(connection);
         if !handshaking {
             connect_result(connection).map_err(Error::Connect)?;
         }
@@ -195,10 +194,10 @@ impl Link {
 
     /// What it means that [`established`](Self::established) has not been true for too long.
     pub(crate) fn timed_out(&self) -> Error {
-        // SAFETY: the connection is valid.
-        match self.connection.get() {
-            Some(c) if unsafe { !c.as_ref().ssl.is_null() } => Error::HandshakeTimeout,
-            _ => Error::ConnectTimeout,
+        if self.connection.get().is_some_and(has_tls) {
+            Error::HandshakeTimeout
+        } else {
+            Error::ConnectTimeout
         }
     }
 
@@ -367,6 +366,12 @@ impl Drop for Link {
             unsafe { ngx_delete_posted_event(turn_end) };
         }
     }
+}
+
+/// Whether TLS has begun on a connection.
+fn has_tls(connection: NonNull<ngx_connection_t>) -> bool {
+    // SAFETY: the connection is valid.
+    unsafe { !connection.as_ref().ssl.is_null() }
 }
 
 /// How an attempt to connect has ended (SO_ERROR in socket(7)).
