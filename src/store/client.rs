@@ -7,7 +7,6 @@ use core::mem;
 use core::ptr::NonNull;
 use core::time::Duration;
 use std::collections::hash_map::RandomState;
-use std::io;
 use std::rc::Rc;
 
 use nginx_sys::{ngx_exiting, ngx_log_t};
@@ -18,7 +17,7 @@ use ssl_session_cache_core::{
 
 use crate::conf::address::{Address, Location};
 use crate::log::log;
-use crate::net::{now, Handler, Io, Link, NameHandler, NameLookup, Resolved, Resolver};
+use crate::net::{self, now, Handler, Io, Link, NameHandler, NameLookup, Resolved, Resolver};
 use crate::status::{Event, LookupResult, StoreState, StoreStats};
 use crate::store::{Settings, Waiter};
 
@@ -88,12 +87,8 @@ struct Refusals {
 /// Why there is no connection, or none any more.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("connect() failed: {0}")]
-    Connect(io::Error),
-    #[error("connect() timed out")]
-    ConnectTimeout,
-    #[error("the connection was closed")]
-    Closed,
+    #[error(transparent)]
+    Link(#[from] net::Error),
     #[error(transparent)]
     Pipeline(#[from] ssl_session_cache_core::Error),
 }
@@ -159,12 +154,13 @@ impl Client {
             refusals: Refusals { count: 0, next_log: now() },
             unconfirmed: 0,
         };
+        let link = Link::new(settings.tls.clone());
         let stats = StoreStats::of(&settings.name());
         let client = Rc::new(Self {
             settings,
             resolver,
             log,
-            link: Link::new(),
+            link,
             name_lookup: NameLookup::new(),
             stats,
             state: RefCell::new(state),
@@ -263,7 +259,7 @@ impl Client {
     fn connect(&self) {
         let mut state = self.state.borrow_mut();
         let address = &state.addresses[state.address];
-        match self.link.connect(address.sockaddr(), address.name(), self.log) {
+        match self.link.connect(address.sockaddr(), address.name()) {
             Ok(()) => {
                 state.phase = Phase::Connecting { deadline: now() + self.settings.timeout };
                 // A new worker has clients before it has a connection: after a reload, they can wait.
@@ -271,15 +267,17 @@ impl Client {
                     state.pipeline.opening(now());
                 }
             }
-            Err(error) => self.fail(&mut state, &Failure::Connect(error)),
+            Err(error) => self.fail(&mut state, &error.into()),
         }
         self.show(&state);
         self.link.wake_at(state.wake_at());
     }
 
-    /// The attempt to connect has ended.
-    fn connected(&self, state: &mut State) -> Result<(), Failure> {
-        self.link.connected().map_err(Failure::Connect)?;
+    /// Goes on with the attempt to connect.
+    fn connecting(&self, state: &mut State) -> Result<(), Failure> {
+        if !self.link.established()? {
+            return Ok(());
+        }
         state.phase = Phase::Open;
         state.pipeline.connected(now());
         self.send(state)
@@ -291,13 +289,12 @@ impl Client {
             return Ok(());
         }
         while !state.pipeline.unsent().is_empty() {
-            match self.link.send(state.pipeline.unsent()) {
+            match self.link.send(state.pipeline.unsent())? {
                 Io::Done(count) => {
                     self.count(Event::ByteSent, count);
                     state.pipeline.sent(count);
                 }
                 Io::Again => break,
-                Io::Closed => return Err(Failure::Closed),
             }
         }
         Ok(())
@@ -305,16 +302,10 @@ impl Client {
 
     /// Reads what has come, and ends the lookups that it answers.
     fn receive(&self, state: &mut State) -> Result<(), Failure> {
-        loop {
-            match self.link.receive(state.pipeline.spare()) {
-                Io::Done(count) => {
-                    self.count(Event::ByteReceived, count);
-                    let received = state.pipeline.received(count, now())?;
-                    self.note(state, received);
-                }
-                Io::Again => break,
-                Io::Closed => return Err(Failure::Closed),
-            }
+        while let Io::Done(count) = self.link.receive(state.pipeline.spare())? {
+            self.count(Event::ByteReceived, count);
+            let received = state.pipeline.received(count, now())?;
+            self.note(state, received);
             if !self.link.is_readable() {
                 break;
             }
@@ -356,7 +347,9 @@ impl Client {
     /// Does what it is time for.
     fn on_time(&self, state: &mut State) -> Result<(), Failure> {
         match state.phase {
-            Phase::Connecting { deadline } if deadline <= now() => Err(Failure::ConnectTimeout),
+            Phase::Connecting { deadline } if deadline <= now() => {
+                Err(self.link.timed_out().into())
+            }
             Phase::Open if self.link.is_close_requested() && state.pipeline.is_drained() => {
                 self.disconnect(state);
                 state.phase = Phase::Stopped;
@@ -434,7 +427,7 @@ impl State {
 impl Handler for Client {
     fn readable(&self) {
         self.step(|client, state| match state.phase {
-            Phase::Connecting { .. } => client.connected(state),
+            Phase::Connecting { .. } => client.connecting(state),
             Phase::Open => client.receive(state),
             Phase::Closed { .. } | Phase::Stopped => Ok(()),
         });
@@ -442,7 +435,7 @@ impl Handler for Client {
 
     fn writable(&self) {
         self.step(|client, state| match state.phase {
-            Phase::Connecting { .. } => client.connected(state),
+            Phase::Connecting { .. } => client.connecting(state),
             _ => client.send(state),
         });
     }

@@ -13,7 +13,7 @@ use parent 'SSLSessionCache::Daemon';
 use IO::Select;
 use IO::Socket::INET;
 use List::Util qw/ sum0 /;
-use Socket qw/ IPPROTO_TCP TCP_NODELAY /;
+use Socket qw/ IPPROTO_TCP SOL_SOCKET SO_RCVBUF TCP_NODELAY /;
 use Test::Nginx;
 use Time::HiRes qw/ time /;
 
@@ -22,7 +22,8 @@ use SSLSessionCache::Wait;
 ###############################################################################
 
 # Options: port and peer as in Test::Nginx::port() (8378, 8379), delay: what
-# one end sends reaches the other so many seconds later.
+# one end sends reaches the other so many seconds later, buffer: about how many
+# bytes of a client's the kernel holds.
 
 sub new {
 	my ($class, $t, %opts) = @_;
@@ -37,6 +38,9 @@ sub new {
 		ReuseAddr => 1,
 	)
 		or die "Can't listen: $!\n";
+
+	setsockopt $listener, SOL_SOCKET, SO_RCVBUF, $self->{buffer}
+		if defined $self->{buffer};
 
 	return $self->launch(sub { $self->_run($listener) });
 }
