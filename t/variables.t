@@ -17,9 +17,9 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::HTTP2;
+use SSLSessionCache::Link;
 use SSLSessionCache::Redis;
 use SSLSessionCache::Seal;
-use SSLSessionCache::SlowLink;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
@@ -100,7 +100,7 @@ http {
 EOF
 
 my $redis = SSLSessionCache::Redis->new($t);
-SSLSessionCache::SlowLink->new($t, delay => 0.2);
+SSLSessionCache::Link->new($t, delay => 0.2);
 certificate($t, 'localhost');
 seal_key($t, 'cache.key');
 
