@@ -32,6 +32,8 @@ pub(crate) const COMMAND: ngx_command_t = ngx_command_t {
 enum Format {
     Json,
     Prometheus,
+    /// For a person: reads the JSON, again and again.
+    Html,
 }
 
 impl Format {
@@ -40,6 +42,8 @@ impl Format {
         match argument {
             b"json" => Self::Json,
             b"prometheus" => Self::Prometheus,
+            b"html" => Self::Html,
+            _ if accept.contains("text/html") => Self::Html,
             // As Prometheus asks.
             _ if accept.contains("text/plain") || accept.contains("openmetrics") => {
                 Self::Prometheus
@@ -52,6 +56,7 @@ impl Format {
         match self {
             Self::Json => "application/json",
             Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::Html => "text/html; charset=utf-8",
         }
     }
 
@@ -59,6 +64,7 @@ impl Format {
         match self {
             Self::Json => json::render(&Snapshot::take()),
             Self::Prometheus => prometheus::render(&Snapshot::take()),
+            Self::Html => include_str!("page.html").to_owned(),
         }
     }
 }
