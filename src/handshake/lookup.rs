@@ -103,11 +103,12 @@ impl Handshake {
         if deadline <= now {
             return Err(Outcome::Timeout);
         }
+        let connection = ssl.connection().ok_or(Outcome::Miss)?;
         let lookup = Rc::new(Lookup {
             id: SessionId::new(id).ok_or(Outcome::Miss)?,
             records: Rc::clone(&cache.records),
             seal,
-            connection: Cell::new(Some(ssl.connection().ok_or(Outcome::Miss)?)),
+            connection: Cell::new(Some(connection)),
             began,
             ended: Cell::new(None),
             answer: RefCell::new(None),
@@ -116,6 +117,8 @@ impl Handshake {
             .store
             .get(&entry.key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>)
             .map_err(outcome_of)?;
+        // SAFETY: the connection is valid.
+        unsafe { debug!(connection.as_ptr(), "lookup begun") };
         self.began.set(Some(began));
         *slot = Some(Rc::clone(&lookup));
         Ok(lookup)

@@ -257,6 +257,7 @@ unsafe extern "C" fn new_session(ssl: *mut SSL, session: *mut SSL_SESSION) -> c_
     };
     let Some(cache) = SessionCache::of_ssl(ssl) else { return 0 };
     if !ssl.gives_stateless_tickets() {
+        ssl.debug_session_made();
         cache.store_session(session);
     }
     match cache.nginx.new {

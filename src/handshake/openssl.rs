@@ -20,6 +20,7 @@ use nginx_sys::{
 };
 use ssl_session_cache_core::ServerAbilities;
 
+use crate::log::debug;
 use crate::status::{self, Outcome};
 
 /// Options of SSL_CTX_set_options(3); a cast in the header hides them from bindgen.
@@ -86,14 +87,33 @@ impl Ssl {
 
     /// Notes what became of a session that the client offers.
     pub(super) fn note(self, outcome: Outcome, waited: Option<Duration>) {
-        // SAFETY: the SSL is valid.
-        unsafe { status::note(self.0, outcome, waited) };
+        let name = outcome.name();
+        // SAFETY: the SSL is valid, and so is its connection; the format takes a length and a text.
+        unsafe {
+            if let Some(connection) = self.connection() {
+                debug!(connection.as_ptr(), "offered session: %*s", name.len(), name.as_ptr());
+            }
+            status::note(self.0, outcome, waited);
+        }
+    }
+
+    /// Tells in the debug log that the handshake has made a session.
+    pub(super) fn debug_session_made(self) {
+        if let Some(connection) = self.connection() {
+            // SAFETY: the connection is valid.
+            unsafe { debug!(connection.as_ptr(), "session made") };
+        }
     }
 
     /// Counts the handshake, which is done.
     pub(super) fn count_handshake(self) {
-        // SAFETY: the SSL is valid.
-        unsafe { status::finished(self.0) };
+        // SAFETY: the SSL is valid, and so is its connection.
+        unsafe {
+            if let Some(connection) = self.connection() {
+                debug!(connection.as_ptr(), "handshake done");
+            }
+            status::finished(self.0);
+        }
     }
 
     /// nginx's connection, as its own ngx_ssl_get_connection() finds it.

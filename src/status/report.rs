@@ -53,7 +53,7 @@ impl Outcome {
     ];
 
     /// As the variable shows it.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "",
             Self::Foreign => "FOREIGN",
