@@ -108,6 +108,8 @@ struct Destination {
     keyspace: Keyspace,
     /// None where sessions are stored in clear.
     sealer: Option<Rc<Sealer>>,
+    /// The time of the file of the key that sessions are sealed with, in Unix seconds.
+    key_time: Option<i64>,
     /// How handshakes are to be suspended, if not in whatever way works best.
     suspension: Option<Suspension>,
 }
@@ -156,14 +158,15 @@ extern "C" fn set_cache(
     let setting = Directive::parse(&words[1..]).and_then(|directive| {
         let keyspace = directive.keyspace();
         let suspension = directive.suspension();
-        let sealer = directive.sealer(cf)?.map(Rc::new);
+        let (sealer, key_time) = directive.sealer(cf)?.unzip();
+        let sealer = sealer.map(Rc::new);
         let settings = directive.resolve(cf)?;
         Ok(match settings {
             None => Setting::Off,
             Some(settings) => {
                 let main = Module::main_conf_mut(cf).expect("made before any directive is read");
                 let store = main.store(settings);
-                Setting::On(Destination { store, keyspace, sealer, suspension })
+                Setting::On(Destination { store, keyspace, sealer, key_time, suspension })
             }
         })
     });

@@ -16,6 +16,7 @@ use crate::handshake::{IdContext, SessionCache, SslCtx, Suspension};
 use crate::log::log;
 use crate::net::Resolver;
 use crate::status;
+use crate::store::Store;
 use crate::Module;
 
 /// Attaches the cache to every server that it is on for.
@@ -32,12 +33,19 @@ pub(crate) fn attach(cf: &mut ngx_conf_t) -> Result<(), Reported> {
 
 /// Has the workers count what they do with the stores in use.
 fn count_stores(cf: &mut ngx_conf_t, main: &MainConf) -> Result<(), Reported> {
-    let names: Vec<_> = main.stores().map(|store| store.settings().name()).collect();
-    if names.is_empty() {
+    let counted = |store: &Store| status::Counted {
+        name: store.settings().name(),
+        key_time: destinations(cf)
+            .filter(|destination| core::ptr::eq(&*destination.store, store))
+            .filter_map(|destination| destination.key_time)
+            .min(),
+    };
+    let stores: Vec<_> = main.stores().map(counted).collect();
+    if stores.is_empty() {
         return Ok(());
     }
     // nginx has told why not.
-    status::add_zone(cf, Module::module(), names).ok_or(Reported)
+    status::add_zone(cf, Module::module(), stores).ok_or(Reported)
 }
 
 fn attach_server(
@@ -84,7 +92,7 @@ fn attach_server(
         ctx.disable_tickets();
     }
 
-    let Destination { store, keyspace, sealer, suspension } = destination.clone();
+    let Destination { store, keyspace, sealer, suspension, .. } = destination.clone();
     let suspension = suspension.unwrap_or_else(Suspension::detect);
     suspension.check().map_err(|missing| {
         log!(

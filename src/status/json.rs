@@ -36,6 +36,7 @@ fn store(store: &Store) -> String {
         .map(|(event, name, _)| (name.to_owned(), store.events[event as usize].to_string()));
     let mut members = vec![
         ("name".to_owned(), string(&store.name)),
+        ("key_age".to_owned(), store.key_age.map_or("null".to_owned(), |age| age.to_string())),
         ("lookups".to_owned(), object(lookups)),
         ("lookup_seconds".to_owned(), times),
     ];

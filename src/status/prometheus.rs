@@ -36,6 +36,13 @@ pub(super) fn render(snapshot: &Snapshot) -> String {
         page.sample("handshakes_total", &[("result", &outcome.label())], count);
     }
 
+    page.family("key_age_seconds", "gauge", "Age of the key file that sessions are sealed with.");
+    for store in &snapshot.stores {
+        if let Some(age) = store.key_age {
+            page.sample("key_age_seconds", &[("store", &store.name)], age);
+        }
+    }
+
     page.family("lookups_total", "counter", "Lookups of sessions in the store.");
     for store in &snapshot.stores {
         for (result, name) in LookupResult::ALL {

@@ -8,7 +8,7 @@ use nginx_sys::ngx_cached_time;
 
 use crate::status::report::Outcome;
 use crate::status::stats::{Counter, Event, LookupResult, StoreSlot, StoreState, BOUNDS};
-use crate::status::zone::{self, Shared};
+use crate::status::zone::{self, Counted, Shared};
 
 /// What the status page shows.
 #[derive(Default)]
@@ -23,6 +23,8 @@ pub(super) struct Snapshot {
 
 pub(super) struct Store {
     pub(super) name: String,
+    /// How old the file of the key is that sessions are sealed with, in seconds.
+    pub(super) key_age: Option<i64>,
     /// By the numbers of [`LookupResult`].
     pub(super) lookups: [u64; LookupResult::ALL.len()],
     pub(super) times: [u64; BOUNDS.len() + 1],
@@ -56,16 +58,19 @@ impl Snapshot {
         for worker in shared.workers() {
             add(&mut handshakes, &worker.handshakes);
         }
-        let stores =
-            shared.stores().map(|(index, name)| Store::take(shared, index, name)).collect();
+        let stores = shared
+            .stores()
+            .map(|(index, counted)| Store::take(shared, index, counted, now))
+            .collect();
         Self { now, since: shared.since.load(Relaxed), handshakes, stores }
     }
 }
 
 impl Store {
-    fn take(shared: &Shared, index: usize, name: String) -> Self {
+    fn take(shared: &Shared, index: usize, counted: Counted, now: i64) -> Self {
         let mut store = Self {
-            name,
+            name: counted.name,
+            key_age: counted.key_time.map(|time| (now - time).max(0)),
             lookups: Default::default(),
             times: Default::default(),
             time_sum: 0,

@@ -38,6 +38,14 @@ pub(super) struct Shared {
     workers: [WorkerSlot; MAX_WORKERS],
 }
 
+/// A store that is counted.
+pub(crate) struct Counted {
+    pub(crate) name: String,
+    /// The time of the file of the key that its sessions are sealed with, in Unix seconds; that of
+    /// the oldest one, if there are several.
+    pub(crate) key_time: Option<i64>,
+}
+
 /// Whose the slots of a store's number are. Written by the process that reads the configuration.
 #[repr(C)]
 struct StoreName {
@@ -45,6 +53,8 @@ struct StoreName {
     is_configured: AtomicU8,
     len: AtomicU8,
     bytes: [AtomicU8; MAX_NAME],
+    /// `Counted::key_time`, 0 for none.
+    key_time: AtomicI64,
 }
 
 /// The zone of the configuration that was read last.
@@ -57,7 +67,7 @@ static OWN: AtomicUsize = AtomicUsize::new(0);
 pub(crate) fn add_zone(
     cf: &mut ngx_conf_t,
     module: &ngx_module_t,
-    stores: Vec<String>,
+    stores: Vec<Counted>,
 ) -> Option<()> {
     let mut name = ngx_str_t { len: NAME.len(), data: NAME.as_ptr().cast_mut() };
     // SAFETY: nginx keeps the name, which is static, and uses the tag as an address only. The pool
@@ -89,7 +99,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, _old: *mut c_void) -> ngx_i
             shared.since.store((*ngx_cached_time).sec, Relaxed);
         }
         let shared = (*pool).data.cast::<Shared>();
-        (*shared).configure(&*(*zone).data.cast::<Vec<String>>());
+        (*shared).configure(&*(*zone).data.cast::<Vec<Counted>>());
         SHARED.store(shared, Relaxed);
     }
     NGX_OK as ngx_int_t
@@ -134,40 +144,38 @@ pub(super) fn shared() -> Option<&'static Shared> {
 
 /// The number of a store of the configuration.
 pub(super) fn store_index(name: &str) -> Option<usize> {
-    shared()?.store_names.iter().position(|slot| slot.is(name))
+    shared()?.index(name)
 }
 
 impl Shared {
     /// Gives each store of a configuration its number: the one that it had, or a free one.
-    fn configure(&self, stores: &[String]) {
+    fn configure(&self, stores: &[Counted]) {
         for slot in &self.store_names {
             slot.is_configured.store(0, Relaxed);
         }
-        for store in stores {
-            if let Some(slot) = self.store_names.iter().find(|slot| slot.is(store)) {
-                slot.is_configured.store(1, Relaxed);
+        // Those that had one first, as the others get what is free.
+        let (known, new): (Vec<_>, Vec<_>) =
+            stores.iter().partition(|store| self.index(&store.name).is_some());
+        for store in known.into_iter().chain(new) {
+            let unused = || self.store_names.iter().position(|slot| slot.len.load(Relaxed) == 0);
+            let free = || self.store_names.iter().position(|slot| !slot.is_configured());
+            let known = self.index(&store.name);
+            let Some(index) = known.or_else(unused).or_else(free) else { return };
+            if known.is_none() {
+                self.workers.iter().for_each(|worker| worker.stores[index].reset());
             }
-        }
-        for store in stores {
-            if self.store_names.iter().any(|slot| slot.is(store)) {
-                continue;
-            }
-            let free = |slot: &StoreName| slot.is_configured.load(Relaxed) == 0;
-            let unused = self.store_names.iter().position(|slot| slot.len.load(Relaxed) == 0);
-            let Some(index) = unused.or_else(|| self.store_names.iter().position(free)) else {
-                return;
-            };
             self.store_names[index].set(store);
-            self.workers.iter().for_each(|worker| worker.stores[index].reset());
         }
     }
 
+    fn index(&self, name: &str) -> Option<usize> {
+        self.store_names.iter().position(|slot| slot.is(name))
+    }
+
     /// The stores of the configuration, with their numbers.
-    pub(super) fn stores(&self) -> impl Iterator<Item = (usize, String)> + '_ {
+    pub(super) fn stores(&self) -> impl Iterator<Item = (usize, Counted)> + '_ {
         let names = self.store_names.iter().enumerate();
-        names
-            .filter(|(_, name)| name.is_configured.load(Relaxed) != 0)
-            .map(|(index, name)| (index, name.text()))
+        names.filter(|(_, name)| name.is_configured()).map(|(index, name)| (index, name.get()))
     }
 
     /// The slots that workers have used.
@@ -190,16 +198,25 @@ impl StoreName {
         self.bytes().eq(Self::cut(name).iter().copied())
     }
 
-    fn set(&self, name: &str) {
-        let name = Self::cut(name);
+    fn is_configured(&self) -> bool {
+        self.is_configured.load(Relaxed) != 0
+    }
+
+    fn set(&self, store: &Counted) {
+        let name = Self::cut(&store.name);
         for (to, from) in self.bytes.iter().zip(name) {
             to.store(*from, Relaxed);
         }
         self.len.store(name.len() as u8, Relaxed);
+        self.key_time.store(store.key_time.unwrap_or(0), Relaxed);
         self.is_configured.store(1, Relaxed);
     }
 
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes().collect::<Vec<_>>()).into_owned()
+    fn get(&self) -> Counted {
+        let key_time = self.key_time.load(Relaxed);
+        Counted {
+            name: String::from_utf8_lossy(&self.bytes().collect::<Vec<_>>()).into_owned(),
+            key_time: (key_time != 0).then_some(key_time),
+        }
     }
 }
