@@ -20,8 +20,9 @@ use Time::HiRes qw/ time /;
 ###############################################################################
 
 # Options: port and peer as in Test::Nginx::port() (8378, 8379), delay in
-# seconds, trace: a file in the test's directory that gets, for each read from
-# a client, a line with the bytes in hex.
+# seconds, piece: so many bytes at most are passed on at once, a millisecond
+# apart, trace: a file in the test's directory that gets, for each read from a
+# client, a line with the bytes in hex.
 
 sub new {
 	my ($class, $t, %opts) = @_;
@@ -83,11 +84,15 @@ sub _run {
 				if $trace && $client{$socket} && length $data;
 
 			# an empty string is the end of the stream
+			my $piece = $self->{piece} // 65536;
+			my @pieces = unpack "(a$piece)*", $data;
+			my $due = time() + $self->{delay};
+
 			push @queue, {
-				due => time() + $self->{delay},
+				due => $due += 0.001,
 				to => $peer{$socket},
-				data => $data,
-			};
+				data => $_,
+			} foreach @pieces ? @pieces : '';
 			$select->remove($socket) unless length $data;
 		}
 

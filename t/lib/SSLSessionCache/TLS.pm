@@ -55,8 +55,19 @@ sub tls_hello {
 		or die "connect() failed: $!\n";
 	$socket->blocking(0);
 
+	my $self = _client(%opts);
+	$self->{socket} = $socket;
+
+	Net::SSLeay::set_fd($self->{ssl}, fileno $socket);
+	Net::SSLeay::connect($self->{ssl});
+
+	return $self;
+}
+
+sub _client {
+	my (%opts) = @_;
+
 	my $ssl = Net::SSLeay::new(_context(%opts)) or die "SSL_new() failed\n";
-	Net::SSLeay::set_fd($ssl, fileno $socket);
 	Net::SSLeay::set_tlsext_host_name($ssl, $opts{sni} // 'localhost');
 
 	if (defined $opts{session}) {
@@ -65,13 +76,8 @@ sub tls_hello {
 		Net::SSLeay::SESSION_free($session);
 	}
 
-	Net::SSLeay::connect($ssl);
-
-	return bless {
-		host => $opts{sni} // 'localhost',
-		socket => $socket,
-		ssl => $ssl,
-	}, __PACKAGE__;
+	return bless { host => $opts{sni} // 'localhost', ssl => $ssl },
+		__PACKAGE__;
 }
 
 my %contexts;
