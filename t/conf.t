@@ -17,6 +17,7 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
+use SSLSessionCache::Seal;
 use SSLSessionCache::TLS;
 
 ###############################################################################
@@ -55,6 +56,7 @@ http {
 EOF
 
 certificate($t, 'localhost');
+seal_key($t, 'cache.key');
 
 my $number = qr/expected a number/;
 my $time = qr/expected a time/;
@@ -73,7 +75,7 @@ my @wrong = (
 	[ 'port=99999999999999999999', qr/"port"/, $number ],
 	[ 'type=', qr/"type"/, qr/expected redis/ ],
 	[ 'type=mysql', qr/"type"/, qr/expected redis/ ],
-	[ 'type=memcached', qr/memcached/, qr/expected|support/ ],
+	[ 'type=memcached auth=secret', qr/"auth"/, qr/expected user:password/ ],
 	[ 'interval=', qr/"interval"/, $time ],
 	[ 'interval=0', qr/"interval"/, $time ],
 	[ 'interval=-1', qr/"interval"/, $time ],
@@ -96,8 +98,8 @@ my @wrong = (
 	[ 'on port', qr/unknown parameter "port"/, qr/expected.*"port="/ ],
 	[ 'ON', qr/unknown parameter "ON"/, qr/expected.*"on"/ ],
 	[ 'port=1 port=2', qr/"port"/, qr/repeated/ ],
-	[ 'on on', qr/"on"/, qr/repeated/ ],
-	[ 'on off', qr/"off"/, qr/repeated/ ],
+	[ 'on on', qr/"on/, qr/repeated/ ],
+	[ 'on off', qr/off"/, qr/repeated/ ],
 	[ 'auth=a auth=b', qr/"auth"/, qr/repeated/ ],
 	[ 'timeout=1s timeout=1s', qr/"timeout"/, qr/repeated/ ],
 	[ '', qr/number of arguments/, qr/invalid/ ],
@@ -106,7 +108,8 @@ my @wrong = (
 my @valid = (
 	'on', 'off', 'port=6380', 'on port=6380', 'port=1', 'port=65535',
 	'port=6380 on', 'addr=127.0.0.1', 'addr=::1', 'addr=[::1]',
-	'addr=localhost', 'type=redis', 'interval=200', 'interval=200ms',
+	'addr=localhost', 'type=redis', 'type=memcached',
+	'type=memcached auth=user:secret', 'interval=200', 'interval=200ms',
 	'interval=1s', 'interval=1m', 'count=1', 'count=100000',
 	'count=unlimited', 'timeout=1', 'timeout=500ms', 'timeout=2s',
 	'auth=secret', 'auth=a=b', 'suspend=auto', 'suspend=hello',
@@ -128,7 +131,7 @@ foreach my $case (@wrong) {
 }
 
 foreach my $parameters (@valid) {
-	my ($output, $code) = check($t, HTTP => $parameters);
+	my ($output, $code) = check($t, HTTP => "$parameters key=cache.key");
 
 	is("$code " . ($output =~ /(\[emerg\].*|\[warn\].*)/ ? $1 : ''), '0 ',
 		"valid: $parameters");

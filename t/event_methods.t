@@ -19,7 +19,7 @@ use Test::Nginx;
 
 use SSLSessionCache::Nginx;
 use SSLSessionCache::Redis;
-use SSLSessionCache::SlowLink;
+use SSLSessionCache::Link;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
@@ -60,7 +60,7 @@ http {
 EOF
 
 my $redis = SSLSessionCache::Redis->new($t);
-SSLSessionCache::SlowLink->new($t, delay => 0.5);
+SSLSessionCache::Link->new($t, delay => 0.5);
 certificate($t, 'localhost');
 
 # nginx on Linux has the others only where it was told to build them

@@ -19,7 +19,7 @@ use Test::Nginx;
 use SSLSessionCache::Hello;
 use SSLSessionCache::Nginx;
 use SSLSessionCache::Redis;
-use SSLSessionCache::SlowLink;
+use SSLSessionCache::Link;
 use SSLSessionCache::TLS;
 
 ###############################################################################
@@ -62,7 +62,7 @@ certificate($t, 'localhost');
 
 $t->write_file_expand('nginx.conf', $config)->plan(22)->run();
 SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
-SSLSessionCache::SlowLink->new($t, peer => 8444, piece => 1000);
+SSLSessionCache::Link->new($t, peer => 8444, piece => 1000);
 
 ###############################################################################
 

@@ -11,7 +11,6 @@ use strict;
 use parent 'SSLSessionCache::TLS';
 
 use IO::Socket::INET;
-use Net::SSLeay;
 use Socket qw/ IPPROTO_TCP TCP_NODELAY /;
 use Test::Nginx;
 
@@ -23,21 +22,7 @@ use Test::Nginx;
 sub new {
 	my ($class, %opts) = @_;
 
-	my $self = SSLSessionCache::TLS::_client(%opts);
-	my $ssl = $self->{ssl};
-
-	Net::SSLeay::set_session_ticket_ext($ssl, "\0" x $opts{padding})
-		if defined $opts{padding};
-
-	my $out = Net::SSLeay::BIO_new(Net::SSLeay::BIO_s_mem());
-
-	Net::SSLeay::set_bio($ssl,
-		Net::SSLeay::BIO_new(Net::SSLeay::BIO_s_mem()), $out);
-	Net::SSLeay::connect($ssl);
-	$self->{hello} .= Net::SSLeay::BIO_read($out)
-		while Net::SSLeay::BIO_pending($out);
-
-	return bless $self, $class;
+	return bless SSLSessionCache::TLS::_client(%opts), $class;
 }
 
 # The records of the ClientHello.
@@ -71,9 +56,7 @@ sub send {
 		select undef, undef, undef, 0.001 if @pieces > 1;
 	}
 
-	$socket->blocking(0);
-	Net::SSLeay::set_fd($self->{ssl}, fileno $socket);
-	$self->{socket} = $socket;
+	$self->_use_socket($socket);
 
 	return $self;
 }

@@ -9,6 +9,7 @@ use strict;
 
 use parent 'SSLSessionCache::Daemon';
 
+use IO::Select;
 use IO::Socket::IP;
 use Test::Nginx;
 
@@ -152,18 +153,15 @@ sub clients {
 sub command {
 	my ($self, @args) = @_;
 
+	# an idle connection may have been closed
+	delete $self->{socket} if $self->{socket} && IO::Select->new(
+		$self->{socket})->can_read(0);
+
 	my $socket = $self->{socket} //= $self->_connect();
 
 	print $socket _encode(@args);
 
-	my $reply = eval { _decode($socket) };
-
-	if (my $error = $@) {
-		delete $self->{socket} unless $error =~ /^redis:/;
-		die $error;
-	}
-
-	return $reply;
+	return _decode($socket);
 }
 
 sub _connect {

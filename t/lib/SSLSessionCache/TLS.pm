@@ -46,23 +46,25 @@ sub tls_get {
 	return $result // { error => $@ };
 }
 
-# A connection whose ClientHello has been sent, and no more.
+# A connection whose ClientHello has been sent, and no more.  Also takes a
+# socket that is connected already.
 
 sub tls_hello {
 	my ($port, %opts) = @_;
 
-	my $socket = IO::Socket::INET->new('127.0.0.1:' . port($port))
-		or die "connect() failed: $!\n";
-	$socket->blocking(0);
+	my $socket = $opts{socket}
+		// IO::Socket::INET->new('127.0.0.1:' . port($port))
+		// die "connect() failed: $!\n";
 
 	my $self = _client(%opts);
-	$self->{socket} = $socket;
 
-	Net::SSLeay::set_fd($self->{ssl}, fileno $socket);
-	Net::SSLeay::connect($self->{ssl});
+	syswrite $socket, $self->{hello};
+	$self->_use_socket($socket);
 
 	return $self;
 }
+
+# Its ClientHello goes into memory: on a socket SSL_connect() would also read.
 
 sub _client {
 	my (%opts) = @_;
@@ -76,8 +78,30 @@ sub _client {
 		Net::SSLeay::SESSION_free($session);
 	}
 
-	return bless { host => $opts{sni} // 'localhost', ssl => $ssl },
-		__PACKAGE__;
+	Net::SSLeay::set_session_ticket_ext($ssl, "\0" x $opts{padding})
+		if defined $opts{padding};
+
+	my ($in, $out) = map { Net::SSLeay::BIO_new(Net::SSLeay::BIO_s_mem()) }
+		1 .. 2;
+	my $hello = '';
+
+	Net::SSLeay::set_bio($ssl, $in, $out);
+	Net::SSLeay::connect($ssl);
+	$hello .= Net::SSLeay::BIO_read($out) while Net::SSLeay::BIO_pending($out);
+
+	return bless {
+		hello => $hello,
+		host => $opts{sni} // 'localhost',
+		ssl => $ssl,
+	}, __PACKAGE__;
+}
+
+sub _use_socket {
+	my ($self, $socket) = @_;
+
+	$socket->blocking(0);
+	Net::SSLeay::set_fd($self->{ssl}, fileno $socket);
+	$self->{socket} = $socket;
 }
 
 my %contexts;

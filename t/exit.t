@@ -1,0 +1,171 @@
+#!/usr/bin/perl
+
+# nginx exits at once by "stop" and gracefully by "quit", with the store's
+# connection open and lookups waiting, and leaves no worker behind and no alert
+# in the log.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Nginx;
+use SSLSessionCache::Redis;
+use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+my $config = <<'EOF';
+
+%%TEST_GLOBALS%%
+
+daemon off;
+worker_processes 2;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    remote_ssl_session_cache on port=%%PORT_8379%%;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        keepalive_timeout 60s;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+my $redis = SSLSessionCache::Redis->new($t);
+certificate($t, 'localhost');
+
+$t->write_file_expand('nginx.conf', $config)->plan(19)->run();
+
+###############################################################################
+
+my $other = SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+my @sessions = map { full()->{session} } 1 .. 8;
+
+# idle
+
+exits('QUIT', 'quit, idle');
+
+restart();
+exits('TERM', 'stop, idle');
+
+# an open connection
+
+restart();
+my @open = map { keepalive() } 1 .. 8;
+exits('QUIT', 'quit, open connections');
+
+restart();
+@open = map { keepalive() } 1 .. 8;
+exits('TERM', 'stop, open connections');
+
+# lookups that wait
+
+restart();
+my @waiting = wait_for_store();
+exits('TERM', 'stop, lookups wait');
+$redis->thaw();
+
+restart();
+@waiting = wait_for_store();
+$other->signal('QUIT');
+select undef, undef, undef, 0.1;
+my @got = map { my $c = $_; eval { $c->get('/') } // {} } @waiting;
+
+is(grep({ defined $_->{body} } @got), 8, 'quit, lookups end by timeout');
+exits('QUIT', 'quit, lookups wait');
+$redis->thaw();
+
+# the store is away
+
+restart();
+$redis->crash();
+exits('QUIT', 'quit, store is away');
+
+$other->start();
+exits('TERM', 'stop, store is away');
+
+$redis->start();
+restart();
+
+$redis->freeze();
+$other->signal('HUP');
+exits('QUIT', 'quit after a reload, store hangs');
+$redis->thaw();
+
+###############################################################################
+
+sub exits {
+	my ($signal, $name) = @_;
+
+	my @workers = $other->workers();
+
+	ok($other->end($signal), "$name, exits");
+	is(wait_until(sub { !grep { kill 0, $_ } @workers }), 1,
+		"$name, no worker left");
+}
+
+# Again, with the workers of both connected.
+
+sub restart {
+	wait_until(sub { $redis->clients() == 2 });
+	$other->start();
+	wait_until(sub { $redis->clients() == 4 })
+		or die "workers are not connected\n";
+}
+
+sub full {
+	my $r = tls_get(8444, version => 'TLSv1.2');
+	$redis->wait_id(session_id($r->{session}));
+
+	return $r;
+}
+
+sub keepalive {
+	my $client = tls_hello(8444)->handshake();
+
+	$client->write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	$client->read();
+
+	return $client;
+}
+
+sub wait_for_store {
+	$redis->freeze();
+
+	my @clients = map { tls_hello(8444, version => 'TLSv1.2',
+		session => $_) } @sessions;
+
+	select undef, undef, undef, 0.1;
+	die "lookups do not wait\n" if grep { $_->answered() } @clients;
+
+	return @clients;
+}
+
+###############################################################################

@@ -1,0 +1,111 @@
+#!/usr/bin/perl
+
+# A reload that takes the module out of the configuration unloads it while its
+# connections are open.  The new workers must serve TLS, and a reload that takes
+# it in again must resume.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Nginx;
+use SSLSessionCache::Redis;
+use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+my $config = <<'EOF';
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    remote_ssl_session_cache on port=%%PORT_8379%%;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        location / {
+            return 200 "$pid $ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+my $redis = SSLSessionCache::Redis->new($t);
+certificate($t, 'localhost');
+
+$t->write_file_expand('nginx.conf', $config)->plan(7)->run();
+
+###############################################################################
+
+my $master = master($t);
+
+resumes('loaded');
+
+my $globals = join "\n", map { "$_;" }
+	'pid %%TESTDIR%%/nginx.pid', 'error_log %%TESTDIR%%/error.log debug';
+my $without = $config =~ s/%%TEST_GLOBALS%%/$globals/r
+	=~ s/remote_ssl_session_cache.*;/ssl_session_tickets off;/r;
+
+reconfigure($t, $without);
+
+my @got = map { tls_get(8443) } 1 .. 20;
+is(grep({ defined $_->{body} } @got), 20, 'unloaded, handshakes');
+is(offer(tls_get(8443)), 0, 'unloaded, not resumed');
+is($redis->clients(), 0, 'unloaded, no connection');
+
+reconfigure($t, $config);
+resumes('loaded again');
+
+###############################################################################
+
+sub reconfigure {
+	my ($t, $config) = @_;
+
+	my @old = workers($master);
+
+	$t->write_file_expand('nginx.conf', $config)->reload();
+
+	ok(wait_until(sub {
+		my %now = map { $_ => 1 } workers($master);
+		return keys %now == 1 && !grep { $now{$_} } @old;
+	}), 'reloaded');
+}
+
+sub resumes {
+	my ($name) = @_;
+
+	ok(wait_until(sub { offer(tls_get(8443)) }), "$name, resumed");
+}
+
+sub offer {
+	my ($r) = @_;
+
+	return tls_get(8443, session => $r->{session})->{reused};
+}
+
+###############################################################################
