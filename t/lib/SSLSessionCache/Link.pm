@@ -22,7 +22,8 @@ use SSLSessionCache::Wait;
 ###############################################################################
 
 # Options: port and peer as in Test::Nginx::port() (8378, 8379), delay: what
-# one end sends reaches the other so many seconds later.
+# one end sends reaches the other so many seconds later, piece: and so many bytes
+# at once at most, a millisecond apart.
 
 sub new {
 	my ($class, $t, %opts) = @_;
@@ -108,11 +109,15 @@ sub _run {
 				if $client{$socket} && $lookups;
 
 			# an empty string is the end of the stream
+			my $piece = $self->{piece} // 65536;
+			my @pieces = unpack "(a$piece)*", $data;
+			my $due = time() + $self->{delay};
+
 			push @queue, {
-				due => time() + $self->{delay},
+				due => ($due += 0.001) - 0.001,
 				to => $peer{$socket},
-				data => $data,
-			};
+				data => $_,
+			} foreach @pieces ? @pieces : '';
 			$select->remove($socket) unless length $data;
 		}
 
