@@ -9,13 +9,14 @@ use core::ffi::{c_char, c_void};
 use core::ptr;
 
 use nginx_sys::{
-    ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_uint_t,
-    NGX_HTTP_MODULE,
+    ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_test_config,
+    ngx_uint_t, NGX_HTTP_MODULE,
 };
 use ngx::core::{Status, NGX_CONF_OK};
 use ngx::http::{HttpModule, HttpModuleMainConf, HttpModuleServerConf};
 
 use crate::conf::{MainConf, ServerConf, COMMANDS};
+use crate::log::log;
 
 mod conf;
 mod handshake;
@@ -46,6 +47,7 @@ pub static mut ngx_http_ssl_session_cache_module: ngx_module_t = ngx_module_t {
     commands: unsafe { ptr::addr_of_mut!(COMMANDS[0]) },
     type_: NGX_HTTP_MODULE as ngx_uint_t,
 
+    init_module: Some(init_module),
     init_process: Some(init_process),
     exit_process: Some(exit_process),
 
@@ -110,6 +112,17 @@ impl HttpModule for Module {
             Err(conf::Reported) => Status::NGX_ERROR.into(),
         }
     }
+}
+
+extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    // SAFETY: nginx passes its current cycle, and writes to the flag on this one thread.
+    let (cycle, is_test) = unsafe { (&*cycle, ngx_test_config != 0) };
+    if let (Some(conf), false) = (Module::main_conf(cycle), is_test) {
+        for suspension in conf.suspensions() {
+            log!(NGX_LOG_NOTICE, cycle.log, "handshakes are suspended with {suspension}");
+        }
+    }
+    Status::NGX_OK.into()
 }
 
 extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {

@@ -89,6 +89,8 @@ my @wrong = (
 	[ 'timeout=1x', qr/"timeout"/, $time ],
 	[ 'timeout=s', qr/"timeout"/, $time ],
 	[ 'auth=', qr/"auth"/, qr/expected a password/ ],
+	[ 'suspend=', qr/"suspend"/, qr/expected auto, async or hello/ ],
+	[ 'suspend=on', qr/"suspend"/, qr/expected auto, async or hello/ ],
 	[ 'yes', qr/unknown parameter "yes"/, qr/expected.*"port="/ ],
 	[ 'host=localhost', qr/unknown parameter "host/, qr/expected.*"addr="/ ],
 	[ 'on port', qr/unknown parameter "port"/, qr/expected.*"port="/ ],
@@ -108,7 +110,7 @@ my @valid = (
 	'type=memcached auth=user:secret', 'interval=200', 'interval=200ms',
 	'interval=1s', 'interval=1m', 'count=1', 'count=100000',
 	'count=unlimited', 'timeout=1', 'timeout=500ms', 'timeout=2s',
-	'auth=secret', 'auth=a=b',
+	'auth=secret', 'auth=a=b', 'suspend=auto', 'suspend=hello',
 	'on addr=127.0.0.1 port=6380 type=redis interval=1s count=10 '
 		. 'timeout=100ms auth=secret',
 );

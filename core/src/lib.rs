@@ -4,12 +4,15 @@
 //! send, and received bytes into completed lookups. Its caller owns the transport and the time; it
 //! hands in bytes and `now`, and takes bytes and the next deadline. What the bytes mean is behind
 //! the [`Protocol`] trait, with [`Redis`] and [`Memcached`] as its implementations.
+//!
+//! [`ClientHello`] tells, from the first bytes of a connection, which sessions will be asked for.
 
 #![forbid(unsafe_code)]
 
 mod backoff;
 mod breaker;
 mod buffer;
+mod client_hello;
 mod key;
 mod memcached;
 mod pipeline;
@@ -18,6 +21,7 @@ mod redis;
 mod time;
 
 pub use backoff::Backoff;
+pub use client_hello::{ClientHello, Opening, ServerAbilities};
 pub use key::{Key, Keyspace, PrefixError};
 pub use memcached::Memcached;
 pub use pipeline::{Error, Lookup, Pipeline, Received, Settings, Unavailable, Waiter, MAX_WAITING};

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! remote_ssl_session_cache on | off [addr=address] [port=number] [type=redis | memcached]
-//!     [interval=time] [count=number | unlimited] [timeout=time] [auth=password];
+//!     [interval=time] [count=number | unlimited] [timeout=time] [auth=password]
+//!     [suspend=auto | async | hello];
 //! ```
 
 use core::str;
@@ -12,6 +13,7 @@ use std::string::String;
 use nginx_sys::{ngx_parse_time, ngx_pool_t, ngx_str_t, NGX_ERROR};
 
 use crate::conf::address::Location;
+use crate::handshake::Suspension;
 use crate::store::{Kind, Settings};
 
 /// The longest `interval` and `timeout`: a day. Longer ones are a slip of the pen.
@@ -22,7 +24,7 @@ const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) enum Error {
     #[error(
         "unknown parameter \"{0}\", expected \"on\", \"off\", \"addr=\", \"port=\", \"type=\", \
-         \"interval=\", \"count=\", \"timeout=\" or \"auth=\""
+         \"interval=\", \"count=\", \"timeout=\", \"auth=\" or \"suspend=\""
     )]
     Unknown(String),
     #[error("repeated parameter \"{0}\", expected once at most")]
@@ -46,6 +48,7 @@ pub(crate) struct Directive<'a> {
     count: Option<Option<usize>>,
     timeout: Option<Duration>,
     auth: Option<&'a [u8]>,
+    suspend: Option<Option<Suspension>>,
 }
 
 impl<'a> Directive<'a> {
@@ -75,9 +78,15 @@ impl<'a> Directive<'a> {
             b"count" => set(&mut self.count, "count", count(value)?),
             b"timeout" => set(&mut self.timeout, "timeout", time("timeout", value)?),
             b"auth" => set(&mut self.auth, "auth", password(value)?),
+            b"suspend" => set(&mut self.suspend, "suspend", suspension(value)?),
             // Without the value, which may be a misspelt password.
             _ => Err(Error::Unknown(text(&word[..=equals]))),
         }
+    }
+
+    /// How handshakes are to be suspended; `None` for whatever works best.
+    pub(crate) fn suspension(&self) -> Option<Suspension> {
+        self.suspend.flatten()
     }
 
     /// Fills in the defaults and resolves the address; `None` where the cache is off.
@@ -165,6 +174,17 @@ fn password(value: &[u8]) -> Result<&[u8], Error> {
         return Err(Error::InvalidAuth("a password that is not empty"));
     }
     Ok(value)
+}
+
+fn suspension(value: &[u8]) -> Result<Option<Suspension>, Error> {
+    if value == b"auto" {
+        return Ok(None);
+    }
+    Suspension::ALL
+        .into_iter()
+        .find(|suspension| suspension.name().as_bytes() == value)
+        .map(Some)
+        .ok_or_else(|| invalid("suspend", value, "auto, async or hello"))
 }
 
 /// Decimal digits and nothing else.

@@ -13,7 +13,7 @@ use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleMainConf, Merge, MergeConfigError};
 use ngx::{ngx_conf_log_error, ngx_string};
 
-use crate::handshake::SessionCache;
+use crate::handshake::{SessionCache, Suspension};
 use crate::store::Store;
 use crate::Module;
 
@@ -62,6 +62,12 @@ impl MainConf {
             .filter(|store| self.caches.iter().any(|cache| ptr::eq(cache.store(), *store)))
     }
 
+    /// The ways in which handshakes are suspended.
+    pub(crate) fn suspensions(&self) -> impl Iterator<Item = Suspension> + '_ {
+        let used = |way: &_| self.caches.iter().any(|cache| cache.suspension() == *way);
+        Suspension::ALL.into_iter().filter(used)
+    }
+
     /// The store for these settings: the one that an equal directive made, or a new one.
     fn store(&mut self, settings: crate::store::Settings) -> Rc<Store> {
         if let Some(store) = self.stores.iter().find(|store| *store.settings() == settings) {
@@ -85,14 +91,19 @@ pub(crate) struct ServerConf {
 #[derive(Clone)]
 enum Setting {
     Off,
-    On(Rc<Store>),
+    On {
+        store: Rc<Store>,
+        /// How handshakes are to be suspended, if not in whatever way works best.
+        suspension: Option<Suspension>,
+    },
 }
 
 impl ServerConf {
-    /// The store that the server's sessions go to, if the cache is on for it.
-    fn store(&self) -> Option<&Rc<Store>> {
+    /// The store that the server's sessions go to, and how handshakes are to wait for it, if the
+    /// cache is on for it.
+    fn cache(&self) -> Option<(&Rc<Store>, Option<Suspension>)> {
         match &self.setting {
-            Some(Setting::On(store)) => Some(store),
+            Some(Setting::On { store, suspension }) => Some((store, *suspension)),
             Some(Setting::Off) | None => None,
         }
     }
@@ -121,12 +132,13 @@ extern "C" fn set_cache(
     // SAFETY: nginx keeps the words of a directive as an array of ngx_str_t, the name first.
     let words = unsafe { (*cf.args).as_slice::<ngx_str_t>() };
     let setting = Directive::parse(&words[1..]).and_then(|directive| {
+        let suspension = directive.suspension();
         let settings = directive.resolve(cf.pool)?;
         Ok(match settings {
             None => Setting::Off,
             Some(settings) => {
                 let main = Module::main_conf_mut(cf).expect("made before any directive is read");
-                Setting::On(main.store(settings))
+                Setting::On { store: main.store(settings), suspension }
             }
         })
     });

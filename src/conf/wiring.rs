@@ -33,7 +33,7 @@ fn attach_server(
     server: &ngx_http_core_srv_conf_t,
 ) -> Result<(), Reported> {
     let conf = Module::server_conf(server).expect("made with the server");
-    let Some(store) = conf.store() else { return Ok(()) };
+    let Some((store, suspension)) = conf.cache() else { return Ok(()) };
     let ssl = ssl_conf(server);
     // SAFETY: nginx keeps an SSL_CTX as long as the configuration, null where a server has no TLS.
     let Some(ctx) = (unsafe { SslCtx::from_ptr(ssl.ssl.ctx) }) else { return Ok(()) };
@@ -72,8 +72,14 @@ fn attach_server(
         ctx.disable_tickets();
     }
 
-    let suspension = Suspension::detect().map_err(|missing| {
-        log!(NGX_LOG_EMERG, cf.log, "\"{NAME}\" cannot suspend handshakes: {missing}");
+    let suspension = suspension.unwrap_or_else(Suspension::detect);
+    suspension.check().map_err(|missing| {
+        log!(
+            NGX_LOG_EMERG,
+            cf.log,
+            "\"suspend={}\" of \"{NAME}\" is not possible: {missing}",
+            suspension.name()
+        );
         Reported
     })?;
     store.resolve_by(resolver(server));
@@ -123,9 +129,11 @@ fn effective(server: &ngx_http_core_srv_conf_t) -> &'static ServerConf {
 
 impl ServerConf {
     fn agrees_with(&self, other: &Self) -> bool {
-        match (self.store(), other.store()) {
+        match (self.cache(), other.cache()) {
             (None, None) => true,
-            (Some(one), Some(two)) => std::rc::Rc::ptr_eq(one, two),
+            (Some((one, way)), Some((two, other_way))) => {
+                std::rc::Rc::ptr_eq(one, two) && way == other_way
+            }
             _ => false,
         }
     }

@@ -18,7 +18,7 @@ use crate::store::Waiter;
 
 /// Lookups for one handshake, whatever the client offers: a ClientHello has room for 1,700
 /// identities, and OpenSSL asks for each.
-const MAX_LOOKUPS: usize = 4;
+pub(super) const MAX_LOOKUPS: usize = 4;
 
 /// What a handshake has looked up: kept with its SSL until the handshake ends, as a
 /// HelloRetryRequest makes OpenSSL ask once more for what has been answered already.
@@ -32,19 +32,25 @@ pub(super) struct Handshake {
 impl Handshake {
     /// The state of an SSL's handshake, made where there is none yet; `None` without memory.
     pub(super) fn of<'a>(ssl: Ssl) -> Option<&'a Self> {
-        // SAFETY: the index is ours: what it holds is null or what this function set, which lives
-        // until the handshake ends or the SSL is freed. Both are outside of the callback that this
-        // is called from.
+        if let Some(state) = Self::existing(ssl) {
+            return Some(state);
+        }
+        let state = Box::into_raw(Box::<Self>::default());
+        // SAFETY: the SSL is valid, and the index ours: free_handshake() frees what it holds.
         unsafe {
-            if let Some(state) = non_null::<Self>(SSL_get_ex_data(ssl.as_ptr(), ssl_index())) {
-                return Some(state.as_ref());
-            }
-            let state = Box::into_raw(Box::<Self>::default());
             if SSL_set_ex_data(ssl.as_ptr(), ssl_index(), state.cast()) == 0 {
                 drop(Box::from_raw(state));
                 return None;
             }
             Some(&*state)
+        }
+    }
+
+    fn existing<'a>(ssl: Ssl) -> Option<&'a Self> {
+        // SAFETY: the index is ours: what it holds is null or what of() set, which lives until the
+        // handshake ends or the SSL is freed. Both are outside of what this is called from.
+        unsafe {
+            non_null::<Self>(SSL_get_ex_data(ssl.as_ptr(), ssl_index())).map(|state| state.as_ref())
         }
     }
 
@@ -59,13 +65,22 @@ impl Handshake {
         }
     }
 
-    /// The lookup of an id: the one that was begun before, or a new one, where one can be begun.
-    pub(super) fn lookup(&self, cache: &SessionCache, ssl: Ssl, id: &[u8]) -> Option<Rc<Lookup>> {
+    /// The lookup of an id, if this handshake has begun it.
+    pub(super) fn lookup(ssl: Ssl, id: &[u8]) -> Option<Rc<Lookup>> {
+        let lookups = Self::existing(ssl)?.lookups.try_borrow().ok()?;
+        lookups.iter().flatten().find(|lookup| lookup.id.as_bytes() == id).cloned()
+    }
+
+    /// Whether a lookup of this handshake is under way.
+    pub(super) fn waits(ssl: Ssl) -> bool {
+        let Some(state) = Self::existing(ssl) else { return false };
+        state.lookups.borrow().iter().flatten().any(|lookup| !lookup.is_done())
+    }
+
+    /// Begins the lookup of an id in the store, where one can be begun.
+    pub(super) fn begin(&self, cache: &SessionCache, ssl: Ssl, id: &[u8]) -> Option<Rc<Lookup>> {
         let mut lookups = self.lookups.try_borrow_mut().ok()?;
-        if let Some(begun) = lookups.iter().flatten().find(|lookup| lookup.id.as_bytes() == id) {
-            return Some(Rc::clone(begun));
-        }
-        if ssl.is_shut_down() || !cache.suspension.can_wait() {
+        if ssl.is_shut_down() {
             return None;
         }
         let slot = lookups.iter_mut().find(|slot| slot.is_none())?;
@@ -85,6 +100,18 @@ impl Handshake {
         self.deadline.set(Some(deadline));
         *slot = Some(Rc::clone(&lookup));
         Some(lookup)
+    }
+
+    /// Keeps what was found without the store.
+    pub(super) fn keep(&self, id: &[u8], session: Session) {
+        let Ok(mut lookups) = self.lookups.try_borrow_mut() else { return };
+        let (Some(slot), Some(id)) =
+            (lookups.iter_mut().find(|slot| slot.is_none()), SessionId::new(id))
+        else {
+            return;
+        };
+        let answer = RefCell::new(Some(Answer::Local(session)));
+        *slot = Some(Rc::new(Lookup { id, connection: Cell::new(None), answer }));
     }
 }
 
@@ -121,7 +148,9 @@ pub(super) struct Lookup {
 /// How a lookup ended.
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
-    /// The session.
+    /// The session, from the tier of this machine.
+    Local(Session),
+    /// The session, from the store.
     Found(Session),
     /// No session: not in the store, or the store did not tell in time.
     Missing,

@@ -24,12 +24,14 @@ use ssl_session_cache_core::{Keyspace, MAX_RECORD};
 
 use crate::store::Store;
 
-use self::lookup::{Answer, Handshake};
+use self::lookup::{Answer, Handshake, MAX_LOOKUPS};
 use self::openssl::{clear_errors, non_null, Session, SessionRef, Ssl};
 
 pub(crate) use self::openssl::SslCtx;
 pub(crate) use self::suspend::Suspension;
 
+mod bio;
+mod gate;
 mod lookup;
 mod openssl;
 mod suspend;
@@ -108,6 +110,16 @@ impl SessionCache {
         &self.store
     }
 
+    /// How the handshakes wait for it.
+    pub(crate) fn suspension(&self) -> Suspension {
+        self.suspension
+    }
+
+    /// The cache that a connection uses, if it uses one.
+    fn of_ssl<'a>(ssl: Ssl) -> Option<&'a Self> {
+        ssl.session_ctx().and_then(Self::of)
+    }
+
     /// The cache of an SSL_CTX, if there is one.
     fn of<'a>(ctx: SslCtx) -> Option<&'a Self> {
         // SAFETY: the index is ours: what it holds is null or what attach() set, which lives as long
@@ -137,14 +149,60 @@ impl SessionCache {
     }
 
     /// Looks in the tier of this machine.
-    ///
-    /// # Safety
-    ///
-    /// As for a get callback of OpenSSL's.
-    unsafe fn local(&self, ssl: Ssl, id: &[u8], copy: *mut c_int) -> *mut SSL_SESSION {
-        let Some(get) = self.nginx.get else { return ptr::null_mut() };
-        // SAFETY: the arguments are OpenSSL's own.
-        unsafe { get(ssl.as_ptr(), id.as_ptr(), id.len() as c_int, copy) }
+    fn local(&self, ssl: Ssl, id: &[u8]) -> Option<Session> {
+        let get = self.nginx.get?;
+        let mut is_shared = 1;
+        // SAFETY: the SSL is valid, and so is the id. The session is ours unless the callback says
+        // that it keeps it.
+        let session = unsafe {
+            let session = get(ssl.as_ptr(), id.as_ptr(), id.len() as c_int, &mut is_shared);
+            Session::from_ptr(session, is_shared != 0)
+        };
+        if session.is_none() {
+            // What failed to decode must not be taken for an error of this handshake.
+            clear_errors();
+        }
+        session
+    }
+
+    /// Looks for a session, which suspends the handshake until the lookup has ended.
+    fn find(&self, ssl: Ssl, id: &[u8]) -> Option<Session> {
+        let lookup = match Handshake::lookup(ssl, id) {
+            Some(begun) => begun,
+            None => match self.local(ssl, id) {
+                Some(session) => return Some(session),
+                None if self.suspension.can_wait() => Handshake::of(ssl)?.begin(self, ssl, id)?,
+                None => return None,
+            },
+        };
+        if !lookup.is_done() && !self.suspension.wait(ssl, &lookup) {
+            lookup.cancel();
+            return None;
+        }
+        match lookup.answer()? {
+            Answer::Local(session) => Some(session),
+            Answer::Found(session) => {
+                self.keep_locally(ssl, session.as_ref());
+                Some(session)
+            }
+            Answer::Missing => None,
+            Answer::Invalid => {
+                self.delete(id);
+                None
+            }
+        }
+    }
+
+    /// Begins to look for the sessions that OpenSSL is going to ask for.
+    fn look_ahead<'a>(&self, ssl: Ssl, ids: impl Iterator<Item = &'a [u8]>) {
+        for id in ids.take(MAX_LOOKUPS) {
+            let Some(handshake) = Handshake::of(ssl) else { return };
+            if let Some(session) = self.local(ssl, id) {
+                // OpenSSL takes the first that is found.
+                return handshake.keep(id, session);
+            }
+            handshake.begin(self, ssl, id);
+        }
     }
 
     /// Puts a session that came from the store into the tier of this machine.
@@ -166,7 +224,7 @@ unsafe extern "C" fn new_session(ssl: *mut SSL, session: *mut SSL_SESSION) -> c_
     else {
         return 0;
     };
-    let Some(cache) = ssl.session_ctx().and_then(SessionCache::of) else { return 0 };
+    let Some(cache) = SessionCache::of_ssl(ssl) else { return 0 };
     if !ssl.gives_stateless_tickets() {
         cache.store_session(session);
     }
@@ -192,39 +250,8 @@ unsafe extern "C" fn get_session(
         let Some(ssl) = Ssl::from_ptr(ssl) else { return ptr::null_mut() };
         (ssl, id)
     };
-    let Some(cache) = ssl.session_ctx().and_then(SessionCache::of) else { return ptr::null_mut() };
-
-    // SAFETY: as this callback itself.
-    let local = unsafe { cache.local(ssl, id, copy) };
-    if !local.is_null() {
-        return local;
-    }
-    match remote(cache, ssl, id) {
-        Some(session) => {
-            cache.keep_locally(ssl, session.as_ref());
-            session.into_ptr()
-        }
-        None => ptr::null_mut(),
-    }
-}
-
-/// Looks in the store, which suspends the handshake until the lookup has ended.
-fn remote(cache: &SessionCache, ssl: Ssl, id: &[u8]) -> Option<Session> {
-    let lookup = Handshake::of(ssl)?.lookup(cache, ssl, id)?;
-    // What nginx's tier failed to decode must not be taken for an error of this handshake.
-    clear_errors();
-    if !lookup.is_done() && !cache.suspension.wait(ssl, &lookup) {
-        lookup.cancel();
-        return None;
-    }
-    match lookup.answer()? {
-        Answer::Found(session) => Some(session),
-        Answer::Missing => None,
-        Answer::Invalid => {
-            cache.delete(id);
-            None
-        }
-    }
+    let session = SessionCache::of_ssl(ssl).and_then(|cache| cache.find(ssl, id));
+    session.map_or(ptr::null_mut(), Session::into_ptr)
 }
 
 /// OpenSSL drops a session, for its age or for an error: so does the store.
@@ -250,6 +277,11 @@ unsafe extern "C" fn info(ssl: *const SSL, event: c_int, value: c_int) {
         // Kept on the SSL: a name of the client's may switch to an SSL_CTX without this callback.
         // SAFETY: the SSL is valid.
         unsafe { SSL_set_info_callback(ssl.as_ptr(), Some(info)) };
+        if let Some(cache) = SessionCache::of_ssl(ssl) {
+            cache.suspension.started(ssl);
+        }
+    } else {
+        gate::uninstall_if_done(ssl);
     }
     if event & SSL_CB_HANDSHAKE_DONE as c_int != 0 {
         Handshake::end(ssl);

@@ -13,13 +13,15 @@ use nginx_sys::{
     ASYNC_get_current_job, ERR_clear_error, ERR_peek_error, SSL_CTX_ctrl, SSL_CTX_set_options,
     SSL_SESSION_free, SSL_SESSION_get_id, SSL_SESSION_get_time, SSL_SESSION_get_timeout,
     SSL_SESSION_up_ref, SSL_ctrl, SSL_get_ex_data, SSL_get_options, SSL_get_shutdown, SSL_version,
-    SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_MODE, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX,
-    SSL_MAX_SSL_SESSION_ID_LENGTH, SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL,
-    SSL_SESS_CACHE_SERVER, TLS1_3_VERSION,
+    SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_GET_MAX_PROTO_VERSION, SSL_CTRL_MODE,
+    SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX, SSL_MAX_SSL_SESSION_ID_LENGTH, SSL_MODE_ASYNC,
+    SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER, TLS1_3_VERSION,
 };
+use ssl_session_cache_core::ServerAbilities;
 
-/// SSL_OP_NO_TICKET (SSL_CTX_set_options(3)); a cast in the header hides it from bindgen.
+/// Options of SSL_CTX_set_options(3); a cast in the header hides them from bindgen.
 const SSL_OP_NO_TICKET: u64 = 1 << 14;
+const SSL_OP_NO_TLSV1_3: u64 = 1 << 29;
 
 /// An SSL_CTX of nginx's, which lives as long as the configuration that made it.
 #[derive(Clone, Copy)]
@@ -107,6 +109,31 @@ impl Ssl {
         }
     }
 
+    /// What the server makes of what its client offers.
+    pub(super) fn abilities(self) -> ServerAbilities {
+        // SAFETY: the SSL is valid, and the command reads no argument.
+        unsafe {
+            let options = SSL_get_options(self.as_ptr());
+            let max_version = SSL_ctrl(
+                self.as_ptr(),
+                SSL_CTRL_GET_MAX_PROTO_VERSION as c_int,
+                0,
+                ptr::null_mut(),
+            );
+            ServerAbilities {
+                tls13: options & SSL_OP_NO_TLSV1_3 == 0
+                    && (max_version == 0 || max_version >= TLS1_3_VERSION.into()),
+                stateless_tickets: options & SSL_OP_NO_TICKET == 0,
+            }
+        }
+    }
+
+    /// Whether the client is reached over TCP, and not over QUIC.
+    pub(super) fn reads_a_stream(self) -> bool {
+        // SAFETY: the connection is valid.
+        self.connection().is_some_and(|c| unsafe { c.as_ref() }.type_ == libc::SOCK_STREAM)
+    }
+
     /// Whether the connection is being torn down: the patched nginx marks it so before it runs a
     /// suspended handshake to its end (see patches/README.md).
     pub(super) fn is_shut_down(self) -> bool {
@@ -160,6 +187,21 @@ impl Session {
             clear_errors();
         }
         session.filter(|_| input == der.as_ptr_range().end)
+    }
+
+    /// Takes a reference over, or one more of a session that its giver shares; `None` for a null
+    /// pointer.
+    ///
+    /// # Safety
+    ///
+    /// The session must be valid.
+    pub(super) unsafe fn from_ptr(session: *mut SSL_SESSION, is_shared: bool) -> Option<Self> {
+        let session = NonNull::new(session)?;
+        if is_shared {
+            // SAFETY: as the caller promises.
+            unsafe { SSL_SESSION_up_ref(session.as_ptr()) };
+        }
+        Some(Self(session))
     }
 
     /// The session, with the reference that the caller must give on or free.

@@ -1,26 +1,32 @@
-//! How a handshake waits for its lookup without holding up the worker.
+//! How a handshake waits for its lookup without holding up the worker. There are two ways.
 //!
 //! On an nginx with the patch of this project, handshakes run as OpenSSL jobs
 //! (ASYNC_start_job(3)), each on a stack of its own: 32 KB of heap without a guard page. A job is
 //! paused in the get callback; SSL_do_handshake(3) then returns SSL_ERROR_WANT_ASYNC, and the
 //! patched nginx waits for the connection's next event, which the lookup posts when it has ended.
-//!
 //! Any event of the connection resumes the job: bytes from the client, a timer, a close. So the
 //! wait is a loop that only an answer or a teardown ends.
+//!
+//! On any other nginx the wait comes before OpenSSL has seen the ClientHello: see `gate`.
+
+use core::fmt;
 
 use nginx_sys::{dlsym, ASYNC_is_capable, ASYNC_pause_job};
 
+use crate::handshake::gate;
 use crate::handshake::lookup::Lookup;
 use crate::handshake::openssl::{in_job, Ssl, SslCtx};
 
 /// The way in which handshakes are suspended.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Suspension {
     /// OpenSSL jobs, on a patched nginx.
     Async,
+    /// A gate in front of the socket, which holds the ClientHello back.
+    Hello,
 }
 
-/// What is missing, and what to do about it.
+/// What is missing for OpenSSL jobs, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Missing {
     #[error(
@@ -36,9 +42,29 @@ pub(crate) enum Missing {
     Jobs,
 }
 
+impl fmt::Display for Suspension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Async => "OpenSSL jobs (suspend=async)",
+            Self::Hello => "the ClientHello held back (suspend=hello)",
+        })
+    }
+}
+
 impl Suspension {
-    /// The way that works here.
-    pub(crate) fn detect() -> Result<Self, Missing> {
+    /// The ways, in the order of preference.
+    pub(crate) const ALL: [Self; 2] = [Self::Async, Self::Hello];
+
+    /// The best way that works here.
+    pub(crate) fn detect() -> Self {
+        Self::Async.check().map_or(Self::Hello, |()| Self::Async)
+    }
+
+    /// Whether this way works here.
+    pub(crate) fn check(self) -> Result<(), Missing> {
+        if self == Self::Hello {
+            return Ok(());
+        }
         // SAFETY: a null handle stands for the running binary and all that it has loaded
         // (RTLD_DEFAULT in dlsym(3)); the name is a C string.
         if unsafe { dlsym(core::ptr::null_mut(), c"ngx_ssl_async_handshake".as_ptr()) }.is_null() {
@@ -48,24 +74,43 @@ impl Suspension {
         if unsafe { ASYNC_is_capable() } == 0 {
             return Err(Missing::Jobs);
         }
-        Ok(Self::Async)
+        Ok(())
+    }
+
+    /// As it is configured.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Async => "async",
+            Self::Hello => "hello",
+        }
     }
 
     /// Prepares an SSL_CTX.
     pub(super) fn prepare(self, ctx: SslCtx) {
         match self {
             Self::Async => ctx.run_as_jobs(),
+            Self::Hello => gate::prepare(),
         }
     }
 
-    /// Whether the caller can wait. A callback can run outside of a job: in a handshake over QUIC.
+    /// A handshake starts.
+    pub(super) fn started(self, ssl: Ssl) {
+        match self {
+            Self::Async => {}
+            Self::Hello => gate::install(ssl),
+        }
+    }
+
+    /// Whether the get callback, which calls this, can wait. It can run outside of a job: in a
+    /// handshake over QUIC.
     pub(super) fn can_wait(self) -> bool {
         match self {
             Self::Async => in_job(),
+            Self::Hello => false,
         }
     }
 
-    /// Waits until the lookup has ended; false where the connection is torn down before that.
+    /// Waits until the lookup has ended; false where it will not.
     pub(super) fn wait(self, ssl: Ssl, lookup: &Lookup) -> bool {
         match self {
             Self::Async => {
@@ -79,6 +124,7 @@ impl Suspension {
                 }
                 true
             }
+            Self::Hello => lookup.is_done(),
         }
     }
 }

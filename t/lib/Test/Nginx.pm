@@ -23,6 +23,10 @@ our @EXPORT_OK = qw/ http_content http_end http_start /;
 
 our $NGINX = $ENV{TEST_NGINX_BINARY} // 'nginx';
 
+# The way that handshakes are suspended in, in every configuration; without it
+# the way is chosen by itself, as with the official library.
+our $SUSPEND = $ENV{TEST_NGINX_SUSPEND};
+
 # Generous: reached only by something that is broken.
 use constant TIMEOUT => 10;
 
@@ -347,6 +351,8 @@ sub write_file_expand {
 	$content =~ s/%%TEST_GLOBALS%%/$self->test_globals()/ge;
 	$content =~ s/%%TEST_GLOBALS_HTTP%%/$self->test_globals_http()/ge;
 	$content =~ s/%%TESTDIR%%/$self->{_testdir}/g;
+	$content =~ s/remote_ssl_session_cache(?! off| ?;|[^;]* suspend=)(?= )/$& suspend=$SUSPEND/g
+		if defined $SUSPEND;
 	$content =~ s/127\.0\.0\.1:(8\d{3})\b/'127.0.0.1:' . port($1)/ge;
 	$content =~ s/%%PORT_(\d+)%%/port($1)/ge;
 	$content =~ s/%%PORT_(\d+)_UDP%%/port($1, udp => 1)/ge;

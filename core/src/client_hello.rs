@@ -1,0 +1,407 @@
+//! The ClientHello at the front of a TCP stream, read before OpenSSL sees it.
+//!
+//! Only what tells which sessions OpenSSL is going to ask for is read (RFC 8446, section 4.1.2).
+//! Nothing else is judged: what OpenSSL refuses may pass here, and is refused there.
+
+use std::borrow::Cow;
+
+const HANDSHAKE: u8 = 22;
+const MAJOR_VERSION: u8 = 3;
+/// The longest plaintext of a record (RFC 8446, section 5.1).
+const MAX_FRAGMENT: usize = 1 << 14;
+const RECORD_HEADER: usize = 5;
+
+const CLIENT_HELLO: u8 = 1;
+const MESSAGE_HEADER: usize = 4;
+
+const SESSION_TICKET: u16 = 35;
+const PRE_SHARED_KEY: u16 = 41;
+const SUPPORTED_VERSIONS: u16 = 43;
+
+const TLS13: [u8; 2] = [3, 4];
+
+/// A stateful ticket of OpenSSL's, with TLS 1.3, is a session id of this length.
+const STATEFUL_TICKET: usize = 32;
+
+/// What a TCP stream begins with.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opening<'a> {
+    /// A part of a ClientHello: worth another look when the stream has this length.
+    Partial(usize),
+    /// The body of a ClientHello, copied only where it comes in several records.
+    ClientHello(Cow<'a, [u8]>),
+    /// Something else: no TLS, an SSLv2 hello, another record or message.
+    Other,
+}
+
+impl<'a> Opening<'a> {
+    /// Looks at a stream, from its first byte.
+    pub fn of(stream: &'a [u8]) -> Self {
+        let mut message = Cow::Borrowed(&[][..]);
+        let mut start = 0;
+        loop {
+            let end = start + RECORD_HEADER;
+            let end = match stream[start..] {
+                [HANDSHAKE, MAJOR_VERSION, _, high, low, ..] => {
+                    match u16::from_be_bytes([high, low]).into() {
+                        len @ 1..=MAX_FRAGMENT => end + len,
+                        _ => return Self::Other,
+                    }
+                }
+                [] | [HANDSHAKE] | [HANDSHAKE, MAJOR_VERSION, ..] => return Self::Partial(end),
+                _ => return Self::Other,
+            };
+            let Some(fragment) = stream.get(start + RECORD_HEADER..end) else {
+                return Self::Partial(end);
+            };
+            if message.is_empty() {
+                message = Cow::Borrowed(fragment);
+            } else {
+                message.to_mut().extend_from_slice(fragment);
+            }
+            match message[..] {
+                [CLIENT_HELLO, high, middle, low, ..] => {
+                    let len = u32::from_be_bytes([0, high, middle, low]) as usize;
+                    let body = MESSAGE_HEADER..MESSAGE_HEADER + len;
+                    if message.len() >= body.end {
+                        return Self::ClientHello(match message {
+                            Cow::Borrowed(message) => Cow::Borrowed(&message[body]),
+                            Cow::Owned(mut message) => {
+                                message.truncate(body.end);
+                                message.drain(..body.start);
+                                Cow::Owned(message)
+                            }
+                        });
+                    }
+                }
+                [CLIENT_HELLO, ..] => {}
+                _ => return Self::Other,
+            }
+            start = end;
+        }
+    }
+}
+
+/// What a client says of the sessions that it could resume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientHello<'a> {
+    session_id: &'a [u8],
+    /// A stateless ticket for TLS 1.2 (RFC 5077); empty without one.
+    ticket: &'a [u8],
+    offers_tls13: bool,
+    /// The identities of pre-shared keys, a list that may end too early.
+    identities: &'a [u8],
+}
+
+impl<'a> ClientHello<'a> {
+    /// Reads the body of the message; `None` where it is not well-formed.
+    pub fn parse(body: &'a [u8]) -> Option<Self> {
+        let mut body = Reader(body);
+        let _version_and_random = body.take(2 + 32)?;
+        let session_id = body.short_vector()?;
+        let _cipher_suites = body.vector()?;
+        let _compression_methods = body.short_vector()?;
+
+        let mut hello = Self { session_id, ticket: &[], offers_tls13: false, identities: &[] };
+        if body.is_empty() {
+            return Some(hello);
+        }
+        let mut extensions = Reader(body.vector()?);
+        while !extensions.is_empty() {
+            let kind = extensions.u16()?;
+            let data = extensions.vector()?;
+            match kind {
+                SESSION_TICKET => hello.ticket = data,
+                SUPPORTED_VERSIONS => {
+                    let versions = Reader(data).short_vector()?;
+                    hello.offers_tls13 = versions.chunks_exact(2).any(|version| version == TLS13);
+                }
+                PRE_SHARED_KEY => hello.identities = Reader(data).vector()?,
+                _ => {}
+            }
+        }
+        Some(hello)
+    }
+
+    /// The ids under which a server's OpenSSL asks its cache for sessions, in this order.
+    pub fn session_ids(&self, server: ServerAbilities) -> impl Iterator<Item = &'a [u8]> {
+        let tls13 = self.offers_tls13 && server.tls13;
+        let session_id = match (self.session_id, self.ticket) {
+            // With TLS 1.3 the field is a leftover, with a ticket it is the client's own mark.
+            _ if tls13 => None,
+            ([], _) => None,
+            (_, [_, ..]) if server.stateless_tickets => None,
+            (id, _) => Some(id),
+        };
+        let mut identities = Reader(if tls13 { self.identities } else { &[] });
+        let tickets = core::iter::from_fn(move || {
+            let identity = identities.vector()?;
+            let _obfuscated_ticket_age = identities.take(4)?;
+            Some(identity)
+        });
+        session_id.into_iter().chain(tickets.filter(|ticket| ticket.len() == STATEFUL_TICKET))
+    }
+}
+
+/// What a server is able to do with what a client offers.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerAbilities {
+    /// It speaks TLS 1.3, and so prefers it.
+    pub tls13: bool,
+    /// It gives, and takes, tickets that hold the session.
+    pub stateless_tickets: bool,
+}
+
+/// Takes values off the front of bytes.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        let (value, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u16::from_be_bytes(*value))
+    }
+
+    /// Bytes after their number in one byte.
+    fn short_vector(&mut self) -> Option<&'a [u8]> {
+        let len = self.take(1)?[0];
+        self.take(len.into())
+    }
+
+    /// Bytes after their number in two bytes.
+    fn vector(&mut self) -> Option<&'a [u8]> {
+        let len = self.u16()?;
+        self.take(len.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TICKETS: ServerAbilities = ServerAbilities { tls13: true, stateless_tickets: true };
+    const STATEFUL: ServerAbilities = ServerAbilities { tls13: true, stateless_tickets: false };
+    const TLS12: ServerAbilities = ServerAbilities { tls13: false, stateless_tickets: false };
+
+    fn vector(bytes: &[u8]) -> Vec<u8> {
+        [&(bytes.len() as u16).to_be_bytes()[..], bytes].concat()
+    }
+
+    fn extension(kind: u16, data: &[u8]) -> Vec<u8> {
+        [&kind.to_be_bytes()[..], &vector(data)].concat()
+    }
+
+    fn versions(versions: &[u16]) -> Vec<u8> {
+        let list: Vec<u8> = versions.iter().flat_map(|version| version.to_be_bytes()).collect();
+        extension(SUPPORTED_VERSIONS, &[&[list.len() as u8][..], &list].concat())
+    }
+
+    fn pre_shared_keys(identities: &[&[u8]]) -> Vec<u8> {
+        let list: Vec<u8> = identities
+            .iter()
+            .flat_map(|identity| [&vector(identity)[..], &[1, 2, 3, 4]].concat())
+            .collect();
+        let binders = vector(&vec![0; 33 * identities.len()]);
+        extension(PRE_SHARED_KEY, &[vector(&list), binders].concat())
+    }
+
+    fn body(session_id: &[u8], extensions: &[Vec<u8>]) -> Vec<u8> {
+        let mut body = [&[3, 3][..], &[7; 32], &[session_id.len() as u8], session_id].concat();
+        body.extend(vector(&[0x13, 0x01, 0xc0, 0x2f]));
+        body.extend([1, 0]);
+        body.extend(vector(&extensions.concat()));
+        body
+    }
+
+    fn message(body: &[u8]) -> Vec<u8> {
+        let [_, length @ ..] = (body.len() as u32).to_be_bytes();
+        [&[CLIENT_HELLO][..], &length, body].concat()
+    }
+
+    fn records(message: &[u8], fragment: usize) -> Vec<u8> {
+        message
+            .chunks(fragment)
+            .flat_map(|chunk| [&[HANDSHAKE, 3, 1][..], &vector(chunk)].concat())
+            .collect()
+    }
+
+    fn ids(body: &[u8], server: ServerAbilities) -> Vec<&[u8]> {
+        ClientHello::parse(body).unwrap().session_ids(server).collect()
+    }
+
+    /// The body found in a stream, after each cut of it was found to be a part, and told no length
+    /// to wait for that is not there or has been reached.
+    fn body_at_every_cut(stream: &[u8]) -> Vec<u8> {
+        for cut in 0..stream.len() {
+            match Opening::of(&stream[..cut]) {
+                Opening::Partial(len) => assert!((cut + 1..=stream.len()).contains(&len)),
+                other => panic!("cut at {cut}: {other:?}"),
+            }
+        }
+        for rest in [&b""[..], b"\x17\x03\x03\x00\x01x"] {
+            let followed = [stream, rest].concat();
+            assert_eq!(Opening::of(&followed), Opening::of(stream));
+        }
+        match Opening::of(stream) {
+            Opening::ClientHello(body) => body.into_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_record_is_not_copied() {
+        let body = body(&[9; 32], &[versions(&[0x0304])]);
+        let stream = records(&message(&body), MAX_FRAGMENT);
+        assert!(matches!(Opening::of(&stream), Opening::ClientHello(Cow::Borrowed(_))));
+        assert_eq!(body_at_every_cut(&stream), body);
+    }
+
+    #[test]
+    fn records_of_any_length() {
+        let body = body(&[], &[versions(&[0x0304]), pre_shared_keys(&[&[5; 32]])]);
+        for fragment in 1..=body.len() {
+            assert_eq!(body_at_every_cut(&records(&message(&body), fragment)), body);
+        }
+    }
+
+    #[test]
+    fn more_than_a_record_holds() {
+        let body = body(&[], &[extension(51, &[0; 40_000]), pre_shared_keys(&[&[5; 32]])]);
+        let stream = records(&message(&body), MAX_FRAGMENT);
+        assert_eq!(Opening::of(&stream), Opening::ClientHello(Cow::Borrowed(&body)));
+        assert_eq!(Opening::of(&stream[..20_000]), Opening::Partial(2 * (5 + MAX_FRAGMENT)));
+    }
+
+    #[test]
+    fn no_client_hello() {
+        let others: [&[u8]; 10] = [
+            b"GET / HTTP/1.0\r\n",
+            b"G",
+            b"\x80\x2e\x01\x03\x01",         // SSLv2
+            b"\x16\x02",                     // an unknown version
+            b"\x15\x03\x01\x00\x02\x02\x28", // an alert
+            b"\x16\x03\x01\x00\x00",         // an empty record
+            b"\x16\x03\x01\x40\x01",         // a record that is too long
+            b"\x16\x03\x01\x00\x01\x02",     // a ServerHello
+            b"\x16\x03\x01\x00\x02\x01\x00\x14\x03",
+            b"\x16\x03\x01\x00\x02\x01\x00\x16\x03\x01\x00\x00",
+        ];
+        for stream in others {
+            assert_eq!(Opening::of(stream), Opening::Other, "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn no_extensions() {
+        let whole = body(&[9; 32], &[]);
+        assert_eq!(ids(&whole, STATEFUL), [[9; 32]]);
+        assert_eq!(ids(&whole[..whole.len() - 2], STATEFUL), [[9; 32]]);
+    }
+
+    #[test]
+    fn tls13_asks_for_stateful_tickets() {
+        let body = body(
+            &[9; 32],
+            &[
+                versions(&[0x0a0a, 0x0304, 0x0303]),
+                pre_shared_keys(&[&[1; 32], &[2; 31], &[3; 33], &[4; 200], &[5; 32]]),
+            ],
+        );
+        assert_eq!(ids(&body, STATEFUL), [[1; 32], [5; 32]]);
+        assert_eq!(ids(&body, TICKETS), [[1; 32], [5; 32]]);
+    }
+
+    #[test]
+    fn tls12_asks_for_the_session_id() {
+        let keys = || pre_shared_keys(&[&[1; 32]]);
+        let tls12 = body(&[9; 20], &[keys()]);
+        let both = body(&[9; 20], &[versions(&[0x0304, 0x0303]), keys()]);
+        assert_eq!(ids(&tls12, STATEFUL), [[9; 20]]);
+        assert_eq!(ids(&both, TLS12), [[9; 20]]);
+        assert!(ids(&body(&[], &[]), STATEFUL).is_empty());
+    }
+
+    #[test]
+    fn compatibility_id_is_not_asked_for() {
+        let body = body(&[9; 32], &[versions(&[0x0304, 0x0303])]);
+        assert!(ids(&body, STATEFUL).is_empty());
+    }
+
+    #[test]
+    fn stateless_ticket_goes_before_the_session_id() {
+        let empty = body(&[9; 32], &[extension(SESSION_TICKET, &[])]);
+        let ticket = body(&[9; 32], &[extension(SESSION_TICKET, &[4; 160])]);
+        assert_eq!(ids(&empty, TICKETS), [[9; 32]]);
+        assert_eq!(ids(&ticket, STATEFUL), [[9; 32]]);
+        assert!(ids(&ticket, TICKETS).is_empty());
+    }
+
+    #[test]
+    fn malformed() {
+        let whole = body(&[9; 32], &[versions(&[0x0304]), extension(51, &[1, 2, 3])]);
+        let without_extensions = whole.len() - 2 - 7 - 7;
+        for cut in (0..whole.len()).filter(|cut| *cut != without_extensions) {
+            assert_eq!(ClientHello::parse(&whole[..cut]), None, "cut at {cut}");
+        }
+        for extension in [
+            extension(SUPPORTED_VERSIONS, &[3, 3, 4]),
+            extension(PRE_SHARED_KEY, &[0, 3, 0, 1]),
+            vec![0, 35, 0, 1],
+        ] {
+            assert_eq!(ClientHello::parse(&body(&[], &[extension])), None);
+        }
+    }
+
+    #[test]
+    fn identities_that_end_too_early() {
+        let broken = [&vector(&[1; 32])[..], &[0, 0, 0, 0], &vector(&[2; 32]), &[0, 0]].concat();
+        let psk = extension(PRE_SHARED_KEY, &vector(&broken));
+        assert_eq!(ids(&body(&[], &[versions(&[0x0304]), psk]), STATEFUL), [[1; 32]]);
+    }
+
+    #[test]
+    fn as_many_identities_as_fit() {
+        let identities = [&[6; 32][..]; 900];
+        let body = body(&[], &[versions(&[0x0304]), pre_shared_keys(&identities)]);
+        assert_eq!(ids(&body, STATEFUL).len(), 900);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(stream in vec(any::<u8>(), 0..600)) {
+            let _ = Opening::of(&stream);
+            if let Some(hello) = ClientHello::parse(&stream) {
+                hello.session_ids(STATEFUL).for_each(|id| assert_eq!(id.len(), STATEFUL_TICKET));
+            }
+        }
+
+        #[test]
+        fn any_offer_in_any_records(
+            session_id in vec(any::<u8>(), 0..=32),
+            identities in vec(vec(any::<u8>(), 1..64), 0..8),
+            fragment in 1..700usize,
+        ) {
+            let list: Vec<&[u8]> = identities.iter().map(Vec::as_slice).collect();
+            let body = body(&session_id, &[versions(&[0x0304]), pre_shared_keys(&list)]);
+            prop_assert_eq!(&body_at_every_cut(&records(&message(&body), fragment)), &body);
+
+            let tickets: Vec<&[u8]> = list.into_iter().filter(|id| id.len() == 32).collect();
+            prop_assert_eq!(ids(&body, STATEFUL), tickets);
+            let session_ids = if session_id.is_empty() { vec![] } else { vec![&session_id[..]] };
+            prop_assert_eq!(ids(&body, TLS12), session_ids);
+        }
+    }
+}
