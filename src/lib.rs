@@ -2,8 +2,8 @@
 //! of the fleet, through Redis or Memcached, without ever blocking a worker.
 //!
 //! This file holds the module's table and its process hooks; the parts are in `conf` (the
-//! directive), `handshake` (OpenSSL's session callbacks), `store` (the client of a store) and `net`
-//! (a connection on nginx's event loop).
+//! directive), `handshake` (OpenSSL's session callbacks), `seal` (the ciphers and keys of sealed
+//! records), `store` (the client of a store) and `net` (a connection on nginx's event loop).
 
 use core::ffi::{c_char, c_void};
 use core::ptr;
@@ -22,6 +22,7 @@ mod conf;
 mod handshake;
 mod log;
 mod net;
+mod seal;
 mod store;
 
 struct Module;

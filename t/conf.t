@@ -17,6 +17,7 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
+use SSLSessionCache::Seal;
 use SSLSessionCache::TLS;
 
 ###############################################################################
@@ -55,6 +56,7 @@ http {
 EOF
 
 certificate($t, 'localhost');
+seal_key($t, 'cache.key');
 
 my $number = qr/expected a number/;
 my $time = qr/expected a time/;
@@ -129,7 +131,7 @@ foreach my $case (@wrong) {
 }
 
 foreach my $parameters (@valid) {
-	my ($output, $code) = check($t, HTTP => $parameters);
+	my ($output, $code) = check($t, HTTP => "$parameters key=cache.key");
 
 	is("$code " . ($output =~ /(\[emerg\].*|\[warn\].*)/ ? $1 : ''), '0 ',
 		"valid: $parameters");

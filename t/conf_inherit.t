@@ -152,7 +152,7 @@ sub warns {
 
 	my ($output, $code) = check_config($t,
 		$check =~ s/FIRST/$first/r =~ s/SECOND/$second/r);
-	my @warnings = $output =~ /\[warn\].*remote_ssl_session_cache.*/g;
+	my @warnings = $output =~ /\[warn\].*has no effect.*/g;
 
 	is($code, 0, "$name, valid");
 	is(@warnings, $expected, "$name, warnings");

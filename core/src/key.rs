@@ -1,17 +1,18 @@
 use thiserror::Error;
 
 /// Memcached's limit, which is far below that of Redis.
-const MAX_KEY: usize = 250;
+pub(crate) const MAX_KEY: usize = 250;
 
 /// A session id of TLS, and a stateful ticket of OpenSSL, is at most this long.
 const MAX_ID: usize = 32;
 
 const MAX_PREFIX: usize = MAX_KEY - 2 * MAX_ID;
 
-/// The names under which sessions lie in a store: a prefix, then the session id in hex.
+/// The keys under which sessions lie in a store: a prefix, then the session's name in hex. The name
+/// is the session id, or stands for it where the store is not to know the id.
 ///
-/// A session id is binary; in hex it can be carried by Memcached's text protocol and is readable in
-/// both stores.
+/// A name is binary; in hex it can be carried by Memcached's text protocol and is readable in both
+/// stores.
 #[derive(Clone, Debug)]
 pub struct Keyspace {
     /// Printable, without spaces, at most `MAX_PREFIX` bytes.
@@ -30,17 +31,22 @@ impl Keyspace {
         Ok(Self { prefix: prefix.into() })
     }
 
-    /// The key of the session `id`, or `None` where this is no session id: empty, or longer than
-    /// 32 bytes.
-    pub fn key(&self, id: &[u8]) -> Option<Key> {
-        if id.is_empty() || id.len() > MAX_ID {
+    /// What all keys begin with.
+    pub fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
+    /// The key of the session called `name`, or `None` where this is no name: empty, or longer than
+    /// a session id, 32 bytes.
+    pub fn key(&self, name: &[u8]) -> Option<Key> {
+        if name.is_empty() || name.len() > MAX_ID {
             return None;
         }
         let start = self.prefix.len();
-        let len = start + 2 * id.len();
+        let len = start + 2 * name.len();
         let mut bytes = [0; MAX_KEY];
         bytes[..start].copy_from_slice(&self.prefix);
-        for (pair, byte) in bytes[start..len].chunks_exact_mut(2).zip(id) {
+        for (pair, byte) in bytes[start..len].chunks_exact_mut(2).zip(name) {
             pair[0] = hex_digit(byte >> 4);
             pair[1] = hex_digit(byte & 0xf);
         }

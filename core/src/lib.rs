@@ -6,6 +6,8 @@
 //! the [`Protocol`] trait, with [`Redis`] and [`Memcached`] as its implementations.
 //!
 //! [`ClientHello`] tells, from the first bytes of a connection, which sessions will be asked for.
+//! [`record`] is what a store gets to see of a session where it is not trusted; the ciphers are the
+//! caller's.
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +19,7 @@ mod key;
 mod memcached;
 mod pipeline;
 mod protocol;
+pub mod record;
 mod redis;
 mod time;
 

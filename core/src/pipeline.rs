@@ -116,6 +116,8 @@ pub struct Pipeline<W: Waiter> {
     phase: Phase,
     outgoing: Outgoing,
     incoming: Incoming,
+    /// The position in the outgoing stream behind the greeting.
+    greeting_end: u64,
     /// Commands without a reply, in the order in which they were queued.
     commands: VecDeque<Pending<W>>,
     /// The position in the outgoing stream behind the last command that was answered.
@@ -162,6 +164,7 @@ impl<W: Waiter> Pipeline<W> {
             phase: Phase::Closed,
             outgoing: Outgoing::default(),
             incoming: Incoming::new(),
+            greeting_end: 0,
             commands: VecDeque::new(),
             answered: 0,
             progress: Instant::from_millis(0),
@@ -171,8 +174,8 @@ impl<W: Waiter> Pipeline<W> {
     }
 
     /// A transport is on its way, and nothing speaks against its success: commands are accepted from
-    /// now on, and go out behind the greeting. Without this call they are once the greeting is
-    /// answered.
+    /// now on, and wait for the greeting to be answered. Without this call they are turned away until
+    /// then.
     pub fn opening(&mut self, now: Instant) {
         self.closed();
         self.greet(now);
@@ -196,6 +199,7 @@ impl<W: Waiter> Pipeline<W> {
             self.push(Command::Greeting, now + self.settings.timeout, None, now);
         }
         self.push(Command::Ping, now + self.settings.timeout, None, now);
+        self.greeting_end = self.outgoing.end();
     }
 
     /// The transport is gone. Everything that waits ends.
@@ -203,6 +207,7 @@ impl<W: Waiter> Pipeline<W> {
         self.phase = Phase::Closed;
         self.outgoing.clear();
         self.incoming.clear();
+        self.greeting_end = 0;
         self.answered = 0;
         self.earliest_deadline = None;
         self.breaker.disconnected();
@@ -277,9 +282,13 @@ impl<W: Waiter> Pipeline<W> {
         Ok(())
     }
 
-    /// What to write to the transport.
+    /// What to write to the transport: the greeting alone, until it is answered.
     pub fn unsent(&self) -> &[u8] {
-        self.outgoing.unsent()
+        let unsent = self.outgoing.unsent();
+        match self.phase {
+            Phase::Ready => unsent,
+            _ => &unsent[..self.greeting_end.saturating_sub(self.outgoing.sent()) as usize],
+        }
     }
 
     /// The first `count` bytes of [`unsent`](Self::unsent) were written.
@@ -588,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn while_a_connection_opens_commands_go_behind_the_greeting() {
+    fn while_a_connection_opens_commands_wait_for_the_greeting() {
         let mut fixture = Fixture::new();
         fixture.pipeline.opening(fixture.now);
         fixture.get(1).unwrap();
@@ -599,10 +608,10 @@ mod tests {
         assert_eq!(fixture.ended(), [(1, Outcome::Unavailable(Unavailable::Timeout))]);
 
         fixture.pipeline.connected(fixture.now);
-        let sent = fixture.send();
-        assert!(sent.starts_with(b"*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n"), "{sent:?}");
-        let received = fixture.receive(b"+PONG\r\n$1\r\nx\r\n$1\r\ny\r\n").unwrap();
-        assert!(received.became_ready);
+        assert_eq!(fixture.send(), b"*1\r\n$4\r\nPING\r\n");
+        assert!(fixture.receive(b"+PONG\r\n").unwrap().became_ready);
+        assert!(fixture.send().starts_with(b"*2\r\n$3\r\nGET\r\n"));
+        fixture.receive(b"$1\r\nx\r\n$1\r\ny\r\n").unwrap();
         assert_eq!(fixture.ended(), [(2, Outcome::Found(b"y".to_vec()))]);
     }
 

@@ -3,17 +3,18 @@
 //! ```text
 //! remote_ssl_session_cache on | off [addr=address] [port=number] [type=redis | memcached]
 //!     [interval=time] [count=number | unlimited] [timeout=time] [auth=password]
-//!     [suspend=auto | async | hello];
+//!     [suspend=auto | async | hello] [key=file ...];
 //! ```
 
 use core::str;
 use core::time::Duration;
 use std::string::String;
 
-use nginx_sys::{ngx_parse_time, ngx_pool_t, ngx_str_t, NGX_ERROR};
+use nginx_sys::{ngx_conf_t, ngx_parse_time, ngx_pool_t, ngx_str_t, NGX_ERROR};
 
 use crate::conf::address::Location;
 use crate::handshake::Suspension;
+use crate::seal::{key_file, Sealer};
 use crate::store::{Kind, Settings};
 
 /// The longest `interval` and `timeout`: a day. Longer ones are a slip of the pen.
@@ -24,7 +25,7 @@ const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) enum Error {
     #[error(
         "unknown parameter \"{0}\", expected \"on\", \"off\", \"addr=\", \"port=\", \"type=\", \
-         \"interval=\", \"count=\", \"timeout=\", \"auth=\" or \"suspend=\""
+         \"interval=\", \"count=\", \"timeout=\", \"auth=\", \"suspend=\" or \"key=\""
     )]
     Unknown(String),
     #[error("repeated parameter \"{0}\", expected once at most")]
@@ -35,6 +36,8 @@ pub(crate) enum Error {
     InvalidAuth(&'static str),
     #[error("cannot resolve parameter \"addr\", expected an IP address or a known name: {0}")]
     Unresolved(String),
+    #[error(transparent)]
+    Key(#[from] key_file::Error),
 }
 
 /// A directive, its values checked each by itself.
@@ -49,6 +52,8 @@ pub(crate) struct Directive<'a> {
     timeout: Option<Duration>,
     auth: Option<&'a [u8]>,
     suspend: Option<Option<Suspension>>,
+    /// Key files, the first to seal with.
+    keys: Vec<&'a [u8]>,
 }
 
 impl<'a> Directive<'a> {
@@ -71,7 +76,9 @@ impl<'a> Directive<'a> {
         };
         let (name, value) = (&word[..equals], &word[equals + 1..]);
         match name {
-            b"addr" => set(&mut self.addr, "addr", not_empty("addr", value)?),
+            b"addr" => {
+                set(&mut self.addr, "addr", not_empty("addr", value, "an IP address or a name")?)
+            }
             b"port" => set(&mut self.port, "port", port(value)?),
             b"type" => set(&mut self.kind, "type", kind(value)?),
             b"interval" => set(&mut self.interval, "interval", time("interval", value)?),
@@ -79,6 +86,10 @@ impl<'a> Directive<'a> {
             b"timeout" => set(&mut self.timeout, "timeout", time("timeout", value)?),
             b"auth" => set(&mut self.auth, "auth", password(value)?),
             b"suspend" => set(&mut self.suspend, "suspend", suspension(value)?),
+            b"key" => {
+                self.keys.push(not_empty("key", value, "the name of a file")?);
+                Ok(())
+            }
             // Without the value, which may be a misspelt password.
             _ => Err(Error::Unknown(text(&word[..=equals]))),
         }
@@ -87,6 +98,14 @@ impl<'a> Directive<'a> {
     /// How handshakes are to be suspended; `None` for whatever works best.
     pub(crate) fn suspension(&self) -> Option<Suspension> {
         self.suspend.flatten()
+    }
+
+    /// Reads the key files; `None` where there are none, or the cache is off.
+    pub(crate) fn sealer(&self, cf: &mut ngx_conf_t) -> Result<Option<Sealer>, Error> {
+        if self.enabled == Some(false) || self.keys.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(key_file::sealer(cf, &self.keys)?))
     }
 
     /// Fills in the defaults and resolves the address; `None` where the cache is off.
@@ -119,9 +138,13 @@ fn set<T>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), Erro
     }
 }
 
-fn not_empty<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a [u8], Error> {
+fn not_empty<'a>(
+    name: &'static str,
+    value: &'a [u8],
+    expected: &'static str,
+) -> Result<&'a [u8], Error> {
     if value.is_empty() {
-        return Err(invalid(name, value, "an IP address or a name"));
+        return Err(invalid(name, value, expected));
     }
     Ok(value)
 }

@@ -14,6 +14,7 @@ use ngx::http::{HttpModuleMainConf, Merge, MergeConfigError};
 use ngx::{ngx_conf_log_error, ngx_string};
 
 use crate::handshake::{SessionCache, Suspension};
+use crate::seal::Sealer;
 use crate::store::Store;
 use crate::Module;
 
@@ -91,19 +92,32 @@ pub(crate) struct ServerConf {
 #[derive(Clone)]
 enum Setting {
     Off,
-    On {
-        store: Rc<Store>,
-        /// How handshakes are to be suspended, if not in whatever way works best.
-        suspension: Option<Suspension>,
-    },
+    On(Destination),
+}
+
+/// Where a server's sessions go, and by what means.
+#[derive(Clone)]
+struct Destination {
+    store: Rc<Store>,
+    /// None where sessions are stored in clear.
+    sealer: Option<Rc<Sealer>>,
+    /// How handshakes are to be suspended, if not in whatever way works best.
+    suspension: Option<Suspension>,
+}
+
+impl PartialEq for Destination {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.store, &other.store)
+            && self.sealer == other.sealer
+            && self.suspension == other.suspension
+    }
 }
 
 impl ServerConf {
-    /// The store that the server's sessions go to, and how handshakes are to wait for it, if the
-    /// cache is on for it.
-    fn cache(&self) -> Option<(&Rc<Store>, Option<Suspension>)> {
+    /// Where the server's sessions go, if the cache is on for it.
+    fn destination(&self) -> Option<&Destination> {
         match &self.setting {
-            Some(Setting::On { store, suspension }) => Some((store, *suspension)),
+            Some(Setting::On(destination)) => Some(destination),
             Some(Setting::Off) | None => None,
         }
     }
@@ -133,12 +147,13 @@ extern "C" fn set_cache(
     let words = unsafe { (*cf.args).as_slice::<ngx_str_t>() };
     let setting = Directive::parse(&words[1..]).and_then(|directive| {
         let suspension = directive.suspension();
+        let sealer = directive.sealer(cf)?.map(Rc::new);
         let settings = directive.resolve(cf.pool)?;
         Ok(match settings {
             None => Setting::Off,
             Some(settings) => {
                 let main = Module::main_conf_mut(cf).expect("made before any directive is read");
-                Setting::On { store: main.store(settings), suspension }
+                Setting::On(Destination { store: main.store(settings), sealer, suspension })
             }
         })
     });

@@ -11,8 +11,8 @@ use ngx::core::NgxStr;
 use ngx::http::{HttpModuleConfExt, HttpModuleMainConf, HttpModuleServerConf};
 
 use crate::conf::tickets::ssl_module;
-use crate::conf::{MainConf, Reported, ServerConf, NAME};
-use crate::handshake::{SessionCache, SslCtx, Suspension};
+use crate::conf::{Destination, MainConf, Reported, ServerConf, NAME};
+use crate::handshake::{IdContext, SessionCache, SslCtx, Suspension};
 use crate::log::log;
 use crate::net::Resolver;
 use crate::Module;
@@ -20,9 +20,11 @@ use crate::Module;
 /// Attaches the cache to every server that it is on for.
 pub(crate) fn attach(cf: &mut ngx_conf_t) -> Result<(), Reported> {
     let main = Module::main_conf_mut(cf).expect("made before any directive is read");
+    learn_id_contexts(cf);
     for server in servers(cf) {
         attach_server(cf, main, server)?;
     }
+    warn_of_sessions_in_clear(cf);
     warn_of_ignored_servers(cf);
     Ok(())
 }
@@ -33,10 +35,9 @@ fn attach_server(
     server: &ngx_http_core_srv_conf_t,
 ) -> Result<(), Reported> {
     let conf = Module::server_conf(server).expect("made with the server");
-    let Some((store, suspension)) = conf.cache() else { return Ok(()) };
+    let Some(destination) = conf.destination() else { return Ok(()) };
+    let Some(ctx) = ssl_ctx(server) else { return Ok(()) };
     let ssl = ssl_conf(server);
-    // SAFETY: nginx keeps an SSL_CTX as long as the configuration, null where a server has no TLS.
-    let Some(ctx) = (unsafe { SslCtx::from_ptr(ssl.ssl.ctx) }) else { return Ok(()) };
 
     if ssl.builtin_session_cache == NGX_SSL_NO_SCACHE as isize {
         log!(
@@ -72,6 +73,7 @@ fn attach_server(
         ctx.disable_tickets();
     }
 
+    let Destination { store, sealer, suspension } = destination.clone();
     let suspension = suspension.unwrap_or_else(Suspension::detect);
     suspension.check().map_err(|missing| {
         log!(
@@ -83,10 +85,51 @@ fn attach_server(
         Reported
     })?;
     store.resolve_by(resolver(server));
-    if let Some(cache) = SessionCache::attach(ctx, store.clone(), suspension) {
+    if let Some(cache) = SessionCache::attach(ctx, store, sealer, suspension) {
         main.caches.push(cache);
     }
     Ok(())
+}
+
+/// Learns the session id context of each server, where one seals its sessions.
+///
+/// Of those that the cache is off for too: a name of the client's may switch to them before the
+/// session is looked up.
+fn learn_id_contexts(cf: &ngx_conf_t) {
+    if !destinations(cf).any(|destination| destination.sealer.is_some()) {
+        return;
+    }
+    for server in servers(cf) {
+        if ssl_ctx(server).is_some_and(|ctx| !IdContext::learn(ctx)) {
+            log!(
+                NGX_LOG_WARN,
+                cf.log,
+                "\"{NAME}\" resumes no sessions of server \"{}\" in {}: OpenSSL cannot begin a \
+                 handshake there",
+                name(server),
+                place(server)
+            );
+        }
+    }
+}
+
+fn warn_of_sessions_in_clear(cf: &ngx_conf_t) {
+    if destinations(cf).any(|destination| destination.sealer.is_none()) {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"{NAME}\" without \"key=\" stores sessions in clear: who can read the store can \
+             decrypt them; make a key with \"openssl rand 32 > cache.key\", give it to every \
+             machine, and add \"key=cache.key\""
+        );
+    }
+}
+
+/// Where the sessions of servers with TLS go.
+fn destinations(cf: &ngx_conf_t) -> impl Iterator<Item = &'static Destination> {
+    servers(cf)
+        .filter(|server| ssl_ctx(server).is_some())
+        .filter_map(|server| effective(server).destination())
 }
 
 /// Warns of servers whose setting is never looked at.
@@ -129,13 +172,7 @@ fn effective(server: &ngx_http_core_srv_conf_t) -> &'static ServerConf {
 
 impl ServerConf {
     fn agrees_with(&self, other: &Self) -> bool {
-        match (self.cache(), other.cache()) {
-            (None, None) => true,
-            (Some((one, way)), Some((two, other_way))) => {
-                std::rc::Rc::ptr_eq(one, two) && way == other_way
-            }
-            _ => false,
-        }
+        self.destination() == other.destination()
     }
 }
 
@@ -177,6 +214,11 @@ fn ssl_conf(server: &ngx_http_core_srv_conf_t) -> &'static ngx_http_ssl_srv_conf
             .expect("nginx has ngx_http_ssl_module")
             .as_ref()
     }
+}
+
+fn ssl_ctx(server: &ngx_http_core_srv_conf_t) -> Option<SslCtx> {
+    // SAFETY: nginx keeps an SSL_CTX as long as the configuration, null where a server has no TLS.
+    unsafe { SslCtx::from_ptr(ssl_conf(server).ssl.ctx) }
 }
 
 /// The `resolver` of a server.

@@ -12,6 +12,7 @@ use nginx_sys::{
 use ssl_session_cache_core::{Instant, Lookup as Outcome};
 
 use crate::handshake::openssl::{non_null, Session, Ssl, MAX_ID};
+use crate::handshake::records::{Entry, Records, Seal};
 use crate::handshake::{ssl_index, SessionCache};
 use crate::log::debug;
 use crate::store::Waiter;
@@ -78,13 +79,22 @@ impl Handshake {
     }
 
     /// Begins the lookup of an id in the store, where one can be begun.
-    pub(super) fn begin(&self, cache: &SessionCache, ssl: Ssl, id: &[u8]) -> Option<Rc<Lookup>> {
+    pub(super) fn begin(
+        &self,
+        cache: &SessionCache,
+        ssl: Ssl,
+        id: &[u8],
+        entry: Entry,
+    ) -> Option<Rc<Lookup>> {
         let mut lookups = self.lookups.try_borrow_mut().ok()?;
         if ssl.is_shut_down() {
             return None;
         }
         let slot = lookups.iter_mut().find(|slot| slot.is_none())?;
-        let key = cache.keyspace.key(id)?;
+        let seal = match entry.minted {
+            Some(minted) => Some(Seal::new(minted, ssl)?),
+            None => None,
+        };
         let now = cache.store.now();
         let deadline = match self.deadline.get() {
             Some(deadline) if deadline <= now => return None,
@@ -93,17 +103,19 @@ impl Handshake {
         };
         let lookup = Rc::new(Lookup {
             id: SessionId::new(id)?,
+            records: Rc::clone(&cache.records),
+            seal,
             connection: Cell::new(Some(ssl.connection()?)),
             answer: RefCell::new(None),
         });
-        cache.store.get(&key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>).ok()?;
+        cache.store.get(&entry.key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>).ok()?;
         self.deadline.set(Some(deadline));
         *slot = Some(Rc::clone(&lookup));
         Some(lookup)
     }
 
     /// Keeps what was found without the store.
-    pub(super) fn keep(&self, id: &[u8], session: Session) {
+    pub(super) fn keep(&self, cache: &SessionCache, id: &[u8], session: Session) {
         let Ok(mut lookups) = self.lookups.try_borrow_mut() else { return };
         let (Some(slot), Some(id)) =
             (lookups.iter_mut().find(|slot| slot.is_none()), SessionId::new(id))
@@ -111,7 +123,9 @@ impl Handshake {
             return;
         };
         let answer = RefCell::new(Some(Answer::Local(session)));
-        *slot = Some(Rc::new(Lookup { id, connection: Cell::new(None), answer }));
+        let records = Rc::clone(&cache.records);
+        *slot =
+            Some(Rc::new(Lookup { id, records, seal: None, connection: Cell::new(None), answer }));
     }
 }
 
@@ -140,6 +154,9 @@ pub(super) unsafe extern "C" fn free_handshake(
 /// One lookup: asked for by a handshake, answered by the store's client.
 pub(super) struct Lookup {
     id: SessionId,
+    records: Rc<Records>,
+    /// What opens the record; none where records are in clear.
+    seal: Option<Seal>,
     /// The connection to wake; none once nobody waits for it.
     connection: Cell<Option<NonNull<ngx_connection_t>>>,
     answer: RefCell<Option<Answer>>,
@@ -175,7 +192,7 @@ impl Lookup {
     }
 
     fn decode(&self, record: &[u8]) -> Answer {
-        match Session::decode(record) {
+        match self.records.decode(self.seal.as_ref(), record) {
             Some(session) if session.as_ref().id() == self.id.as_bytes() => Answer::Found(session),
             _ => Answer::Invalid,
         }

@@ -5,8 +5,7 @@
 //! They run inside a handshake, mostly on the small stack of an OpenSSL job (see `suspend`): they
 //! queue commands and look at results, and leave all else to the event loop.
 
-use core::cell::RefCell;
-use core::ffi::{c_int, c_long, c_uchar, c_void};
+use core::ffi::{c_int, c_long, c_uchar, c_uint, c_void};
 use core::ptr;
 use core::slice;
 use std::rc::Rc;
@@ -16,24 +15,29 @@ use nginx_sys::{
     ngx_cached_time, CRYPTO_get_ex_new_index, SSL_CTX_get_ex_data, SSL_CTX_get_info_callback,
     SSL_CTX_sess_get_get_cb, SSL_CTX_sess_get_new_cb, SSL_CTX_sess_get_remove_cb,
     SSL_CTX_sess_set_get_cb, SSL_CTX_sess_set_new_cb, SSL_CTX_sess_set_remove_cb,
-    SSL_CTX_set_ex_data, SSL_CTX_set_info_callback, SSL_set_info_callback, CRYPTO_EX_DATA,
-    CRYPTO_EX_INDEX_SSL, CRYPTO_EX_INDEX_SSL_CTX, SSL, SSL_CB_HANDSHAKE_DONE,
-    SSL_CB_HANDSHAKE_START, SSL_CTX, SSL_SESSION,
+    SSL_CTX_set_ex_data, SSL_CTX_set_generate_session_id, SSL_CTX_set_info_callback,
+    SSL_set_info_callback, CRYPTO_EX_DATA, CRYPTO_EX_INDEX_SSL, CRYPTO_EX_INDEX_SSL_CTX, SSL,
+    SSL_CB_HANDSHAKE_DONE, SSL_CB_HANDSHAKE_START, SSL_CTX, SSL_SESSION,
 };
-use ssl_session_cache_core::{Keyspace, MAX_RECORD};
+use ssl_session_cache_core::Keyspace;
 
+use crate::seal::{randomise, Sealer};
 use crate::store::Store;
 
 use self::lookup::{Answer, Handshake, MAX_LOOKUPS};
 use self::openssl::{clear_errors, non_null, Session, SessionRef, Ssl};
+use self::records::Records;
 
+pub(crate) use self::id_context::IdContext;
 pub(crate) use self::openssl::SslCtx;
 pub(crate) use self::suspend::Suspension;
 
 mod bio;
 mod gate;
+mod id_context;
 mod lookup;
 mod openssl;
+mod records;
 mod suspend;
 
 /// The longest time that a session is stored for: RFC 8446, section 4.6.1, allows 7 days; what is
@@ -43,11 +47,9 @@ const MAX_TTL: i64 = 365 * 24 * 60 * 60;
 /// What the callbacks of an SSL_CTX use.
 pub(crate) struct SessionCache {
     store: Rc<Store>,
-    keyspace: Keyspace,
+    records: Rc<Records>,
     suspension: Suspension,
     nginx: NginxCallbacks,
-    /// Where a session is encoded before it is queued, kept to spare an allocation each.
-    scratch: RefCell<Box<[u8]>>,
 }
 
 /// The callbacks that were on the SSL_CTX before ours: nginx's.
@@ -70,6 +72,7 @@ impl SessionCache {
     pub(crate) fn attach(
         ctx: SslCtx,
         store: Rc<Store>,
+        sealer: Option<Rc<Sealer>>,
         suspension: Suspension,
     ) -> Option<Box<Self>> {
         if Self::of(ctx).is_some() {
@@ -81,14 +84,13 @@ impl SessionCache {
         unsafe {
             let cache = Box::new(Self {
                 store,
-                keyspace: Keyspace::default(),
+                records: Records::new(Keyspace::default(), sealer),
                 suspension,
                 nginx: NginxCallbacks {
                     new: SSL_CTX_sess_get_new_cb(raw),
                     get: SSL_CTX_sess_get_get_cb(raw),
                     remove: SSL_CTX_sess_get_remove_cb(raw),
                 },
-                scratch: RefCell::new(vec![0; MAX_RECORD].into()),
             });
             if SSL_CTX_set_ex_data(raw, ctx_index(), ptr::from_ref(&*cache).cast_mut().cast()) == 0
             {
@@ -99,6 +101,9 @@ impl SessionCache {
             SSL_CTX_sess_set_remove_cb(raw, Some(remove_session));
             NGINX_INFO.get_or_init(|| SSL_CTX_get_info_callback(raw));
             SSL_CTX_set_info_callback(raw, Some(info));
+            if cache.records.are_sealed() {
+                SSL_CTX_set_generate_session_id(raw, Some(mint_session_id));
+            }
             ctx.cache_externally();
             cache.suspension.prepare(ctx);
             Some(cache)
@@ -132,19 +137,18 @@ impl SessionCache {
 
     /// Queues a session for the store.
     fn store_session(&self, session: SessionRef<'_>) {
-        let Some(key) = self.keyspace.key(session.id()) else { return };
-        let Ok(mut scratch) = self.scratch.try_borrow_mut() else { return };
-        // What does not fit is not stored: the client makes a full handshake next time.
-        let Some(record) = session.encode(&mut scratch) else { return };
+        let Some(entry) = self.records.entry(session.id()) else { return };
         let now = unix_time();
         let ttl = session.expires().saturating_sub(now).clamp(1, MAX_TTL);
-        self.store.put(&key, record, ttl as u32, now as u64);
+        self.records.encode(entry.minted.as_ref(), session, |record| {
+            self.store.put(&entry.key, record, ttl as u32, now as u64);
+        });
     }
 
     /// Queues the removal of a session from the store.
     fn delete(&self, id: &[u8]) {
-        if let Some(key) = self.keyspace.key(id) {
-            self.store.delete(&key);
+        if let Some(entry) = self.records.entry(id) {
+            self.store.delete(&entry.key);
         }
     }
 
@@ -171,7 +175,12 @@ impl SessionCache {
             Some(begun) => begun,
             None => match self.local(ssl, id) {
                 Some(session) => return Some(session),
-                None if self.suspension.can_wait() => Handshake::of(ssl)?.begin(self, ssl, id)?,
+                None if self.suspension.can_wait() => {
+                    // Nothing is spent on an id that cannot be in the store: not even the
+                    // handshake's state.
+                    let entry = self.records.entry(id)?;
+                    Handshake::of(ssl)?.begin(self, ssl, id, entry)?
+                }
                 None => return None,
             },
         };
@@ -199,9 +208,11 @@ impl SessionCache {
             let Some(handshake) = Handshake::of(ssl) else { return };
             if let Some(session) = self.local(ssl, id) {
                 // OpenSSL takes the first that is found.
-                return handshake.keep(id, session);
+                return handshake.keep(self, id, session);
             }
-            handshake.begin(self, ssl, id);
+            if let Some(entry) = self.records.entry(id) {
+                handshake.begin(self, ssl, id, entry);
+            }
         }
     }
 
@@ -265,6 +276,25 @@ unsafe extern "C" fn remove_session(ctx: *mut SSL_CTX, session: *mut SSL_SESSION
     // SAFETY: as above.
     if let Some(session) = unsafe { SessionRef::from_ptr(session) } {
         cache.delete(session.id());
+    }
+}
+
+/// A session needs an id: one that any machine with the key knows for ours.
+///
+/// OpenSSL looks for the callback on the SSL, which has it from the SSL_CTX that it was made of:
+/// that of the listening socket's default server, whatever name the client asks for. It compares
+/// the id with its internal cache alone, which is empty here.
+unsafe extern "C" fn mint_session_id(ssl: *mut SSL, id: *mut c_uchar, len: *mut c_uint) -> c_int {
+    // SAFETY: OpenSSL passes a valid SSL, and room for as many bytes as `len` says.
+    let (ssl, id) = unsafe { (Ssl::from_ptr(ssl), slice::from_raw_parts_mut(id, (*len) as usize)) };
+    let cache = ssl.and_then(Ssl::session_ctx).and_then(SessionCache::of);
+    match cache.and_then(|cache| cache.records.mint()) {
+        Some(minted) if minted.len() == id.len() => {
+            id.copy_from_slice(&minted);
+            1
+        }
+        // As OpenSSL does by itself. Such a session is not stored.
+        _ => randomise(id).into(),
     }
 }
 

@@ -11,11 +11,11 @@ use core::slice;
 use nginx_sys::{
     d2i_SSL_SESSION, i2d_SSL_SESSION, ngx_connection_t, ngx_ssl_connection_index,
     ASYNC_get_current_job, ERR_clear_error, ERR_peek_error, SSL_CTX_ctrl, SSL_CTX_set_options,
-    SSL_SESSION_free, SSL_SESSION_get_id, SSL_SESSION_get_time, SSL_SESSION_get_timeout,
-    SSL_SESSION_up_ref, SSL_ctrl, SSL_get_ex_data, SSL_get_options, SSL_get_shutdown, SSL_version,
-    SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_GET_MAX_PROTO_VERSION, SSL_CTRL_MODE,
-    SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX, SSL_MAX_SSL_SESSION_ID_LENGTH, SSL_MODE_ASYNC,
-    SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER, TLS1_3_VERSION,
+    SSL_SESSION_free, SSL_SESSION_get0_id_context, SSL_SESSION_get_id, SSL_SESSION_get_time,
+    SSL_SESSION_get_timeout, SSL_SESSION_up_ref, SSL_ctrl, SSL_get_ex_data, SSL_get_options,
+    SSL_get_shutdown, SSL_version, SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_GET_MAX_PROTO_VERSION,
+    SSL_CTRL_MODE, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX, SSL_MAX_SSL_SESSION_ID_LENGTH,
+    SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER, TLS1_3_VERSION,
 };
 use ssl_session_cache_core::ServerAbilities;
 
@@ -255,6 +255,17 @@ impl<'a> SessionRef<'a> {
         unsafe {
             let id = SSL_SESSION_get_id(self.as_ptr(), &mut len);
             slice::from_raw_parts(id, (len as usize).min(MAX_ID))
+        }
+    }
+
+    /// The context that the session was made in (SSL_CTX_set_session_id_context(3)).
+    pub(super) fn id_context(self) -> &'a [u8] {
+        let mut len: c_uint = 0;
+        // SAFETY: the session is valid, and keeps its context for as long as it lives, unless it is
+        // given another, which nothing does meanwhile.
+        unsafe {
+            let context = SSL_SESSION_get0_id_context(self.as_ptr(), &mut len);
+            slice::from_raw_parts(context, len as usize)
         }
     }
 

@@ -235,13 +235,14 @@ impl Client {
                     let received = state.pipeline.received(count, now())?;
                     self.note(state, received);
                 }
-                Io::Again => return Ok(()),
+                Io::Again => break,
                 Io::Closed => return Err(Failure::Closed),
             }
             if !self.link.is_readable() {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     /// Tells of what was received, where it is worth telling.
@@ -249,6 +250,8 @@ impl Client {
         if received.became_ready {
             state.failures = 0;
             state.backoff.succeeded();
+            // What has waited for this.
+            self.link.at_turn_end();
             if state.health != Health::Up {
                 state.health = Health::Up;
                 log!(NGX_LOG_NOTICE, self.log, "{} is up", self.name(state));

@@ -1,0 +1,108 @@
+//! What the store holds of a session: its key there, and its record, in clear or sealed.
+
+use core::cell::RefCell;
+use std::rc::Rc;
+
+use ssl_session_cache_core::record::{Binding, Minted, ID_LEN};
+use ssl_session_cache_core::{Key, Keyspace, MAX_RECORD};
+
+use crate::handshake::id_context::IdContext;
+use crate::handshake::openssl::{Session, SessionRef, Ssl};
+use crate::handshake::unix_time;
+use crate::seal::{random, Sealer};
+
+/// How sessions become records, and records sessions.
+pub(super) struct Records {
+    keyspace: Keyspace,
+    sealer: Option<Rc<Sealer>>,
+    /// Where a session is written down, kept to spare an allocation each.
+    scratch: RefCell<Box<[u8]>>,
+}
+
+/// Where a session lies in the store.
+pub(super) struct Entry {
+    pub(super) key: Key,
+    /// What its record is sealed with; none where records are in clear.
+    pub(super) minted: Option<Minted>,
+}
+
+/// What opens a sealed record.
+pub(super) struct Seal {
+    minted: Minted,
+    context: IdContext,
+}
+
+impl Seal {
+    /// `None` where the session id context is not known: then nothing may be resumed.
+    pub(super) fn new(minted: Minted, ssl: Ssl) -> Option<Self> {
+        Some(Self { minted, context: IdContext::of(ssl)? })
+    }
+}
+
+impl Records {
+    pub(super) fn new(keyspace: Keyspace, sealer: Option<Rc<Sealer>>) -> Rc<Self> {
+        let scratch = RefCell::new(vec![0; MAX_RECORD].into());
+        Rc::new(Self { keyspace, sealer, scratch })
+    }
+
+    /// Whether session ids are minted, and records sealed.
+    pub(super) fn are_sealed(&self) -> bool {
+        self.sealer.is_some()
+    }
+
+    /// A session id of our own.
+    pub(super) fn mint(&self) -> Option<[u8; ID_LEN]> {
+        self.sealer.as_ref()?.mint(&random()?)
+    }
+
+    /// The entry of a session id; `None` where there can be none in the store.
+    pub(super) fn entry(&self, id: &[u8]) -> Option<Entry> {
+        let minted = match &self.sealer {
+            Some(sealer) => Some(sealer.recognise(id)?),
+            None => None,
+        };
+        let key = self.keyspace.key(minted.as_ref().map_or(id, Minted::name))?;
+        Some(Entry { key, minted })
+    }
+
+    /// Writes the record of a session and hands it to `store`. What cannot be written down is not
+    /// stored: the client makes a full handshake next time.
+    pub(super) fn encode(
+        &self,
+        minted: Option<&Minted>,
+        session: SessionRef<'_>,
+        store: impl FnOnce(&[u8]),
+    ) {
+        let Ok(mut scratch) = self.scratch.try_borrow_mut() else { return };
+        let record = match (&self.sealer, minted) {
+            (Some(sealer), Some(minted)) => random().and_then(|nonce| {
+                let context = session.id_context();
+                let binding = Binding { context, prefix: self.keyspace.prefix() };
+                let expiry = session.expires().max(0) as u64;
+                sealer.seal(minted, binding, expiry, &nonce, &mut scratch, |space| {
+                    session.encode(space).map(<[u8]>::len)
+                })
+            }),
+            _ => session.encode(&mut scratch),
+        };
+        if let Some(record) = record {
+            store(record);
+        }
+    }
+
+    /// The session of a record, if it is one and, where records are sealed, opens.
+    pub(super) fn decode(&self, seal: Option<&Seal>, record: &[u8]) -> Option<Session> {
+        match (&self.sealer, seal) {
+            (Some(sealer), Some(seal)) => {
+                let mut scratch = self.scratch.try_borrow_mut().ok()?;
+                let context = seal.context.as_bytes();
+                let binding = Binding { context, prefix: self.keyspace.prefix() };
+                let now = unix_time() as u64;
+                sealer
+                    .open(&seal.minted, binding, now, record, &mut scratch, Session::decode)
+                    .ok()?
+            }
+            _ => Session::decode(record),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Key files, read when the configuration is.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use nginx_sys::{ngx_conf_full_name, ngx_conf_t, ngx_str_t, NGX_LOG_WARN};
+use ngx::ngx_conf_log_error;
+use ssl_session_cache_core::record::{KeyError, KEY_LEN};
+use zeroize::Zeroizing;
+
+use crate::seal::{Aes, Gcm, Sealer};
+
+/// Why a key file is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Reason {
+    #[error("{0}")]
+    Unreadable(#[from] io::Error),
+    #[error(
+        "expected exactly {KEY_LEN} bytes, as \"openssl rand {KEY_LEN} > cache.key\" makes them"
+    )]
+    Length,
+    #[error("{0}")]
+    Key(#[from] KeyError),
+    #[error("OpenSSL has no AES-256 or no memory")]
+    Cipher,
+}
+
+/// A key file that is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid key file \"{file}\": {reason}")]
+pub(crate) struct Error {
+    file: String,
+    reason: Reason,
+}
+
+/// A sealer with the keys of these files, the first one first. Relative names are relative to the
+/// folder of nginx.conf.
+pub(crate) fn sealer(cf: &mut ngx_conf_t, files: &[&[u8]]) -> Result<Sealer, Error> {
+    let mut sealer = Sealer::new(Gcm::new().ok_or_else(|| error(files[0], Reason::Cipher))?);
+    for file in files {
+        add(&mut sealer, cf, file).map_err(|reason| error(file, reason))?;
+    }
+    Ok(sealer)
+}
+
+fn error(file: &[u8], reason: Reason) -> Error {
+    Error { file: String::from_utf8_lossy(file).into_owned(), reason }
+}
+
+fn add(sealer: &mut Sealer, cf: &mut ngx_conf_t, file: &[u8]) -> Result<(), Reason> {
+    let mut path = ngx_str_t { len: file.len(), data: file.as_ptr().cast_mut() };
+    // SAFETY: the name is a part of a word of the configuration up to its end, where nginx has put
+    // a zero; what it is replaced by lies in the pool, which outlives this call.
+    if unsafe { ngx_conf_full_name(cf.cycle, &mut path, 1) } != 0 {
+        return Err(io::Error::from(io::ErrorKind::OutOfMemory).into());
+    }
+    let mut opened = File::open(Path::new(OsStr::from_bytes(path.as_bytes())))?;
+    let metadata = opened.metadata()?;
+    if metadata.len() != KEY_LEN as u64 {
+        return Err(Reason::Length);
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        ngx_conf_log_error!(
+            NGX_LOG_WARN,
+            cf,
+            "sslsessioncache: key file \"{}\" is open to others than its owner; run \"chmod 600\" \
+             on it",
+            String::from_utf8_lossy(file)
+        );
+    }
+    let mut key = Zeroizing::new([0; KEY_LEN]);
+    opened.read_exact(&mut key[..])?;
+    Ok(sealer.add(Aes::new(&key).ok_or(Reason::Cipher)?)?)
+}

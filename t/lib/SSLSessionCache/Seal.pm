@@ -1,0 +1,116 @@
+package SSLSessionCache::Seal;
+
+# Key files, and sealed records as whoever has the key sees them: made with the
+# openssl command from the description in core/src/record.rs, not by the module.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use Exporter qw/ import /;
+use File::Temp;
+use Net::SSLeay;
+
+our @EXPORT = qw/
+	read_record seal_id seal_key seal_name seal_record_key
+/;
+
+use constant {
+	HEADER => 21,
+	TAG => 16,
+};
+
+###############################################################################
+
+# A key file in the test's directory, of random bytes or those given.
+
+sub seal_key {
+	my ($t, $name, $bytes) = @_;
+
+	Net::SSLeay::RAND_bytes($bytes, 32) unless defined $bytes;
+
+	$t->write_file($name, $bytes);
+	chmod 0600, $t->testdir() . "/$name";
+
+	return $bytes;
+}
+
+# The session id with the random part of this one that the key mints.
+
+sub seal_id {
+	my ($key, $id) = @_;
+
+	my $seed = substr $id, 0, 15;
+
+	return $seed . substr(_aes($key, "\0" x 16), 0, 1)
+		. _aes($key, "\1$seed");
+}
+
+# What a session is called in the store.
+
+sub seal_name {
+	my ($key, $id) = @_;
+
+	return _aes($key, "\2" . substr $id, 0, 15);
+}
+
+# What its record is sealed with.
+
+sub seal_record_key {
+	my ($key, $id) = @_;
+
+	my $seed = substr $id, 0, 15;
+
+	return _aes($key, "\3$seed", "\4$seed");
+}
+
+# A record in parts: version, expiry, nonce, session.  The tag is not looked at.
+
+sub read_record {
+	my ($key, $id, $record) = @_;
+
+	my ($version, $expiry, $nonce) = unpack 'CQ>a12', $record;
+	my $sealed = substr $record, HEADER, -(TAG);
+
+	return ($version, $expiry, $nonce, _gcm_text($key, $id, $nonce, $sealed));
+}
+
+# GCM decrypts with a counter that is at 2 for the first block.
+
+sub _gcm_text {
+	my ($key, $id, $nonce, $text) = @_;
+
+	return _openssl('-aes-256-ctr', seal_record_key($key, $id),
+		"$nonce\0\0\0\2", $text);
+}
+
+sub _aes {
+	my ($key, @blocks) = @_;
+
+	return _openssl('-aes-256-ecb', $key, undef, join '', @blocks);
+}
+
+sub _openssl {
+	my ($cipher, $key, $iv, $text) = @_;
+
+	my $command = "openssl enc $cipher -nopad -K " . unpack 'H*', $key;
+	$command .= ' -iv ' . unpack 'H*', $iv if defined $iv;
+
+	my $input = File::Temp->new();
+	binmode $input;
+	print $input $text;
+	close $input;
+
+	my $output = `$command -in $input`;
+
+	die "'openssl enc $cipher' failed\n" if $?;
+
+	return $output;
+}
+
+###############################################################################
+
+1;
+
+###############################################################################

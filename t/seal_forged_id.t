@@ -1,0 +1,109 @@
+#!/usr/bin/perl
+
+# With a key, an id that no machine of ours has minted costs no lookup: neither a
+# forged one, nor the random id that many TLS 1.3 clients send for compatibility,
+# nor one of another site.  Without it anybody can have the store asked, and each
+# handshake held up for it, as often as he likes.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Redis;
+use SSLSessionCache::Seal;
+use SSLSessionCache::TLS;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+$t->write_file_expand('nginx.conf', <<'EOC');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    remote_ssl_session_cache on port=%%PORT_8379%% key=cache.key;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        location / {
+            return 200 "";
+        }
+    }
+}
+
+EOC
+
+my $redis = SSLSessionCache::Redis->new($t);
+certificate($t, 'localhost');
+my $key = seal_key($t, 'cache.key');
+
+$t->plan(13)->run();
+
+###############################################################################
+
+foreach my $version ('TLSv1.2', 'TLSv1.3') {
+	my $session = tls_get(8443, version => $version)->{session};
+	my $id = session_id($session);
+	$redis->wait_id(seal_name($key, $id));
+
+	my $seed = join '', map { chr rand 256 } 1 .. 15;
+	my $random = join '', map { chr rand 256 } 1 .. 32;
+
+	asks($version, $session, $random, 0, 'random id');
+	asks($version, $session, $id ^ ("\0" x 31 . "\1"), 0, 'tag changed');
+	asks($version, $session, $id ^ "\1" . "\0" x 31, 0, 'seed changed');
+	asks($version, $session, substr($id, 0, 16) . substr($random, 0, 16), 0,
+		'tag guessed');
+
+	# the other way round: an id that is minted with the key is looked up
+
+	asks($version, $session, seal_id($key, $seed), 1, 'minted');
+	asks($version, $session, $id, 1, 'minted and stored');
+}
+
+# a client of TLS 1.3 with nothing to resume sends a random session id
+
+$redis->forget_calls();
+tls_get(8443, version => 'TLSv1.3') foreach 1 .. 10;
+is($redis->calls('get'), 0, 'compatibility id');
+
+###############################################################################
+
+# Offers a session under another id; how many lookups that makes.
+
+sub asks {
+	my ($version, $session, $id, $expected, $name) = @_;
+
+	my $old = session_id($session);
+	$session =~ s/\Q$old\E/$id/;
+
+	$redis->forget_calls();
+	my $r = tls_get(8443, version => $version, session => $session);
+
+	is($redis->calls('get'), $expected, "$version, $name")
+		or diag($r->{error});
+}
+
+###############################################################################

@@ -1,0 +1,208 @@
+#!/usr/bin/perl
+
+# Whatever somebody who can write to the store does to a record, the client gets
+# an ordinary full handshake, and the record is deleted.  Without it a store that
+# was broken into could hand out sessions of its own, or fail handshakes.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Redis;
+use SSLSessionCache::Seal;
+use SSLSessionCache::TLS;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+$t->write_file_expand('nginx.conf', <<'EOC');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    remote_ssl_session_cache on port=%%PORT_8379%% key=cache.key;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        location / {
+            return 200 "";
+        }
+    }
+
+    server {
+        listen       127.0.0.1:8444 ssl;
+        server_name  localhost;
+
+        ssl_session_timeout 2s;
+
+        location / {
+            return 200 "";
+        }
+    }
+
+    server {
+        listen       127.0.0.1:8445 ssl;
+        server_name  localhost;
+
+        ssl_verify_client      optional;
+        ssl_client_certificate client.crt;
+
+        location / {
+            return 200 "";
+        }
+    }
+
+    server {
+        listen       127.0.0.1:8446 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache on port=%%PORT_8379%%;
+
+        location / {
+            return 200 "";
+        }
+    }
+}
+
+EOC
+
+my $redis = SSLSessionCache::Redis->new($t);
+certificate($t, $_) foreach 'localhost', 'client';
+my $key = seal_key($t, 'cache.key');
+
+$t->plan(55)->run();
+
+###############################################################################
+
+# TLS 1.2: a session keeps its id, and can be offered again and again
+
+my $session = full('TLSv1.2', 8443);
+my $another = full('TLSv1.2', 8443);
+my $name = stored($session);
+my $record = $redis->command('GET', $name);
+
+is(offer('TLSv1.2', 8443, $session)->{reused}, 1, 'untouched');
+
+foreach my $bit (0, 7, 8, 70, 72, 167, 168, 700, 8 * length($record) - 1) {
+	my $changed = $record;
+	vec($changed, $bit, 1) ^= 1;
+	invalid($changed, "bit $bit");
+}
+
+foreach my $length (0, 1, 20, 21, 36, 37, 100, length($record) - 1) {
+	invalid(substr($record, 0, $length), "cut to $length");
+}
+
+invalid($record . "\0", 'one byte more');
+invalid("x" x 16384, 'noise');
+invalid($redis->command('GET', stored($another)), 'of another session');
+
+my (undef, undef, undef, $clear) = read_record($key, session_id($session), $record);
+invalid($clear, 'in clear');
+
+$redis->command('SET', $name, $record);
+is(offer('TLSv1.2', 8443, $session)->{reused}, 1, 'put back');
+
+# another session id context
+
+$redis->forget_calls();
+is(offer('TLSv1.2', 8445, $session)->{reused}, 0, 'in another context');
+is($redis->wait_calls('del', 1), 1, 'in another context, deleted');
+
+# put back after its time
+
+my $old = full('TLSv1.2', 8444);
+my $kept = $redis->command('GET', stored($old));
+my ($expiry) = unpack 'x Q>', $kept;
+is(offer('TLSv1.2', 8444, $old)->{reused}, 1, 'in its time');
+
+select undef, undef, undef, 0.1 while time() <= $expiry + 1;
+$redis->command('SET', stored($old), $kept);
+is(offer('TLSv1.2', 8444, $old)->{reused}, 0, 'after its time');
+
+substr $kept, 1, 8, pack 'Q>', time() + 300;
+$redis->command('SET', stored($old), $kept);
+is(offer('TLSv1.2', 8444, $old)->{reused}, 0, 'with another time');
+
+# sealed where records are in clear: the server asks for it by the id itself
+
+$redis->forget_calls();
+$redis->command('SET', $redis->key(session_id($session)), $record);
+is(offer('TLSv1.2', 8446, $session)->{reused}, 0, 'sealed, without a key');
+is($redis->wait_calls('del', 1), 1, 'sealed, without a key, deleted');
+
+# TLS 1.3
+
+my ($one, $two) = map { full('TLSv1.3', 8443) } 1, 2;
+my @records = map { $redis->command('GET', stored($_)) } $one, $two;
+
+$redis->command('SET', stored($one), $records[1]);
+$redis->command('SET', stored($two), $records[0]);
+
+foreach ($one, $two) {
+	my $r = offer('TLSv1.3', 8443, $_);
+	is($r->{reused}, 0, 'swapped') or diag($r->{error});
+}
+
+$redis->command('SET', stored($one), $records[0]);
+is(offer('TLSv1.3', 8443, $one)->{reused}, 1, 'swapped back');
+
+is($redis->command('EXISTS', stored($two)), 0, 'swapped, deleted');
+
+###############################################################################
+
+sub full {
+	my ($version, $port) = @_;
+
+	my $r = tls_get($port, version => $version);
+	$redis->wait_id(seal_name($key, session_id($r->{session})));
+
+	return $r->{session};
+}
+
+sub stored {
+	my ($session) = @_;
+
+	return $redis->key(seal_name($key, session_id($session)));
+}
+
+sub offer {
+	my ($version, $port, $session) = @_;
+
+	return tls_get($port, version => $version, session => $session);
+}
+
+sub invalid {
+	my ($changed, $what) = @_;
+
+	$redis->command('SET', $name, $changed);
+	$redis->forget_calls();
+
+	my $r = offer('TLSv1.2', 8443, $session);
+	is($r->{reused} // $r->{error}, 0, $what);
+	is($redis->wait_calls('del', 1), 1, "$what, deleted");
+}
+
+###############################################################################

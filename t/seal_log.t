@@ -1,0 +1,128 @@
+#!/usr/bin/perl
+
+# Nothing secret is in the log, at any level: no key, and no session's secret,
+# in whatever happens to sessions and records.  Logs are kept, shipped and read
+# by many; a key in one would open all that the store ever held.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Redis;
+use SSLSessionCache::Seal;
+use SSLSessionCache::TLS;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+# The log of this nginx is written at the level "debug".
+
+$t->write_file_expand('nginx.conf', <<'EOC');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    remote_ssl_session_cache on port=%%PORT_8379%% key=cache.key key=old.key;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        location / {
+            return 200 "";
+        }
+    }
+}
+
+EOC
+
+my $redis = SSLSessionCache::Redis->new($t);
+certificate($t, 'localhost');
+my @keys = map { seal_key($t, "$_.key") } 'cache', 'old';
+
+$t->plan(9)->run();
+
+###############################################################################
+
+my @sessions;
+
+foreach my $version ('TLSv1.2', 'TLSv1.3') {
+	my $full = tls_get(8443, version => $version);
+	my $name = seal_name($keys[0], session_id($full->{session}));
+	$redis->wait_id($name);
+
+	my $resumed = tls_get(8443, version => $version,
+		session => $full->{session});
+	is($resumed->{reused}, 1, "$version, resumed");
+
+	my $record = $redis->command('GET', $redis->key($name));
+	$redis->command('SET', $redis->key($name), $record . 'x');
+
+	my $refused = tls_get(8443, version => $version,
+		session => $full->{session});
+	is($refused->{reused}, 0, "$version, not resumed");
+
+	push @sessions, map { $_->{session} } $full, $resumed, $refused;
+}
+
+my $log = $t->read_file('error.log');
+my %secrets = (
+	'key file' => [ @keys ],
+	'key derived of it' => [ map { derived($_) } @sessions ],
+	'secret of a session' => [ map { secret($_) } @sessions ],
+);
+
+# the beginning of one would be too much as well
+
+foreach my $name (sort keys %secrets) {
+	my @parts = map { (substr($_, 0, 8), substr($_, 16, 8)) }
+		@{$secrets{$name}};
+	my @found = grep {
+		index($log, $_) >= 0 || $log =~ /${\ unpack('H*', $_)}/i
+	} @parts;
+
+	is(@found, 0, "no $name");
+}
+
+like($log, qr/\[debug\].*sslsessioncache: lookup done/, 'log is complete');
+like($log, qr/\[debug\].*SSL reused session/, 'log is complete, nginx');
+
+###############################################################################
+
+sub derived {
+	my ($session) = @_;
+
+	return seal_record_key($keys[0], session_id($session));
+}
+
+sub secret {
+	my ($der) = @_;
+
+	my $session = Net::SSLeay::d2i_SSL_SESSION($der);
+	my $secret = Net::SSLeay::SESSION_get_master_key($session);
+	Net::SSLeay::SESSION_free($session);
+
+	return $secret;
+}
+
+###############################################################################

@@ -1,0 +1,160 @@
+#!/usr/bin/perl
+
+# A key is replaced while clients come and go: the new one is added behind, the
+# two are swapped, the old one is dropped when its sessions are over.  On two
+# machines, of which one is always a step ahead, not one resumption is lost.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Nginx;
+use SSLSessionCache::Redis;
+use SSLSessionCache::Seal;
+use SSLSessionCache::TLS;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+my $config = <<'EOC';
+
+%%TEST_GLOBALS%%
+
+daemon off;
+worker_processes 2;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    remote_ssl_session_cache on port=%%PORT_8379%% key=old.key;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        location / {
+            return 200 "$pid";
+        }
+    }
+}
+
+EOC
+
+my $redis = SSLSessionCache::Redis->new($t);
+certificate($t, 'localhost');
+my %keys = map { $_ => seal_key($t, "$_.key") } 'old', 'new';
+
+$t->write_file_expand('nginx.conf', $config)->plan(16)->run();
+my $other = SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+
+###############################################################################
+
+my $made = 0;
+my @pool = map { full(8443), full(8444) } 1 .. 4;
+minted_with('old');
+
+rotate($t, 'key=old.key key=new.key', 'added');
+minted_with('old');
+
+rotate($t, 'key=new.key key=old.key', 'swapped');
+@pool = map { full(8443), full(8444) } 1 .. 4;
+minted_with('new');
+
+rotate($t, 'key=new.key', 'dropped');
+minted_with('new');
+
+###############################################################################
+
+# Takes a step on one machine and then on the other, with resumptions on both
+# all the while.
+
+sub rotate {
+	my ($t, $parameters, $step) = @_;
+
+	$config =~ s/key=.*;/$parameters;/;
+
+	$other->write_config($config =~ s/8443/8444/r);
+	resumes_during($other->pid(), "$step on one");
+
+	$t->write_file_expand('nginx.conf', $config);
+	resumes_during(master($t), "$step on both");
+}
+
+sub resumes_during {
+	my ($master, $step) = @_;
+
+	my %old = map { $_ => 1 } workers($master);
+	my ($tried, $resumed, $until) = (0, 0, time() + 10);
+
+	kill 'HUP', $master;
+
+	while ($tried < 30 || grep { $old{$_} } workers($master)) {
+		my $client = $pool[$tried % @pool];
+
+		$tried++;
+		$resumed += resume($client, $tried & 1 ? 8444 : 8443);
+		last if time() > $until;
+	}
+
+	is(grep({ $old{$_} } workers($master)), 0, "$step, workers are new");
+	is($resumed, $tried, "$step, all resumed");
+}
+
+# A client that goes on with the session it got last.
+
+sub full {
+	my ($port) = @_;
+
+	my $client = { version => (++$made & 1 ? 'TLSv1.2' : 'TLSv1.3') };
+	$client->{session} = tls_get($port, %$client)->{session};
+	$redis->wait_id(name_of($client));
+
+	return $client;
+}
+
+sub resume {
+	my ($client, $port) = @_;
+
+	my $r = tls_get($port, %$client);
+
+	$client->{session} = $r->{session} if $r->{session};
+	$redis->wait_id(name_of($client));
+
+	return $r->{reused} // 0;
+}
+
+sub minted_with {
+	my ($name) = @_;
+
+	my @ids = map { session_id($_->{session}) } full(8443), full(8444);
+
+	is(grep({ seal_id($keys{$name}, $_) eq $_ } @ids), @ids,
+		"minted with the $name key");
+}
+
+sub name_of {
+	my ($client) = @_;
+
+	my $id = session_id($client->{session});
+	my ($key) = grep { seal_id($_, $id) eq $id } values %keys;
+
+	return seal_name($key, $id);
+}
+
+###############################################################################
