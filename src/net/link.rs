@@ -193,6 +193,7 @@ impl Link {
     pub(crate) fn timed_out(&self) -> Error {
         // SAFETY: the connection is valid.
         match self.connection.get() {
+            // SAFETY: the connection is valid.
             Some(c) if unsafe { !c.as_ref().ssl.is_null() } => Error::HandshakeTimeout,
             _ => Error::ConnectTimeout,
         }

@@ -226,14 +226,9 @@ impl Client {
 
     /// Reads what has come, and ends the lookups that it answers.
     fn receive(&self, state: &mut State) -> Result<(), Failure> {
-        loop {
-            match self.link.receive(state.pipeline.spare())? {
-                Io::Done(count) => {
-                    let received = state.pipeline.received(count, now())?;
-                    self.note(state, received);
-                }
-                Io::Again => break,
-            }
+        while let Io::Done(count) = self.link.receive(state.pipeline.spare())? {
+            let received = state.pipeline.received(count, now())?;
+            self.note(state, received);
             if !self.link.is_readable() {
                 break;
             }
