@@ -65,6 +65,17 @@ http {
             return 200 "$ssl_session_reused";
         }
     }
+
+    server {
+        listen       127.0.0.1:8445 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache addr=unix:%%TESTDIR%%/missing.sock;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
 }
 
 EOC
@@ -81,7 +92,7 @@ my $memcached = SSLSessionCache::Memcached->new($t,
 	path => "$dir/memcached.sock", args => [ '-a', '0777' ]);
 certificate($t, 'localhost');
 
-$t->write_file_expand('nginx.conf', $config)->plan(10)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(12)->run();
 SSLSessionCache::Nginx->new($t, 'other', $config =~ s/844(\d)/846$1/gr);
 
 ###############################################################################
@@ -99,11 +110,18 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 is(grep({ m! addr=\Q$dir\E/redis\.sock:0 ! } $redis->clients()), 2,
 	'by the unix socket');
 
+# a socket that is not there
+
+is(offer(8465, full('TLSv1.2', 8445)), 0, 'full handshake without a socket');
+
+my $down = 'redis unix:\S+/missing.sock is down: connect\(\) failed: No such file';
+is(() = $t->read_file('error.log') =~ /$down/g, 1, 'told once');
+
 # a socket that is gone
 
 my $r = full('TLSv1.2', 8443);
 $redis->stop();
-is(offer(8463, $r), 0, 'full handshake without the socket');
+is(offer(8463, $r), 0, 'full handshake when it is gone');
 
 $redis->start();
 ok(wait_until(sub { $redis->clients() == 2 }), 'connected again');

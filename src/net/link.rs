@@ -12,7 +12,8 @@ use nginx_sys::{
     ngx_connection_t, ngx_del_timer, ngx_delete_posted_event, ngx_destroy_pool,
     ngx_event_connect_peer, ngx_event_get_peer, ngx_event_t, ngx_handle_read_event,
     ngx_handle_write_event, ngx_log_t, ngx_peer_connection_t, ngx_post_event, ngx_posted_events,
-    ngx_queue_empty, ngx_ssl_handshake, ngx_ssl_shutdown, ngx_str_t, NGX_AGAIN, NGX_OK,
+    ngx_queue_empty, ngx_ssl_handshake, ngx_ssl_shutdown, ngx_str_t, NGX_AGAIN, NGX_DECLINED,
+    NGX_OK,
 };
 use ssl_session_cache_core::Instant;
 
@@ -55,8 +56,9 @@ pub(crate) enum Error {
     HandshakeTimeout,
     #[error("the connection was closed")]
     Closed,
-    #[error("the connection broke: {0}")]
-    Broken(String),
+    /// What nginx says is wrong.
+    #[error("{0}")]
+    Nginx(String),
 }
 
 /// A connection to a store, with its timer and its event at the end of the turn. What nginx itself
@@ -165,9 +167,11 @@ impl Link {
                 Ok(())
             }
             (rc, Some(_)) if rc == NGX_AGAIN as isize => Ok(()),
+            (rc, _) if rc == NGX_DECLINED as isize => Err(Error::Connect(error)),
             _ => {
+                let failure = self.failure();
                 self.close();
-                Err(Error::Connect(error))
+                Err(failure)
             }
         }
     }
@@ -176,8 +180,7 @@ impl Link {
     /// false where there is more to wait for.
     pub(crate) fn established(&self) -> Result<bool, Error> {
         let connection = self.connection.get().ok_or(Error::Closed)?;
-        // SAFETY: the connection is valid.
-        let handshaking = unsafe { !connection.as_ref().ssl.is_null() };
+        let handshaking = has_tls(connection);
         if !handshaking {
             connect_result(connection).map_err(Error::Connect)?;
         }
@@ -191,11 +194,10 @@ impl Link {
 
     /// What it means that [`established`](Self::established) has not been true for too long.
     pub(crate) fn timed_out(&self) -> Error {
-        // SAFETY: the connection is valid.
-        match self.connection.get() {
-            // SAFETY: the connection is valid.
-            Some(c) if unsafe { !c.as_ref().ssl.is_null() } => Error::HandshakeTimeout,
-            _ => Error::ConnectTimeout,
+        if self.connection.get().is_some_and(has_tls) {
+            Error::HandshakeTimeout
+        } else {
+            Error::ConnectTimeout
         }
     }
 
@@ -233,7 +235,7 @@ impl Link {
             Err(_) if n == NGX_AGAIN as isize => unsafe {
                 self.again(ngx_handle_read_event((*connection).read, 0))
             },
-            Err(_) => Err(self.broken()),
+            Err(_) => Err(self.failure()),
         }
     }
 
@@ -261,11 +263,11 @@ impl Link {
                 self.again(ngx_handle_write_event((*connection).write, 0))
             },
             Err(_) => {
-                let failure = self.broken();
+                let failure = self.failure();
                 // A server that refuses the client says so before it closes, as after a handshake
                 // of TLS 1.3: that is the reason, not the write that found the connection closed.
                 match self.receive(&mut [0]) {
-                    Err(reason @ Error::Broken(_)) => Err(reason),
+                    Err(reason @ Error::Nginx(_)) => Err(reason),
                     _ => Err(failure),
                 }
             }
@@ -277,13 +279,13 @@ impl Link {
         if rc == NGX_OK as isize {
             Ok(Io::Again)
         } else {
-            Err(self.broken())
+            Err(self.failure())
         }
     }
 
-    /// What nginx says is wrong.
-    fn broken(&self) -> Error {
-        self.log.take().map_or(Error::Closed, Error::Broken)
+    /// Why the connection is of no more use.
+    fn failure(&self) -> Error {
+        self.log.take().map_or(Error::Closed, Error::Nginx)
     }
 
     /// Whether nginx asks to close the connection: the worker exits when its clients are served.
@@ -364,6 +366,12 @@ impl Drop for Link {
             unsafe { ngx_delete_posted_event(turn_end) };
         }
     }
+}
+
+/// Whether TLS has begun on a connection.
+fn has_tls(connection: NonNull<ngx_connection_t>) -> bool {
+    // SAFETY: the connection is valid.
+    unsafe { !connection.as_ref().ssl.is_null() }
 }
 
 /// How an attempt to connect has ended (SO_ERROR in socket(7)).

@@ -58,6 +58,6 @@ unsafe extern "C" fn keep(log: *mut ngx_log_t, level: ngx_uint_t, text: *mut u8,
     let (quiet, text) =
         unsafe { (&*(*log).wdata.cast::<QuietLog>(), slice::from_raw_parts(text, len)) };
     let text = String::from_utf8_lossy(text);
-    let message = text.split_once("#").and_then(|(_, rest)| rest.split_once(": "));
+    let message = text.split_once('#').and_then(|(_, rest)| rest.split_once(": "));
     *quiet.message.borrow_mut() = message.map_or(&*text, |(_, message)| message).trim().to_owned();
 }
