@@ -10,10 +10,10 @@ use nginx_sys::{
     ngx_connection_t, ngx_post_event, ngx_posted_events, SSL_get_ex_data, SSL_set_ex_data,
     CRYPTO_EX_DATA,
 };
-use ssl_session_cache_core::{Instant, Lookup as Reply, Unavailable};
+use ssl_session_cache_core::{Instant, Key, Lookup as Reply, Unavailable};
 
 use crate::handshake::openssl::{non_null, Session, Ssl, MAX_ID};
-use crate::handshake::records::{Entry, Records, Seal};
+use crate::handshake::records::Decoder;
 use crate::handshake::{ssl_index, SessionCache};
 use crate::log::debug;
 use crate::status::Outcome;
@@ -80,23 +80,21 @@ impl Handshake {
         state.lookups.borrow().iter().flatten().any(|lookup| !lookup.is_done())
     }
 
-    /// Begins the lookup of an id in the store, where one can be begun.
+    /// Begins the lookup of an id in the store, where one can be begun. Without a decoder, what is
+    /// found is kept as it is.
     pub(super) fn begin(
         &self,
         cache: &SessionCache,
         ssl: Ssl,
         id: &[u8],
-        entry: Entry,
+        key: &Key,
+        decoder: Option<Decoder>,
     ) -> Result<Rc<Lookup>, Outcome> {
         let mut lookups = self.lookups.try_borrow_mut().map_err(|_| Outcome::Miss)?;
         if ssl.is_shut_down() {
             return Err(Outcome::Miss);
         }
         let slot = lookups.iter_mut().find(|slot| slot.is_none()).ok_or(Outcome::Miss)?;
-        let seal = match entry.minted {
-            Some(minted) => Some(Seal::new(minted, ssl).ok_or(Outcome::Miss)?),
-            None => None,
-        };
         let now = cache.store.now();
         let began = self.began.get().unwrap_or(now);
         let deadline = began + cache.store.timeout();
@@ -106,17 +104,13 @@ impl Handshake {
         let connection = ssl.connection().ok_or(Outcome::Miss)?;
         let lookup = Rc::new(Lookup {
             id: SessionId::new(id).ok_or(Outcome::Miss)?,
-            records: Rc::clone(&cache.records),
-            seal,
+            decoder,
             connection: Cell::new(Some(connection)),
             began,
             ended: Cell::new(None),
             answer: RefCell::new(None),
         });
-        cache
-            .store
-            .get(&entry.key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>)
-            .map_err(outcome_of)?;
+        cache.store.get(key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>).map_err(outcome_of)?;
         // SAFETY: the connection is valid.
         unsafe { debug!(connection.as_ptr(), "lookup begun") };
         self.began.set(Some(began));
@@ -134,8 +128,7 @@ impl Handshake {
         };
         *slot = Some(Rc::new(Lookup {
             id,
-            records: Rc::clone(&cache.records),
-            seal: None,
+            decoder: None,
             connection: Cell::new(None),
             began: cache.store.now(),
             ended: Cell::new(None),
@@ -169,9 +162,7 @@ pub(super) unsafe extern "C" fn free_handshake(
 /// One lookup: asked for by a handshake, answered by the store's client.
 pub(super) struct Lookup {
     id: SessionId,
-    records: Rc<Records>,
-    /// What opens the record; none where records are in clear.
-    seal: Option<Seal>,
+    decoder: Option<Decoder>,
     /// The connection to wake; none once nobody waits for it.
     connection: Cell<Option<NonNull<ngx_connection_t>>>,
     /// When the first lookup of the handshake began.
@@ -188,25 +179,12 @@ pub(super) enum Answer {
     Local(Session),
     /// The session, from the store.
     Found(Session),
-    /// No session.
-    Missing,
-    /// The store did not tell.
-    Unavailable(Unavailable),
+    /// A record, from the store, that was not decoded.
+    Record(Rc<[u8]>),
+    /// No session, and why.
+    Missing(Outcome),
     /// Something that is not the session asked for.
     Invalid,
-}
-
-impl Answer {
-    /// As it is reported.
-    pub(super) fn outcome(&self) -> Outcome {
-        match self {
-            Self::Local(_) => Outcome::Local,
-            Self::Found(_) => Outcome::Hit,
-            Self::Missing => Outcome::Miss,
-            Self::Invalid => Outcome::Invalid,
-            Self::Unavailable(unavailable) => outcome_of(*unavailable),
-        }
-    }
 }
 
 fn outcome_of(unavailable: Unavailable) -> Outcome {
@@ -239,10 +217,12 @@ impl Lookup {
         self.connection.set(None);
     }
 
-    fn decode(&self, record: &[u8]) -> Answer {
-        match self.records.decode(self.seal.as_ref(), record) {
-            Some(session) if session.as_ref().id() == self.id.as_bytes() => Answer::Found(session),
-            _ => Answer::Invalid,
+    fn found(&self, record: &[u8]) -> Answer {
+        match &self.decoder {
+            Some(decoder) => {
+                decoder.decode(self.id.as_bytes(), record).map_or(Answer::Invalid, Answer::Found)
+            }
+            None => Answer::Record(record.into()),
         }
     }
 }
@@ -253,9 +233,9 @@ impl Waiter for Lookup {
     fn complete(&self, reply: Reply<'_>, now: Instant) {
         let Some(connection) = self.connection.take() else { return };
         let answer = match reply {
-            Reply::Found(record) => self.decode(record),
-            Reply::Missing => Answer::Missing,
-            Reply::Unavailable(unavailable) => Answer::Unavailable(unavailable),
+            Reply::Found(record) => self.found(record),
+            Reply::Missing => Answer::Missing(Outcome::Miss),
+            Reply::Unavailable(unavailable) => Answer::Missing(outcome_of(unavailable)),
         };
         self.ended.set(Some(now));
         *self.answer.borrow_mut() = Some(answer);

@@ -27,7 +27,7 @@ use crate::store::Store;
 
 use self::lookup::{Answer, Handshake, Lookup, MAX_LOOKUPS};
 use self::openssl::{clear_errors, non_null, Session, SessionRef, Ssl};
-use self::records::Records;
+use self::records::{Decoder, Records};
 
 pub(crate) use self::id_context::IdContext;
 pub(crate) use self::openssl::SslCtx;
@@ -194,20 +194,37 @@ impl SessionCache {
             ssl.note(Outcome::Miss, None);
             return None;
         }
-        let answer = lookup.answer()?;
-        ssl.note(answer.outcome(), lookup.waited());
-        match answer {
-            Answer::Local(session) => Some(session),
-            Answer::Found(session) => {
-                self.keep_locally(ssl, session.as_ref());
-                Some(session)
+        let waited = lookup.waited();
+        let session = match lookup.answer()? {
+            Answer::Local(session) => {
+                ssl.note(Outcome::Local, None);
+                return Some(session);
             }
-            Answer::Missing | Answer::Unavailable(_) => None,
-            Answer::Invalid => {
+            Answer::Found(session) => Some(session),
+            Answer::Record(record) => match self.decoder(ssl, id) {
+                Some(decoder) => decoder.decode(id, &record),
+                None => {
+                    ssl.note(Outcome::Miss, waited);
+                    return None;
+                }
+            },
+            Answer::Missing(outcome) => {
+                ssl.note(outcome, waited);
+                return None;
+            }
+            Answer::Invalid => None,
+        };
+        match &session {
+            Some(session) => {
+                ssl.note(Outcome::Hit, waited);
+                self.keep_locally(ssl, session.as_ref());
+            }
+            None => {
+                ssl.note(Outcome::Invalid, waited);
                 self.delete(id);
-                None
             }
         }
+        session
     }
 
     /// Begins a lookup in the store from within a handshake.
@@ -217,10 +234,20 @@ impl SessionCache {
         if !self.suspension.can_wait() {
             return Err(Outcome::Miss);
         }
-        Handshake::of(ssl).ok_or(Outcome::Miss)?.begin(self, ssl, id, entry)
+        let decoder = self.records.decoder(entry.minted, ssl).ok_or(Outcome::Miss)?;
+        let handshake = Handshake::of(ssl).ok_or(Outcome::Miss)?;
+        handshake.begin(self, ssl, id, &entry.key, Some(decoder))
+    }
+
+    /// What decodes the record of an id.
+    fn decoder(&self, ssl: Ssl, id: &[u8]) -> Option<Decoder> {
+        self.records.decoder(self.records.entry(id)?.minted, ssl)
     }
 
     /// Begins to look for the sessions that OpenSSL is going to ask for.
+    ///
+    /// What is found is decoded when OpenSSL asks: since nginx 1.29.2, which server a session has to
+    /// fit is not known before.
     fn look_ahead<'a>(&self, ssl: Ssl, ids: impl Iterator<Item = &'a [u8]>) {
         for id in ids.take(MAX_LOOKUPS) {
             let Some(handshake) = Handshake::of(ssl) else { return };
@@ -229,7 +256,7 @@ impl SessionCache {
                 return handshake.keep(self, id, session);
             }
             if let Some(entry) = self.records.entry(id) {
-                if let Err(outcome) = handshake.begin(self, ssl, id, entry) {
+                if let Err(outcome) = handshake.begin(self, ssl, id, &entry.key, None) {
                     ssl.note(outcome, None);
                 }
             }

@@ -425,7 +425,13 @@ unsafe extern "C" fn on_readable(event: *mut ngx_event_t) {
 
 unsafe extern "C" fn on_writable(event: *mut ngx_event_t) {
     // SAFETY: an event of a connection that connect() made.
-    unsafe { link(event) }.call(|handler| handler.writable());
+    let link = unsafe { link(event) };
+    link.call(|handler| handler.writable());
+    // A level-triggered event method would tell again and again that there is nothing to wait for.
+    if let Some(connection) = link.connection.get() {
+        // SAFETY: the connection is valid, and has a write event.
+        unsafe { ngx_handle_write_event(connection.as_ref().write, 0) };
+    }
 }
 
 unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {

@@ -22,8 +22,9 @@ use SSLSessionCache::Wait;
 ###############################################################################
 
 # Options: port and peer as in Test::Nginx::port() (8378, 8379), delay: what
-# one end sends reaches the other so many seconds later, buffer: about how many
-# bytes of a client's the kernel holds.
+# one end sends reaches the other so many seconds later, piece: and so many bytes
+# at once at most, a millisecond apart, buffer: about how many bytes the kernel
+# holds of what nginx sends.
 
 sub new {
 	my ($class, $t, %opts) = @_;
@@ -112,11 +113,15 @@ sub _run {
 				if $client{$socket} && $lookups;
 
 			# an empty string is the end of the stream
+			my $piece = $self->{piece} // 65536;
+			my @pieces = unpack "(a$piece)*", $data;
+			my $due = time() + $self->{delay};
+
 			push @queue, {
-				due => time() + $self->{delay},
+				due => ($due += 0.001) - 0.001,
 				to => $peer{$socket},
-				data => $data,
-			};
+				data => $_,
+			} foreach @pieces ? @pieces : '';
 			$select->remove($socket) unless length $data;
 		}
 
