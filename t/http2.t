@@ -15,7 +15,6 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
-use SSLSessionCache::HTTP2;
 use SSLSessionCache::Nginx;
 use SSLSessionCache::Redis;
 use SSLSessionCache::TLS;
@@ -49,7 +48,7 @@ http {
         http2 on;
 
         location / {
-            return 200 "$http2 $ssl_session_reused";
+            return 200 "$http2 $ssl_session_reused $remote_ssl_session_cache_status";
         }
     }
 }
@@ -69,19 +68,63 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 
 	my ($body, $session) = h2_get(8443, %client);
 	ok($redis->wait_id(session_id($session)), "$version, stored");
-	is($body, 'h2 .', "$version, full handshake");
+	is($body, 'h2 . ', "$version, full handshake");
 
 	($body) = h2_get(8444, %client, session => $session);
-	is($body, 'h2 r', "$version, resumed");
+	is($body, 'h2 r HIT', "$version, resumed");
 
 	my $r = tls_get(8444, %client, alpn => [ 'http/1.1' ],
 		session => $session);
 	is($r->{alpn}, 'http/1.1', "$version, other protocol");
-	is($r->{body}, ' r', "$version, other protocol, resumed");
+	is($r->{body}, ' r HIT', "$version, other protocol, resumed");
 
 	$r = tls_get(8444, version => $version, session => $session);
 	is($r->{alpn}, undef, "$version, no protocol");
-	is($r->{body}, ' r', "$version, no protocol, resumed");
+	is($r->{body}, ' r HIT', "$version, no protocol, resumed");
+}
+
+###############################################################################
+
+# The body of the answer to one request, and the session.
+
+sub h2_get {
+	my ($port, %opts) = @_;
+
+	my $client = tls_hello($port, %opts)->handshake();
+
+	# GET, /, https, :authority
+	my $headers = "\x82\x84\x87\x41\x09localhost";
+
+	$client->write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . frame(4, 0, 0, '')
+		. frame(1, 5, 1, $headers));
+
+	my ($received, $body) = ('', '');
+
+	while (length(my $part = $client->read())) {
+		$received .= $part;
+
+		while (length $received >= 9) {
+			my ($high, $low, $type, $flags) =
+				unpack 'CnCC', $received;
+			my $length = $high * 65536 + $low;
+			last if length $received < 9 + $length;
+
+			my $payload = substr $received, 9, $length;
+			substr($received, 0, 9 + $length) = '';
+			next if $type != 0;
+
+			$body .= $payload;
+			return ($body, $client->session()) if $flags & 1;
+		}
+	}
+
+	return ($body, $client->session());
+}
+
+sub frame {
+	my ($type, $flags, $stream, $payload) = @_;
+
+	return pack 'CnCCNa*', 0, length $payload, $type, $flags, $stream, $payload;
 }
 
 ###############################################################################

@@ -708,7 +708,12 @@ mod tests {
         let received = fixture.receive(b"-OOM no memory\r\n-WRONGTYPE x\r\n$-1\r\n").unwrap();
         assert_eq!(
             received,
-            Received { refused: 2, refusal: Some("OOM no memory".into()), ..Received::default() }
+            Received {
+                not_stored: 1,
+                refused: 2,
+                refusal: Some("OOM no memory".into()),
+                ..Received::default()
+            }
         );
         let refused = Outcome::Unavailable(Unavailable::Refused);
         assert_eq!(fixture.ended(), [(2, refused), (3, Outcome::Missing)]);
