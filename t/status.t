@@ -42,6 +42,7 @@ http {
 
     ssl_certificate     localhost.crt;
     ssl_certificate_key localhost.key;
+    ssl_protocols       TLSv1.2 TLSv1.3;
 
     server {
         listen       127.0.0.1:8443 ssl reuseport;

@@ -41,6 +41,7 @@ http {
 
     ssl_certificate     localhost.crt;
     ssl_certificate_key localhost.key;
+    ssl_protocols       TLSv1.2 TLSv1.3;
 
     log_format  cache  "$server_port [$remote_ssl_session_cache_status] "
                        "[$remote_ssl_session_cache_time]";
