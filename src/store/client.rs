@@ -21,8 +21,8 @@ use crate::net::{self, now, Handler, Io, Link, NameHandler, NameLookup, Resolved
 use crate::status::{Event, LookupResult, StoreState, StoreStats};
 use crate::store::{Settings, Waiter};
 
-/// What goes wrong again and again is written to the log once in this time.
-const LOG_PERIOD: Duration = Duration::from_secs(1);
+/// What the server refuses is written to the log once in this time.
+const REFUSAL_LOG_PERIOD: Duration = Duration::from_secs(1);
 
 /// A name that could not be looked up is tried again after this time.
 const RESOLVE_RETRY: Duration = Duration::from_secs(1);
@@ -51,8 +51,7 @@ struct State {
     /// Attempts to connect that have failed in a row.
     failures: usize,
     health: Health,
-    downs: Repeated,
-    refusals: Repeated,
+    refusals: Refusals,
     /// Sessions that were sent, and of which the server has not said yet whether it has stored them.
     unconfirmed: usize,
 }
@@ -79,26 +78,10 @@ enum Health {
     Down,
 }
 
-/// What goes wrong again and again, counted until the next line in the log.
-struct Repeated {
+/// Commands that the server has refused, counted until the next line in the log.
+struct Refusals {
     count: u32,
     next_log: Instant,
-}
-
-impl Repeated {
-    fn new() -> Self {
-        Self { count: 0, next_log: now() }
-    }
-
-    /// Counts; if it is time for a line, tells how many there were since the last one.
-    fn add(&mut self, count: u32) -> Option<u32> {
-        self.count = self.count.saturating_add(count);
-        if self.next_log > now() {
-            return None;
-        }
-        self.next_log = now() + LOG_PERIOD;
-        Some(mem::take(&mut self.count))
-    }
 }
 
 /// Why there is no connection, or none any more.
@@ -168,8 +151,7 @@ impl Client {
             resolve_at: now(),
             failures: 0,
             health: Health::Unknown,
-            downs: Repeated::new(),
-            refusals: Repeated::new(),
+            refusals: Refusals { count: 0, next_log: now() },
             unconfirmed: 0,
         };
         let link = Link::new(settings.tls.clone());
@@ -346,16 +328,18 @@ impl Client {
                 log!(NGX_LOG_NOTICE, self.log, "{} is up", self.name(state));
             }
         }
+        state.refusals.count = state.refusals.count.saturating_add(received.refused);
         if let Some(refusal) = received.refusal {
-            if let Some(count) = state.refusals.add(received.refused) {
+            if state.refusals.next_log <= now() {
                 log!(
                     NGX_LOG_ERR,
                     self.log,
                     "{} refuses commands, {} since the last such message: {}",
                     self.name(state),
-                    count,
+                    state.refusals.count,
                     refusal
                 );
+                state.refusals = Refusals { count: 0, next_log: now() + REFUSAL_LOG_PERIOD };
             }
         }
     }
@@ -387,30 +371,19 @@ impl Client {
 
         state.failures += 1;
         let all_tried = state.failures >= state.addresses.len();
-        // Told as up still where the line before is not a second old: the next failure tells.
         if state.health == Health::Up || (state.health == Health::Unknown && all_tried) {
-            if let Some(count) = state.downs.add(1) {
-                state.health = Health::Down;
-                self.tell_down(state, count, failure);
-            }
+            state.health = Health::Down;
+            log!(
+                NGX_LOG_ERR,
+                self.log,
+                "{} is down: {failure}; handshakes are full ones until it is up again",
+                self.name(state)
+            );
         }
         state.address = (state.address + 1) % state.addresses.len();
         state.resolve_at = now();
         let wait = if all_tried { state.backoff.failed() } else { Duration::ZERO };
         state.phase = Phase::Closed { retry_at: now() + wait };
-    }
-
-    fn tell_down(&self, state: &State, count: u32, failure: &Failure) {
-        let times = match count {
-            1 => String::new(),
-            _ => format!(", {count} times since the last such message"),
-        };
-        log!(
-            NGX_LOG_ERR,
-            self.log,
-            "{} is down{times}: {failure}; handshakes are full ones until it is up again",
-            self.name(state)
-        );
     }
 
     /// Closes the connection, and ends what waits for it.
