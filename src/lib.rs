@@ -3,7 +3,8 @@
 //!
 //! This file holds the module's table and its process hooks; the parts are in `conf` (the
 //! directive), `handshake` (OpenSSL's session callbacks), `seal` (the ciphers and keys of sealed
-//! records), `store` (the client of a store) and `net` (a connection on nginx's event loop).
+//! records), `store` (the client of a store), `net` (a connection on nginx's event loop) and `status` (counters,
+//! variables and the status page).
 
 use core::ffi::{c_char, c_void};
 use core::ptr;
@@ -23,12 +24,13 @@ mod handshake;
 mod log;
 mod net;
 mod seal;
+mod status;
 mod store;
 
 struct Module;
 
 static MODULE_CTX: ngx_http_module_t = ngx_http_module_t {
-    preconfiguration: None,
+    preconfiguration: Some(Module::preconfiguration),
     postconfiguration: Some(Module::postconfiguration),
     create_main_conf: Some(Module::create_main_conf),
     init_main_conf: Some(Module::init_main_conf),
@@ -100,6 +102,14 @@ impl HttpModule for Module {
         unsafe { &*ptr::addr_of!(ngx_http_ssl_session_cache_module) }
     }
 
+    unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+        // SAFETY: nginx passes its configuration context.
+        match status::add_variables(unsafe { &mut *cf }) {
+            Some(()) => Status::NGX_OK.into(),
+            None => Status::NGX_ERROR.into(),
+        }
+    }
+
     unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _conf: *mut c_void) -> *mut c_char {
         // SAFETY: nginx passes its configuration context, with every server of http{} parsed.
         unsafe { conf::tickets::remember_requests(&mut *cf) };
@@ -131,6 +141,9 @@ extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     let cycle = unsafe { &*cycle };
     if net::process_serves_clients() {
         if let Some(conf) = Module::main_conf(cycle) {
+            if conf.stores().next().is_some() {
+                status::enter();
+            }
             conf.stores().for_each(|store| store.start(cycle.log));
         }
     }
@@ -141,5 +154,6 @@ extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
     // SAFETY: nginx passes its current cycle.
     if let Some(conf) = Module::main_conf(unsafe { &*cycle }) {
         conf.stores().for_each(|store| store.stop());
+        status::leave();
     }
 }

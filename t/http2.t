@@ -48,7 +48,7 @@ http {
         http2 on;
 
         location / {
-            return 200 "$http2 $ssl_session_reused";
+            return 200 "$http2 $ssl_session_reused $remote_ssl_session_cache_status";
         }
     }
 }
@@ -68,19 +68,19 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 
 	my ($body, $session) = h2_get(8443, %client);
 	ok($redis->wait_id(session_id($session)), "$version, stored");
-	is($body, 'h2 .', "$version, full handshake");
+	is($body, 'h2 . ', "$version, full handshake");
 
 	($body) = h2_get(8444, %client, session => $session);
-	is($body, 'h2 r', "$version, resumed");
+	is($body, 'h2 r HIT', "$version, resumed");
 
 	my $r = tls_get(8444, %client, alpn => [ 'http/1.1' ],
 		session => $session);
 	is($r->{alpn}, 'http/1.1', "$version, other protocol");
-	is($r->{body}, ' r', "$version, other protocol, resumed");
+	is($r->{body}, ' r HIT', "$version, other protocol, resumed");
 
 	$r = tls_get(8444, version => $version, session => $session);
 	is($r->{alpn}, undef, "$version, no protocol");
-	is($r->{body}, ' r', "$version, no protocol, resumed");
+	is($r->{body}, ' r HIT', "$version, no protocol, resumed");
 }
 
 ###############################################################################

@@ -64,6 +64,8 @@ pub struct Received {
     pub became_ready: bool,
     /// How many records were stored.
     pub stored: u32,
+    /// How many records were not, though they were sent.
+    pub not_stored: u32,
     /// How many commands were refused.
     pub refused: u32,
     /// The store's message to the first of them.
@@ -231,6 +233,16 @@ impl<W: Waiter> Pipeline<W> {
         self.commands.is_empty()
     }
 
+    /// How many commands have no reply.
+    pub fn waiting_commands(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// How many bytes the commands without a reply take.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.outgoing.end().saturating_sub(self.answered)
+    }
+
     /// Looks `key` up; `waiter` is told by `deadline`, or after `timeout` if that is earlier.
     ///
     /// On an error nothing was queued and `waiter` is not called.
@@ -353,9 +365,8 @@ impl<W: Waiter> Pipeline<W> {
         if matches!(self.phase, Phase::Closed | Phase::Greeting { accepting: false }) {
             return Err(Unavailable::Down);
         }
-        let waiting = self.outgoing.end().saturating_sub(self.answered);
-        let full = self.settings.max_commands.is_some_and(|max| self.commands.len() >= max);
-        if full || waiting >= MAX_WAITING {
+        let full = self.settings.max_commands.is_some_and(|max| self.waiting_commands() >= max);
+        if full || self.waiting_bytes() >= MAX_WAITING {
             return Err(Unavailable::Full);
         }
         Ok(())
@@ -412,7 +423,8 @@ impl<W: Waiter> Pipeline<W> {
                 received.became_ready |= self.phase != Phase::Ready;
                 self.phase = Phase::Ready;
             }
-            Command::Put | Command::Delete | Command::Greeting => {}
+            Command::Put => received.not_stored += 1,
+            Command::Delete | Command::Greeting => {}
         }
         self.answered = front.end;
         self.commands.pop_front();
@@ -696,7 +708,12 @@ mod tests {
         let received = fixture.receive(b"-OOM no memory\r\n-WRONGTYPE x\r\n$-1\r\n").unwrap();
         assert_eq!(
             received,
-            Received { refused: 2, refusal: Some("OOM no memory".into()), ..Received::default() }
+            Received {
+                not_stored: 1,
+                refused: 2,
+                refusal: Some("OOM no memory".into()),
+                ..Received::default()
+            }
         );
         let refused = Outcome::Unavailable(Unavailable::Refused);
         assert_eq!(fixture.ended(), [(2, refused), (3, Outcome::Missing)]);

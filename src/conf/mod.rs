@@ -16,6 +16,7 @@ use ssl_session_cache_core::Keyspace;
 
 use crate::handshake::{SessionCache, Suspension};
 use crate::seal::Sealer;
+use crate::status;
 use crate::store::Store;
 use crate::Module;
 
@@ -32,7 +33,7 @@ pub(crate) mod wiring;
 pub(crate) const NAME: &str = "remote_ssl_session_cache";
 
 /// The module's directives.
-pub(crate) static mut COMMANDS: [ngx_command_t; 2] = [
+pub(crate) static mut COMMANDS: [ngx_command_t; 3] = [
     ngx_command_t {
         name: ngx_string!("remote_ssl_session_cache"),
         type_: (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_CONF_1MORE) as ngx_uint_t,
@@ -41,6 +42,7 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 2] = [
         offset: 0,
         post: ptr::null_mut(),
     },
+    status::COMMAND,
     ngx_command_t::empty(),
 ];
 
@@ -106,6 +108,8 @@ struct Destination {
     keyspace: Keyspace,
     /// None where sessions are stored in clear.
     sealer: Option<Rc<Sealer>>,
+    /// The time of the file of the key that sessions are sealed with, in Unix seconds.
+    key_time: Option<i64>,
     /// How handshakes are to be suspended, if not in whatever way works best.
     suspension: Option<Suspension>,
 }
@@ -154,14 +158,15 @@ extern "C" fn set_cache(
     let setting = Directive::parse(&words[1..]).and_then(|directive| {
         let keyspace = directive.keyspace();
         let suspension = directive.suspension();
-        let sealer = directive.sealer(cf)?.map(Rc::new);
+        let (sealer, key_time) = directive.sealer(cf)?.unzip();
+        let sealer = sealer.map(Rc::new);
         let settings = directive.resolve(cf)?;
         Ok(match settings {
             None => Setting::Off,
             Some(settings) => {
                 let main = Module::main_conf_mut(cf).expect("made before any directive is read");
                 let store = main.store(settings);
-                Setting::On(Destination { store, keyspace, sealer, suspension })
+                Setting::On(Destination { store, keyspace, sealer, key_time, suspension })
             }
         })
     });

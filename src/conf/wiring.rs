@@ -8,13 +8,15 @@ use nginx_sys::{
     ngx_http_ssl_srv_conf_t, NGX_SSL_NO_SCACHE,
 };
 use ngx::core::NgxStr;
-use ngx::http::{HttpModuleConfExt, HttpModuleMainConf, HttpModuleServerConf};
+use ngx::http::{HttpModule, HttpModuleConfExt, HttpModuleMainConf, HttpModuleServerConf};
 
 use crate::conf::tickets::ssl_module;
 use crate::conf::{Destination, MainConf, Reported, ServerConf, NAME};
 use crate::handshake::{IdContext, SessionCache, SslCtx, Suspension};
 use crate::log::log;
 use crate::net::Resolver;
+use crate::status;
+use crate::store::Store;
 use crate::Module;
 
 /// Attaches the cache to every server that it is on for.
@@ -26,7 +28,24 @@ pub(crate) fn attach(cf: &mut ngx_conf_t) -> Result<(), Reported> {
     }
     warn_of_sessions_in_clear(cf);
     warn_of_ignored_servers(cf);
-    Ok(())
+    count_stores(cf, main)
+}
+
+/// Has the workers count what they do with the stores in use.
+fn count_stores(cf: &mut ngx_conf_t, main: &MainConf) -> Result<(), Reported> {
+    let counted = |store: &Store| status::Counted {
+        name: store.settings().name(),
+        key_time: destinations(cf)
+            .filter(|destination| core::ptr::eq(&*destination.store, store))
+            .filter_map(|destination| destination.key_time)
+            .min(),
+    };
+    let stores: Vec<_> = main.stores().map(counted).collect();
+    if stores.is_empty() {
+        return Ok(());
+    }
+    // nginx has told why not.
+    status::add_zone(cf, Module::module(), stores).ok_or(Reported)
 }
 
 fn attach_server(
@@ -73,7 +92,7 @@ fn attach_server(
         ctx.disable_tickets();
     }
 
-    let Destination { store, keyspace, sealer, suspension } = destination.clone();
+    let Destination { store, keyspace, sealer, suspension, .. } = destination.clone();
     let suspension = suspension.unwrap_or_else(Suspension::detect);
     suspension.check().map_err(|missing| {
         log!(

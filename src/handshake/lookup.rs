@@ -3,18 +3,20 @@
 use core::cell::{Cell, RefCell};
 use core::ffi::{c_int, c_long, c_void};
 use core::ptr::{self, NonNull};
+use core::time::Duration;
 use std::rc::Rc;
 
 use nginx_sys::{
     ngx_connection_t, ngx_post_event, ngx_posted_events, SSL_get_ex_data, SSL_set_ex_data,
     CRYPTO_EX_DATA,
 };
-use ssl_session_cache_core::{Instant, Key, Lookup as Outcome};
+use ssl_session_cache_core::{Instant, Key, Lookup as Reply, Unavailable};
 
 use crate::handshake::openssl::{non_null, Session, Ssl, MAX_ID};
 use crate::handshake::records::Decoder;
 use crate::handshake::{ssl_index, SessionCache};
 use crate::log::debug;
+use crate::status::Outcome;
 use crate::store::Waiter;
 
 /// Lookups for one handshake, whatever the client offers: a ClientHello has room for 1,700
@@ -26,8 +28,8 @@ pub(super) const MAX_LOOKUPS: usize = 4;
 #[derive(Default)]
 pub(super) struct Handshake {
     lookups: RefCell<[Option<Rc<Lookup>>; MAX_LOOKUPS]>,
-    /// When all of them must have ended, from the first one on.
-    deadline: Cell<Option<Instant>>,
+    /// When the first of them began: all must end within the store's timeout from then.
+    began: Cell<Option<Instant>>,
 }
 
 impl Handshake {
@@ -87,40 +89,51 @@ impl Handshake {
         id: &[u8],
         key: &Key,
         decoder: Option<Decoder>,
-    ) -> Option<Rc<Lookup>> {
-        let mut lookups = self.lookups.try_borrow_mut().ok()?;
+    ) -> Result<Rc<Lookup>, Outcome> {
+        let mut lookups = self.lookups.try_borrow_mut().map_err(|_| Outcome::Miss)?;
         if ssl.is_shut_down() {
-            return None;
+            return Err(Outcome::Miss);
         }
-        let slot = lookups.iter_mut().find(|slot| slot.is_none())?;
+        let slot = lookups.iter_mut().find(|slot| slot.is_none()).ok_or(Outcome::Miss)?;
         let now = cache.store.now();
-        let deadline = match self.deadline.get() {
-            Some(deadline) if deadline <= now => return None,
-            Some(deadline) => deadline,
-            None => now + cache.store.timeout(),
-        };
+        let began = self.began.get().unwrap_or(now);
+        let deadline = began + cache.store.timeout();
+        if deadline <= now {
+            return Err(Outcome::Timeout);
+        }
+        let connection = ssl.connection().ok_or(Outcome::Miss)?;
         let lookup = Rc::new(Lookup {
-            id: SessionId::new(id)?,
+            id: SessionId::new(id).ok_or(Outcome::Miss)?,
             decoder,
-            connection: Cell::new(Some(ssl.connection()?)),
+            connection: Cell::new(Some(connection)),
+            began,
+            ended: Cell::new(None),
             answer: RefCell::new(None),
         });
-        cache.store.get(key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>).ok()?;
-        self.deadline.set(Some(deadline));
+        cache.store.get(key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>).map_err(outcome_of)?;
+        // SAFETY: the connection is valid.
+        unsafe { debug!(connection.as_ptr(), "lookup begun") };
+        self.began.set(Some(began));
         *slot = Some(Rc::clone(&lookup));
-        Some(lookup)
+        Ok(lookup)
     }
 
     /// Keeps what was found without the store.
-    pub(super) fn keep(&self, id: &[u8], session: Session) {
+    pub(super) fn keep(&self, cache: &SessionCache, id: &[u8], session: Session) {
         let Ok(mut lookups) = self.lookups.try_borrow_mut() else { return };
         let (Some(slot), Some(id)) =
             (lookups.iter_mut().find(|slot| slot.is_none()), SessionId::new(id))
         else {
             return;
         };
-        let answer = RefCell::new(Some(Answer::Local(session)));
-        *slot = Some(Rc::new(Lookup { id, decoder: None, connection: Cell::new(None), answer }));
+        *slot = Some(Rc::new(Lookup {
+            id,
+            decoder: None,
+            connection: Cell::new(None),
+            began: cache.store.now(),
+            ended: Cell::new(None),
+            answer: RefCell::new(Some(Answer::Local(session))),
+        }));
     }
 }
 
@@ -152,6 +165,10 @@ pub(super) struct Lookup {
     decoder: Option<Decoder>,
     /// The connection to wake; none once nobody waits for it.
     connection: Cell<Option<NonNull<ngx_connection_t>>>,
+    /// When the first lookup of the handshake began.
+    began: Instant,
+    /// When this one was answered by the store.
+    ended: Cell<Option<Instant>>,
     answer: RefCell<Option<Answer>>,
 }
 
@@ -164,10 +181,18 @@ pub(super) enum Answer {
     Found(Session),
     /// A record, from the store, that was not decoded.
     Record(Rc<[u8]>),
-    /// No session: not in the store, or the store did not tell in time.
-    Missing,
+    /// No session, and why.
+    Missing(Outcome),
     /// Something that is not the session asked for.
     Invalid,
+}
+
+fn outcome_of(unavailable: Unavailable) -> Outcome {
+    match unavailable {
+        Unavailable::Full => Outcome::Full,
+        Unavailable::Timeout => Outcome::Timeout,
+        Unavailable::Down | Unavailable::Refused => Outcome::Down,
+    }
 }
 
 impl Lookup {
@@ -179,6 +204,12 @@ impl Lookup {
     /// How the lookup ended, if it has.
     pub(super) fn answer(&self) -> Option<Answer> {
         self.answer.borrow().clone()
+    }
+
+    /// The time from the first lookup of the handshake to the answer of this one, if the store was
+    /// asked.
+    pub(super) fn waited(&self) -> Option<Duration> {
+        self.ended.get().map(|ended| ended.since(self.began))
     }
 
     /// Nobody waits any longer.
@@ -199,12 +230,14 @@ impl Lookup {
 impl Waiter for Lookup {
     /// Records the answer, and has the handshake go on in this turn of the event loop: by its read
     /// event, never from here, where another handshake may be on the stack.
-    fn complete(&self, outcome: Outcome<'_>) {
+    fn complete(&self, reply: Reply<'_>, now: Instant) {
         let Some(connection) = self.connection.take() else { return };
-        let answer = match outcome {
-            Outcome::Found(record) => self.found(record),
-            Outcome::Missing | Outcome::Unavailable(_) => Answer::Missing,
+        let answer = match reply {
+            Reply::Found(record) => self.found(record),
+            Reply::Missing => Answer::Missing(Outcome::Miss),
+            Reply::Unavailable(unavailable) => Answer::Missing(outcome_of(unavailable)),
         };
+        self.ended.set(Some(now));
         *self.answer.borrow_mut() = Some(answer);
         // SAFETY: whoever closes the connection frees its SSL first, which cancels the lookup.
         unsafe {

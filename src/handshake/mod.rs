@@ -22,11 +22,12 @@ use nginx_sys::{
 use ssl_session_cache_core::Keyspace;
 
 use crate::seal::{randomise, Sealer};
+use crate::status::Outcome;
 use crate::store::Store;
 
-use self::lookup::{Answer, Handshake, MAX_LOOKUPS};
+use self::lookup::{Answer, Handshake, Lookup, MAX_LOOKUPS};
 use self::openssl::{clear_errors, non_null, Session, SessionRef, Ssl};
-use self::records::Records;
+use self::records::{Decoder, Records};
 
 pub(crate) use self::id_context::IdContext;
 pub(crate) use self::openssl::SslCtx;
@@ -175,36 +176,72 @@ impl SessionCache {
         let lookup = match Handshake::lookup(ssl, id) {
             Some(begun) => begun,
             None => match self.local(ssl, id) {
-                Some(session) => return Some(session),
-                None if self.suspension.can_wait() => {
-                    // Nothing is spent on an id that cannot be in the store: not even the
-                    // handshake's state.
-                    let entry = self.records.entry(id)?;
-                    let decoder = self.records.decoder(entry.minted, ssl)?;
-                    Handshake::of(ssl)?.begin(self, ssl, id, &entry.key, Some(decoder))?
+                Some(session) => {
+                    ssl.note(Outcome::Local, None);
+                    return Some(session);
                 }
-                None => return None,
+                None => match self.begin(ssl, id) {
+                    Ok(begun) => begun,
+                    Err(outcome) => {
+                        ssl.note(outcome, None);
+                        return None;
+                    }
+                },
             },
         };
         if !lookup.is_done() && !self.suspension.wait(ssl, &lookup) {
             lookup.cancel();
+            ssl.note(Outcome::Miss, None);
             return None;
         }
+        let waited = lookup.waited();
         let session = match lookup.answer()? {
-            Answer::Local(session) => return Some(session),
-            Answer::Found(session) => Some(session),
-            Answer::Record(record) => {
-                let entry = self.records.entry(id)?;
-                self.records.decoder(entry.minted, ssl)?.decode(id, &record)
+            Answer::Local(session) => {
+                ssl.note(Outcome::Local, None);
+                return Some(session);
             }
-            Answer::Missing => return None,
+            Answer::Found(session) => Some(session),
+            Answer::Record(record) => match self.decoder(ssl, id) {
+                Some(decoder) => decoder.decode(id, &record),
+                None => {
+                    ssl.note(Outcome::Miss, waited);
+                    return None;
+                }
+            },
+            Answer::Missing(outcome) => {
+                ssl.note(outcome, waited);
+                return None;
+            }
             Answer::Invalid => None,
         };
         match &session {
-            Some(session) => self.keep_locally(ssl, session.as_ref()),
-            None => self.delete(id),
+            Some(session) => {
+                ssl.note(Outcome::Hit, waited);
+                self.keep_locally(ssl, session.as_ref());
+            }
+            None => {
+                ssl.note(Outcome::Invalid, waited);
+                self.delete(id);
+            }
         }
         session
+    }
+
+    /// Begins a lookup in the store from within a handshake.
+    fn begin(&self, ssl: Ssl, id: &[u8]) -> Result<Rc<Lookup>, Outcome> {
+        // Nothing is spent on an id that cannot be in the store: not even the handshake's state.
+        let entry = self.records.entry(id).ok_or(Outcome::Foreign)?;
+        if !self.suspension.can_wait() {
+            return Err(Outcome::Miss);
+        }
+        let decoder = self.records.decoder(entry.minted, ssl).ok_or(Outcome::Miss)?;
+        let handshake = Handshake::of(ssl).ok_or(Outcome::Miss)?;
+        handshake.begin(self, ssl, id, &entry.key, Some(decoder))
+    }
+
+    /// What decodes the record of an id.
+    fn decoder(&self, ssl: Ssl, id: &[u8]) -> Option<Decoder> {
+        self.records.decoder(self.records.entry(id)?.minted, ssl)
     }
 
     /// Begins to look for the sessions that OpenSSL is going to ask for.
@@ -216,10 +253,12 @@ impl SessionCache {
             let Some(handshake) = Handshake::of(ssl) else { return };
             if let Some(session) = self.local(ssl, id) {
                 // OpenSSL takes the first that is found.
-                return handshake.keep(id, session);
+                return handshake.keep(self, id, session);
             }
             if let Some(entry) = self.records.entry(id) {
-                handshake.begin(self, ssl, id, &entry.key, None);
+                if let Err(outcome) = handshake.begin(self, ssl, id, &entry.key, None) {
+                    ssl.note(outcome, None);
+                }
             }
         }
     }
@@ -245,6 +284,7 @@ unsafe extern "C" fn new_session(ssl: *mut SSL, session: *mut SSL_SESSION) -> c_
     };
     let Some(cache) = SessionCache::of_ssl(ssl) else { return 0 };
     if !ssl.gives_stateless_tickets() {
+        ssl.debug_session_made();
         cache.store_session(session);
     }
     match cache.nginx.new {
@@ -323,6 +363,7 @@ unsafe extern "C" fn info(ssl: *const SSL, event: c_int, value: c_int) {
     }
     if event & SSL_CB_HANDSHAKE_DONE as c_int != 0 {
         Handshake::end(ssl);
+        ssl.count_handshake();
         ssl.stop_running_as_jobs();
         // SAFETY: the SSL is valid.
         unsafe { SSL_set_info_callback(ssl.as_ptr(), None) };

@@ -7,6 +7,7 @@
 use core::ffi::{c_int, c_long, c_uint, c_void};
 use core::ptr::{self, NonNull};
 use core::slice;
+use core::time::Duration;
 
 use nginx_sys::{
     d2i_SSL_SESSION, i2d_SSL_SESSION, ngx_connection_t, ngx_ssl_connection_index,
@@ -18,6 +19,9 @@ use nginx_sys::{
     SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER, TLS1_3_VERSION,
 };
 use ssl_session_cache_core::ServerAbilities;
+
+use crate::log::debug;
+use crate::status::{self, Outcome};
 
 /// Options of SSL_CTX_set_options(3); a cast in the header hides them from bindgen.
 const SSL_OP_NO_TICKET: u64 = 1 << 14;
@@ -79,6 +83,37 @@ impl Ssl {
 
     pub(super) fn as_ptr(self) -> *mut SSL {
         self.0.as_ptr()
+    }
+
+    /// Notes what became of a session that the client offers.
+    pub(super) fn note(self, outcome: Outcome, waited: Option<Duration>) {
+        let name = outcome.name();
+        // SAFETY: the SSL is valid, and so is its connection; the format takes a length and a text.
+        unsafe {
+            if let Some(connection) = self.connection() {
+                debug!(connection.as_ptr(), "offered session: %*s", name.len(), name.as_ptr());
+            }
+            status::note(self.0, outcome, waited);
+        }
+    }
+
+    /// Tells in the debug log that the handshake has made a session.
+    pub(super) fn debug_session_made(self) {
+        if let Some(connection) = self.connection() {
+            // SAFETY: the connection is valid.
+            unsafe { debug!(connection.as_ptr(), "session made") };
+        }
+    }
+
+    /// Counts the handshake, which is done.
+    pub(super) fn count_handshake(self) {
+        // SAFETY: the SSL is valid, and so is its connection.
+        unsafe {
+            if let Some(connection) = self.connection() {
+                debug!(connection.as_ptr(), "handshake done");
+            }
+            status::finished(self.0);
+        }
     }
 
     /// nginx's connection, as its own ngx_ssl_get_connection() finds it.

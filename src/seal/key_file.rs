@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use nginx_sys::{ngx_conf_full_name, ngx_conf_t, ngx_str_t, NGX_LOG_WARN};
@@ -37,21 +37,24 @@ pub(crate) struct Error {
     reason: Reason,
 }
 
-/// A sealer with the keys of these files, the first one first. Relative names are relative to the
-/// folder of nginx.conf.
-pub(crate) fn sealer(cf: &mut ngx_conf_t, files: &[&[u8]]) -> Result<Sealer, Error> {
+/// A sealer with the keys of these files, the first one first, and the time of that one's file, in
+/// Unix seconds. Relative names are relative to the folder of nginx.conf.
+pub(crate) fn sealer(cf: &mut ngx_conf_t, files: &[&[u8]]) -> Result<(Sealer, i64), Error> {
     let mut sealer = Sealer::new(Gcm::new().ok_or_else(|| error(files[0], Reason::Cipher))?);
+    let mut time = None;
     for file in files {
-        add(&mut sealer, cf, file).map_err(|reason| error(file, reason))?;
+        let made = add(&mut sealer, cf, file).map_err(|reason| error(file, reason))?;
+        time.get_or_insert(made);
     }
-    Ok(sealer)
+    Ok((sealer, time.unwrap_or_default()))
 }
 
 fn error(file: &[u8], reason: Reason) -> Error {
     Error { file: String::from_utf8_lossy(file).into_owned(), reason }
 }
 
-fn add(sealer: &mut Sealer, cf: &mut ngx_conf_t, file: &[u8]) -> Result<(), Reason> {
+/// Adds a key, and tells the time of its file.
+fn add(sealer: &mut Sealer, cf: &mut ngx_conf_t, file: &[u8]) -> Result<i64, Reason> {
     let mut path = ngx_str_t { len: file.len(), data: file.as_ptr().cast_mut() };
     // SAFETY: the name is a part of a word of the configuration up to its end, where nginx has put
     // a zero; what it is replaced by lies in the pool, which outlives this call.
@@ -74,5 +77,6 @@ fn add(sealer: &mut Sealer, cf: &mut ngx_conf_t, file: &[u8]) -> Result<(), Reas
     }
     let mut key = Zeroizing::new([0; KEY_LEN]);
     opened.read_exact(&mut key[..])?;
-    Ok(sealer.add(Aes::new(&key).ok_or(Reason::Cipher)?)?)
+    sealer.add(Aes::new(&key).ok_or(Reason::Cipher)?)?;
+    Ok(metadata.mtime())
 }

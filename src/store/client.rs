@@ -3,6 +3,7 @@
 
 use core::cell::RefCell;
 use core::hash::{BuildHasher, Hasher};
+use core::mem;
 use core::ptr::NonNull;
 use core::time::Duration;
 use std::collections::hash_map::RandomState;
@@ -17,6 +18,7 @@ use ssl_session_cache_core::{
 use crate::conf::address::{Address, Location};
 use crate::log::log;
 use crate::net::{self, now, Handler, Io, Link, NameHandler, NameLookup, Resolved, Resolver};
+use crate::status::{Event, LookupResult, StoreState, StoreStats};
 use crate::store::{Settings, Waiter};
 
 /// What the server refuses is written to the log once in this time.
@@ -31,6 +33,8 @@ pub(super) struct Client {
     log: *mut ngx_log_t,
     link: Link,
     name_lookup: NameLookup,
+    /// None in a process that does not count.
+    stats: Option<StoreStats>,
     state: RefCell<State>,
 }
 
@@ -48,6 +52,8 @@ struct State {
     failures: usize,
     health: Health,
     refusals: Refusals,
+    /// Sessions that were sent, and of which the server has not said yet whether it has stored them.
+    unconfirmed: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -88,11 +94,40 @@ enum Failure {
 }
 
 /// A waiter as the pipeline holds it.
-struct Waiting(Rc<dyn Waiter>);
+struct Waiting {
+    waiter: Rc<dyn Waiter>,
+    /// By a clock finer than that of deadlines, which is kept for each turn of the event loop.
+    began: std::time::Instant,
+    stats: Option<StoreStats>,
+}
 
 impl PipelineWaiter for Waiting {
     fn complete(self, lookup: Lookup<'_>) {
-        self.0.complete(lookup);
+        if let Some(stats) = self.stats {
+            stats.lookup_ended(lookup.into(), self.began.elapsed());
+        }
+        self.waiter.complete(lookup, now());
+    }
+}
+
+impl From<Lookup<'_>> for LookupResult {
+    fn from(lookup: Lookup<'_>) -> Self {
+        match lookup {
+            Lookup::Found(_) => Self::Found,
+            Lookup::Missing => Self::Missing,
+            Lookup::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
+impl From<Unavailable> for LookupResult {
+    fn from(unavailable: Unavailable) -> Self {
+        match unavailable {
+            Unavailable::Down => Self::Down,
+            Unavailable::Full => Self::Full,
+            Unavailable::Timeout => Self::Timeout,
+            Unavailable::Refused => Self::Refused,
+        }
     }
 }
 
@@ -117,14 +152,17 @@ impl Client {
             failures: 0,
             health: Health::Unknown,
             refusals: Refusals { count: 0, next_log: now() },
+            unconfirmed: 0,
         };
         let link = Link::new(settings.tls.clone());
+        let stats = StoreStats::of(&settings.name());
         let client = Rc::new(Self {
             settings,
             resolver,
             log,
             link,
             name_lookup: NameLookup::new(),
+            stats,
             state: RefCell::new(state),
         });
         // SAFETY: the client, the link and the lookup in it stay where they are in the Rc, and go
@@ -143,29 +181,63 @@ impl Client {
         waiter: Rc<dyn Waiter>,
     ) -> Result<(), Unavailable> {
         let mut state = self.state.try_borrow_mut().map_err(|_| Unavailable::Down)?;
-        state.pipeline.get(key, deadline, now(), Waiting(waiter))?;
-        self.queued(&state);
-        Ok(())
+        let waiting = Waiting { waiter, began: std::time::Instant::now(), stats: self.stats };
+        let begun = state.pipeline.get(key, deadline, now(), waiting);
+        if let Some(stats) = self.stats {
+            match begun {
+                Ok(()) => stats.lookup_begun(),
+                Err(unavailable) => stats.lookup_turned_away(unavailable.into()),
+            }
+        }
+        if begun.is_ok() {
+            self.queued(&state);
+        }
+        begun
     }
 
     pub(super) fn put(&self, key: &Key, record: &[u8], ttl: u32, unix_now: u64) {
         let Ok(mut state) = self.state.try_borrow_mut() else { return };
         if state.pipeline.put(key, record, ttl, unix_now, now()).is_ok() {
+            state.unconfirmed += 1;
+            self.count(Event::SessionSent, 1);
             self.queued(&state);
+        } else {
+            self.count(Event::SessionDropped, 1);
         }
     }
 
     pub(super) fn delete(&self, key: &Key) {
         let Ok(mut state) = self.state.try_borrow_mut() else { return };
         if state.pipeline.delete(key, now()).is_ok() {
+            self.count(Event::DeleteSent, 1);
             self.queued(&state);
         }
     }
 
     /// What was queued goes out with all else of this turn.
     fn queued(&self, state: &State) {
+        self.show(state);
         self.link.at_turn_end();
         self.link.wake_at(state.pipeline.deadline());
+    }
+
+    fn count(&self, event: Event, times: usize) {
+        if let Some(stats) = self.stats {
+            stats.count(event, times);
+        }
+    }
+
+    /// Shows how things are now.
+    fn show(&self, state: &State) {
+        let Some(stats) = self.stats else { return };
+        let pipeline = &state.pipeline;
+        let connection = match state.phase {
+            Phase::Closed { .. } | Phase::Stopped => StoreState::Down,
+            Phase::Open if pipeline.is_ready() => StoreState::Up,
+            Phase::Connecting { .. } | Phase::Open => StoreState::Connecting,
+        };
+        let (commands, bytes) = (pipeline.waiting_commands(), pipeline.waiting_bytes());
+        stats.show(connection, pipeline.is_suspended(), commands, bytes);
     }
 
     /// Begins to connect, and to look the server's name up.
@@ -197,6 +269,7 @@ impl Client {
             }
             Err(error) => self.fail(&mut state, &error.into()),
         }
+        self.show(&state);
         self.link.wake_at(state.wake_at());
     }
 
@@ -217,7 +290,10 @@ impl Client {
         }
         while !state.pipeline.unsent().is_empty() {
             match self.link.send(state.pipeline.unsent())? {
-                Io::Done(count) => state.pipeline.sent(count),
+                Io::Done(count) => {
+                    self.count(Event::ByteSent, count);
+                    state.pipeline.sent(count);
+                }
                 Io::Again => break,
             }
         }
@@ -227,6 +303,7 @@ impl Client {
     /// Reads what has come, and ends the lookups that it answers.
     fn receive(&self, state: &mut State) -> Result<(), Failure> {
         while let Io::Done(count) = self.link.receive(state.pipeline.spare())? {
+            self.count(Event::ByteReceived, count);
             let received = state.pipeline.received(count, now())?;
             self.note(state, received);
             if !self.link.is_readable() {
@@ -238,7 +315,10 @@ impl Client {
 
     /// Tells of what was received, where it is worth telling.
     fn note(&self, state: &mut State, received: Received) {
+        state.unconfirmed -= (received.stored + received.not_stored) as usize;
+        self.count(Event::SessionFailed, received.not_stored as usize);
         if received.became_ready {
+            self.count(Event::Connected, 1);
             state.failures = 0;
             state.backoff.succeeded();
             // What has waited for this.
@@ -271,8 +351,7 @@ impl Client {
                 Err(self.link.timed_out().into())
             }
             Phase::Open if self.link.is_close_requested() && state.pipeline.is_drained() => {
-                self.link.close();
-                state.pipeline.closed();
+                self.disconnect(state);
                 state.phase = Phase::Stopped;
                 Ok(())
             }
@@ -287,8 +366,8 @@ impl Client {
     /// Ends what waits, and plans the next attempt: at once while there are addresses that have not
     /// been tried, else after a while.
     fn fail(&self, state: &mut State, failure: &Failure) {
-        self.link.close();
-        state.pipeline.closed();
+        self.disconnect(state);
+        self.count(Event::Failed, 1);
 
         state.failures += 1;
         let all_tried = state.failures >= state.addresses.len();
@@ -307,6 +386,13 @@ impl Client {
         state.phase = Phase::Closed { retry_at: now() + wait };
     }
 
+    /// Closes the connection, and ends what waits for it.
+    fn disconnect(&self, state: &mut State) {
+        self.link.close();
+        state.pipeline.closed();
+        self.count(Event::SessionFailed, mem::take(&mut state.unconfirmed));
+    }
+
     /// The server as it is named in messages.
     fn name(&self, state: &State) -> String {
         let address = &state.addresses[state.address];
@@ -319,6 +405,7 @@ impl Client {
         if let Err(failure) = step(self, &mut state) {
             self.fail(&mut state, &failure);
         }
+        self.show(&state);
         self.link.wake_at(state.wake_at());
     }
 }
@@ -385,8 +472,7 @@ impl NameHandler for Client {
             Some(index) => state.address = index,
             None => {
                 log!(NGX_LOG_NOTICE, self.log, "{} is not in use any more", self.name(&state));
-                self.link.close();
-                state.pipeline.closed();
+                self.disconnect(&mut state);
                 state.address = 0;
                 state.phase = Phase::Closed { retry_at: now() };
             }

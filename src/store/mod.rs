@@ -62,6 +62,15 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// The store as its counters name it: as it is configured.
+    pub(crate) fn name(&self) -> String {
+        let Location { addresses, name, port } = &self.location;
+        match name {
+            Some(name) => format!("{} {name}:{port}", self.kind.name()),
+            None => format!("{} {}", self.kind.name(), addresses[0].name()),
+        }
+    }
+
     fn protocol(&self) -> Box<dyn Protocol> {
         let credentials = self.credentials.clone();
         match self.kind {
@@ -74,7 +83,7 @@ impl Settings {
 /// Who waits for a lookup.
 pub(crate) trait Waiter {
     /// Called exactly once for a lookup that was accepted; must only record the outcome.
-    fn complete(&self, lookup: Lookup<'_>);
+    fn complete(&self, lookup: Lookup<'_>, now: Instant);
 }
 
 /// A store, as the configuration names it. One server today: where a store is many, this is what

@@ -1,0 +1,95 @@
+//! The status page as JSON.
+
+use core::fmt::{self, Display};
+use std::string::String;
+
+use crate::status::report::Outcome;
+use crate::status::snapshot::{Snapshot, Store, Worker};
+use crate::status::stats::{Event, LookupResult, BOUNDS};
+
+pub(super) fn render(snapshot: &Snapshot) -> String {
+    let handshakes = Outcome::ALL
+        .map(|outcome| (outcome.label(), snapshot.handshakes[outcome as usize].to_string()));
+    let stores: Vec<_> = snapshot.stores.iter().map(store).collect();
+    object([
+        ("now", snapshot.now.to_string()),
+        ("since", snapshot.since.to_string()),
+        ("handshakes", object(handshakes)),
+        ("stores", array(&stores)),
+    ]) + "\n"
+}
+
+fn store(store: &Store) -> String {
+    let lookups =
+        LookupResult::ALL.map(|(result, name)| (name, store.lookups[result as usize].to_string()));
+    let buckets = store.times.iter().enumerate().map(|(index, count)| match BOUNDS.get(index) {
+        Some(bound) => (Seconds(*bound).to_string(), count.to_string()),
+        None => ("inf".to_owned(), count.to_string()),
+    });
+    let times = object([
+        ("count", store.times.iter().sum::<u64>().to_string()),
+        ("sum", Seconds(store.time_sum).to_string()),
+        ("buckets", object(buckets)),
+    ]);
+    let workers: Vec<_> = store.workers.iter().map(worker).collect();
+    let events = Event::ALL
+        .map(|(event, name, _)| (name.to_owned(), store.events[event as usize].to_string()));
+    let mut members = vec![
+        ("name".to_owned(), string(&store.name)),
+        ("key_age".to_owned(), store.key_age.map_or("null".to_owned(), |age| age.to_string())),
+        ("lookups".to_owned(), object(lookups)),
+        ("lookup_seconds".to_owned(), times),
+    ];
+    members.extend(events);
+    members.push(("workers".to_owned(), array(&workers)));
+    object(members)
+}
+
+fn worker(worker: &Worker) -> String {
+    object([
+        ("worker", worker.number.to_string()),
+        ("pid", worker.pid.to_string()),
+        ("state", string(worker.state)),
+        ("suspended", worker.is_suspended.to_string()),
+        ("waiting_lookups", worker.waiting_lookups.to_string()),
+        ("queued_commands", worker.queued_commands.to_string()),
+        ("queued_bytes", worker.queued_bytes.to_string()),
+    ])
+}
+
+/// An object of values that are JSON already.
+fn object<K: AsRef<str>>(members: impl IntoIterator<Item = (K, String)>) -> String {
+    let members: Vec<_> = members
+        .into_iter()
+        .map(|(name, value)| format!("{}:{value}", string(name.as_ref())))
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
+
+fn array(values: &[String]) -> String {
+    format!("[{}]", values.join(","))
+}
+
+/// RFC 8259, section 7.
+fn string(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c < ' ' => quoted += &format!("\\u{:04x}", c as u32),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Microseconds, shown as seconds.
+pub(super) struct Seconds(pub(super) u64);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{}.{:06}", self.0 / 1_000_000, self.0 % 1_000_000);
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}

@@ -1,0 +1,141 @@
+//! The status page: the directive `remote_ssl_session_cache_status`, and what is answered there.
+
+use core::ffi::{c_char, c_void};
+use core::ptr;
+use std::string::String;
+
+use nginx_sys::{
+    ngx_command_t, ngx_conf_t, ngx_http_arg, ngx_http_complex_value_t, ngx_http_core_loc_conf_t,
+    ngx_http_core_module, ngx_http_request_t, ngx_http_send_response, ngx_int_t, ngx_str_t,
+    ngx_uint_t, NGX_CONF_NOARGS, NGX_HTTP_GET, NGX_HTTP_HEAD, NGX_HTTP_INTERNAL_SERVER_ERROR,
+    NGX_HTTP_LOC_CONF, NGX_HTTP_NOT_ALLOWED, NGX_HTTP_OK, NGX_OK,
+};
+use ngx::core::{Pool, NGX_CONF_ERROR, NGX_CONF_OK};
+use ngx::http::{HttpModuleConfExt, Request};
+use ngx::ngx_string;
+
+use crate::status::snapshot::Snapshot;
+use crate::status::{json, prometheus};
+
+/// The directive.
+pub(crate) const COMMAND: ngx_command_t = ngx_command_t {
+    name: ngx_string!("remote_ssl_session_cache_status"),
+    type_: (NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS) as ngx_uint_t,
+    set: Some(set_handler),
+    conf: 0,
+    offset: 0,
+    post: ptr::null_mut(),
+};
+
+/// What the page can be.
+#[derive(Clone, Copy)]
+enum Format {
+    Json,
+    Prometheus,
+    /// For a person: reads the JSON, again and again.
+    Html,
+}
+
+impl Format {
+    /// By the argument `format`, else by what the client accepts.
+    fn of(argument: &[u8], accept: &str) -> Self {
+        match argument {
+            b"json" => Self::Json,
+            b"prometheus" => Self::Prometheus,
+            b"html" => Self::Html,
+            _ if accept.contains("text/html") => Self::Html,
+            // As Prometheus asks.
+            _ if accept.contains("text/plain") || accept.contains("openmetrics") => {
+                Self::Prometheus
+            }
+            _ => Self::Json,
+        }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::Html => "text/html; charset=utf-8",
+        }
+    }
+
+    fn render(self) -> String {
+        match self {
+            Self::Json => json::render(&Snapshot::take()),
+            Self::Prometheus => prometheus::render(&Snapshot::take()),
+            Self::Html => include_str!("page.html").to_owned(),
+        }
+    }
+}
+
+unsafe extern "C" fn set_handler(
+    cf: *mut ngx_conf_t,
+    _cmd: *mut ngx_command_t,
+    _conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx passes its configuration context, in a location; the type is that of
+    // ngx_http_core_module's location configuration.
+    unsafe {
+        let core = &*ptr::addr_of!(ngx_http_core_module);
+        match (*cf).http_location_conf_unchecked::<ngx_http_core_loc_conf_t>(core) {
+            Some(mut conf) => conf.as_mut().handler = Some(answer),
+            None => return NGX_CONF_ERROR,
+        }
+    }
+    NGX_CONF_OK
+}
+
+unsafe extern "C" fn answer(request: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx passes a valid request. What it keeps of the answer is static or lies in the
+    // request's pool.
+    unsafe {
+        if (*request).method & (NGX_HTTP_GET | NGX_HTTP_HEAD) as usize == 0 {
+            return NGX_HTTP_NOT_ALLOWED as ngx_int_t;
+        }
+        let format = Format::of(argument(request, "format"), &accept(request));
+        let page: *mut String = Pool::from_ngx_pool((*request).pool).allocate(format.render());
+        let Some(page) = page.as_ref() else {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+        };
+        let mut content_type = str_t(format.content_type());
+        let mut body: ngx_http_complex_value_t = core::mem::zeroed();
+        body.value = str_t(page);
+        ngx_http_send_response(request, NGX_HTTP_OK as ngx_uint_t, &mut content_type, &mut body)
+    }
+}
+
+/// An argument of the request; empty where it is not there.
+///
+/// # Safety
+///
+/// The request must be valid for as long as the argument is used.
+unsafe fn argument<'a>(request: *mut ngx_http_request_t, name: &str) -> &'a [u8] {
+    let mut value = ngx_str_t { len: 0, data: ptr::null_mut() };
+    // SAFETY: as the caller promises; the name is only read.
+    unsafe {
+        let rc = ngx_http_arg(request, name.as_ptr().cast_mut(), name.len(), &mut value);
+        if rc != NGX_OK as ngx_int_t || value.len == 0 {
+            return &[];
+        }
+        core::slice::from_raw_parts(value.data, value.len)
+    }
+}
+
+/// The types that the client accepts.
+///
+/// # Safety
+///
+/// The request must be valid.
+unsafe fn accept(request: *mut ngx_http_request_t) -> String {
+    // SAFETY: as the caller promises.
+    let request = unsafe { Request::from_ngx_http_request(request) };
+    let accept = request
+        .headers_in_iterator()
+        .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(b"Accept"));
+    accept.map(|(_, value)| value.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn str_t(text: &str) -> ngx_str_t {
+    ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() }
+}

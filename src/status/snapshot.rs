@@ -1,0 +1,113 @@
+//! All counters at one time, those of all workers together.
+
+use std::string::String;
+use std::sync::atomic::Ordering::Relaxed;
+use std::vec::Vec;
+
+use nginx_sys::ngx_cached_time;
+
+use crate::status::report::Outcome;
+use crate::status::stats::{Counter, Event, LookupResult, StoreSlot, StoreState, BOUNDS};
+use crate::status::zone::{self, Counted, Shared};
+
+/// What the status page shows.
+#[derive(Default)]
+pub(super) struct Snapshot {
+    /// Unix times, in seconds.
+    pub(super) now: i64,
+    pub(super) since: i64,
+    /// By the numbers of [`Outcome`].
+    pub(super) handshakes: [u64; Outcome::ALL.len()],
+    pub(super) stores: Vec<Store>,
+}
+
+pub(super) struct Store {
+    pub(super) name: String,
+    /// How old the file of the key is that sessions are sealed with, in seconds.
+    pub(super) key_age: Option<i64>,
+    /// By the numbers of [`LookupResult`].
+    pub(super) lookups: [u64; LookupResult::ALL.len()],
+    pub(super) times: [u64; BOUNDS.len() + 1],
+    /// In microseconds.
+    pub(super) time_sum: u64,
+    /// By the numbers of [`Event`].
+    pub(super) events: [u64; Event::ALL.len()],
+    pub(super) workers: Vec<Worker>,
+}
+
+/// How things are between a worker that runs now and a store.
+pub(super) struct Worker {
+    pub(super) number: usize,
+    pub(super) pid: i64,
+    pub(super) state: &'static str,
+    pub(super) is_suspended: bool,
+    pub(super) waiting_lookups: u64,
+    pub(super) queued_commands: u64,
+    pub(super) queued_bytes: u64,
+}
+
+impl Snapshot {
+    /// Empty where no server uses the cache.
+    pub(super) fn take() -> Self {
+        // SAFETY: nginx sets the time before it serves requests.
+        let now = unsafe { (*ngx_cached_time).sec };
+        let Some(shared) = zone::shared() else {
+            return Self { now, since: now, ..Self::default() };
+        };
+        let mut handshakes = [0; Outcome::ALL.len()];
+        for worker in shared.workers() {
+            add(&mut handshakes, &worker.handshakes);
+        }
+        let stores = shared
+            .stores()
+            .map(|(index, counted)| Store::take(shared, index, counted, now))
+            .collect();
+        Self { now, since: shared.since.load(Relaxed), handshakes, stores }
+    }
+}
+
+impl Store {
+    fn take(shared: &Shared, index: usize, counted: Counted, now: i64) -> Self {
+        let mut store = Self {
+            name: counted.name,
+            key_age: counted.key_time.map(|time| (now - time).max(0)),
+            lookups: Default::default(),
+            times: Default::default(),
+            time_sum: 0,
+            events: Default::default(),
+            workers: Vec::new(),
+        };
+        for (number, worker) in shared.workers().iter().enumerate() {
+            let slot = &worker.stores[index];
+            add(&mut store.lookups, &slot.lookups);
+            add(&mut store.times, &slot.times);
+            add(&mut store.events, &slot.events);
+            store.time_sum += slot.time_sum.value();
+            match worker.owner.load(Relaxed) {
+                0 => {}
+                pid => store.workers.push(Worker::take(number, pid, slot)),
+            }
+        }
+        store
+    }
+}
+
+impl Worker {
+    fn take(number: usize, pid: i64, slot: &StoreSlot) -> Self {
+        Self {
+            number,
+            pid,
+            state: StoreState::name(slot.state.load(Relaxed)),
+            is_suspended: slot.is_suspended.load(Relaxed) != 0,
+            waiting_lookups: slot.waiting_lookups.value(),
+            queued_commands: slot.queued_commands.value(),
+            queued_bytes: slot.queued_bytes.value(),
+        }
+    }
+}
+
+fn add<const N: usize>(sums: &mut [u64; N], counters: &[Counter; N]) {
+    for (sum, counter) in sums.iter_mut().zip(counters) {
+        *sum += counter.value();
+    }
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/perl
+
+# Every nginx.conf in examples/ passes "nginx -t".  Whoever copies one that
+# does not begins with an error.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Seal;
+use SSLSessionCache::TLS;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl/)->has_daemon('openssl');
+my $dir = $t->testdir();
+my @examples = glob "$FindBin::Bin/../examples/*.conf";
+
+foreach my $name ('example', 'redis-ca') {
+	certificate($t, $name);
+}
+
+seal_key($t, 'cache.key');
+$t->write_file('redis.password', 'secret');
+chmod 0600, "$dir/redis.password";
+
+$t->plan(1 + 2 * @examples);
+
+###############################################################################
+
+cmp_ok(@examples, '>=', 3, 'examples');
+
+foreach my $example (@examples) {
+	my ($name) = $example =~ m!([^/]+)$!;
+	my $config = do { local (@ARGV, $/) = $example; <> };
+
+	# what is different here
+
+	$config =~ s/^load_module .*?;$/%%TEST_GLOBALS%%/m;
+	$config =~ s!/(?:etc|var/log)/nginx/!$dir/!g;
+	$config =~ s/addr=[\w.-]+/addr=127.0.0.1/;
+	$config =~ s/listen( +)443 /listen${1}127.0.0.1:8443 /;
+
+	$t->write_file_expand('nginx.conf', $config);
+	my $output = $t->dump_config();
+
+	like($output, qr/test is successful/, "$name, passes");
+	unlike($output, qr/\[(?!notice)\w+\]/, "$name, without a warning");
+}
+
+###############################################################################

@@ -1,0 +1,113 @@
+#!/usr/bin/perl
+
+# The status page has a row of its own for each store of the configuration, with
+# the age of its key, and a reload that changes the stores keeps the counters
+# of those that stay.  Otherwise the counters of one are taken for another's,
+# and a key that nobody has replaced is not noticed.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Redis;
+use SSLSessionCache::Seal;
+use SSLSessionCache::Status;
+use SSLSessionCache::TLS;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+my $config = <<'EOF';
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache port=%%PORT_8379%% key=cache.key;
+
+        return 200 "";
+    }
+
+    server {
+        listen       127.0.0.1:8444 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache port=%%PORT_8378%%;
+
+        return 200 "";
+    }
+
+    server {
+        listen       127.0.0.1:8080;
+        server_name  localhost;
+
+        location /status {
+            remote_ssl_session_cache_status;
+        }
+    }
+}
+
+EOF
+
+my $redis = SSLSessionCache::Redis->new($t);
+certificate($t, 'localhost');
+seal_key($t, 'cache.key');
+
+my $made = time() - 86400;
+utime $made, $made, $t->testdir() . '/cache.key';
+
+$t->write_file_expand('nginx.conf', $config)->plan(9)->run();
+
+###############################################################################
+
+my ($kept, $gone, $new) = map { 'redis 127.0.0.1:' . port($_) }
+	8379, 8378, 8377;
+
+wait_status(sub { $_[0]{stores}[0]{workers}[0]{state} eq 'up' });
+tls_get(8443, version => 'TLSv1.2');
+tls_get(8444, version => 'TLSv1.2');
+my $s = wait_status(sub { $_[0]{handshakes}{none} == 2 });
+my %stores = map { $_->{name} => $_ } @{$s->{stores}};
+
+is_deeply([ sort keys %stores ], [ sort $kept, $gone ], 'stores');
+is($stores{$kept}{sessions_sent}, 1, 'a session is sent');
+is($stores{$gone}{sessions_dropped}, 1, 'and one is not');
+cmp_ok(abs($stores{$kept}{key_age} - 86400), '<', 60, 'age of the key');
+is($stores{$gone}{key_age}, undef, 'no key');
+like(http_get('/status?format=prometheus'),
+	qr/_key_age_seconds\{store="$kept"\} 864\d\d$/m, 'age for Prometheus');
+
+$t->write_file_expand('nginx.conf', $config =~ s/PORT_8378/PORT_8377/r);
+$t->reload();
+
+$s = wait_status(sub { grep { $_->{name} eq $new } @{$_[0]{stores}} });
+%stores = map { $_->{name} => $_ } @{$s->{stores}};
+
+is_deeply([ sort keys %stores ], [ sort $kept, $new ], 'other stores');
+is($stores{$kept}{sessions_sent}, 1, 'counters are kept');
+is($stores{$new}{sessions_dropped}, 0, 'and begin at zero');
+
+###############################################################################
