@@ -16,9 +16,9 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
+use SSLSessionCache::Link;
 use SSLSessionCache::Nginx;
 use SSLSessionCache::Redis;
-use SSLSessionCache::SlowLink;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
@@ -59,7 +59,7 @@ http {
 EOF
 
 my $redis = SSLSessionCache::Redis->new($t);
-SSLSessionCache::SlowLink->new($t, delay => 0.02);
+SSLSessionCache::Link->new($t, delay => 0.02);
 certificate($t, 'localhost');
 
 $t->write_file_expand('nginx.conf', $config)->plan(12)->run();

@@ -17,8 +17,8 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
+use SSLSessionCache::Link;
 use SSLSessionCache::Redis;
-use SSLSessionCache::SlowLink;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
@@ -57,7 +57,7 @@ http {
         listen       127.0.0.1:8444 ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8378%% timeout=5s;
+        remote_ssl_session_cache port=%%PORT_8379%% timeout=10s;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -68,8 +68,8 @@ http {
         listen       127.0.0.1:8445 ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8377%% interval=50ms
-                                         timeout=200ms;
+        remote_ssl_session_cache port=%%PORT_8378%% interval=50ms
+                                         timeout=500ms;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -80,8 +80,7 @@ http {
 EOF
 
 my $redis = SSLSessionCache::Redis->new($t);
-my $link = SSLSessionCache::SlowLink->new($t, delay => 0.5);
-my $hanging = SSLSessionCache::SlowLink->new($t, port => 8377);
+my $hanging = SSLSessionCache::Link->new($t);
 certificate($t, 'localhost');
 
 $t->plan(14)->run();
@@ -92,9 +91,11 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	my $r = tls_get(8443, version => $version);
 	$redis->wait_id(session_id($r->{session}));
 
-	ok(wait_until(sub { offer(8444, $r)->{reused} }), "$version, link is up");
+	ok(wait_until(sub { offer(8444, $r)->{reused} }), "$version, connected");
 
 	my $keepalive = tls_hello(8444)->handshake();
+
+	$redis->freeze();
 	my $waiting = tls_hello(8444, version => $version,
 		session => $r->{session});
 
@@ -103,7 +104,9 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	my ($slowest) = sort { $b <=> $a } @times;
 
 	ok(!$waiting->answered(), "$version, waits while neighbours are served");
-	cmp_ok($slowest, '<', 0.5, "$version, neighbours are not held up");
+	cmp_ok($slowest, '<', 1, "$version, neighbours are not held up");
+
+	$redis->thaw();
 
 	is($waiting->get('/')->{reused}, 1, "$version, resumed after waiting");
 }
@@ -123,14 +126,14 @@ foreach (1 .. 30) {
 	my $got;
 	my $time = timed(sub { $got = offer(8445, $r) });
 
-	push @slow, $time if $time > 0.15;
+	push @slow, $time if $time > 0.4;
 	push @failed, $got->{error} if defined $got->{error};
 }
 
 is(join('', @failed), '', 'no handshake fails while it hangs');
 cmp_ok(scalar @slow, '>', 0, 'the first waits');
 cmp_ok(scalar @slow, '<=', 5, 'the others do not');
-cmp_ok((sort { $b <=> $a } @slow)[0], '<', 1, 'nobody waits longer than told');
+cmp_ok((sort { $b <=> $a } @slow)[0], '<', 2, 'nobody waits longer than told');
 
 $hanging->signal('CONT');
 ok(wait_until(sub { offer(8445, $r)->{reused} }, 1), 'after it hung');

@@ -16,7 +16,7 @@ use Test::Nginx;
 
 use SSLSessionCache::Wait;
 
-our @EXPORT = qw/ check_config master resident_size workers /;
+our @EXPORT = qw/ check_config connections master resident_size workers /;
 
 ###############################################################################
 
@@ -86,6 +86,17 @@ sub master {
 	my ($t) = @_;
 
 	return $t->read_file('nginx.pid') + 0;
+}
+
+# How many sockets a worker has open.
+
+sub connections {
+	my ($pid) = @_;
+
+	my @sockets = grep { (readlink $_ // '') =~ /^socket:/ }
+		glob "/proc/$pid/fd/*";
+
+	return scalar @sockets;
 }
 
 # In kilobytes.

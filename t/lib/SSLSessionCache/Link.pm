@@ -1,8 +1,7 @@
-package SSLSessionCache::SlowLink;
+package SSLSessionCache::Link;
 
-# A TCP proxy that stands for a slow link: what one end sends reaches the
-# other so many seconds later, each way.  Signals hold it still, as a link
-# that swallows everything.
+# A TCP proxy that stands for the link to the store: it can be slow, it can be
+# held still by signals, and it counts the lookups that come over it.
 
 ###############################################################################
 
@@ -13,21 +12,24 @@ use parent 'SSLSessionCache::Daemon';
 
 use IO::Select;
 use IO::Socket::INET;
+use List::Util qw/ sum0 /;
 use Socket qw/ IPPROTO_TCP TCP_NODELAY /;
 use Test::Nginx;
 use Time::HiRes qw/ time /;
 
+use SSLSessionCache::Wait;
+
 ###############################################################################
 
-# Options: port and peer as in Test::Nginx::port() (8378, 8379), delay in
-# seconds, trace: a file in the test's directory that gets, for each read from
-# a client, a line with the bytes in hex.
+# Options: port and peer as in Test::Nginx::port() (8378, 8379), delay: what
+# one end sends reaches the other so many seconds later.
 
 sub new {
 	my ($class, $t, %opts) = @_;
 
 	my $self = $class->SUPER::new($t,
 		port => 8378, peer => 8379, delay => 0, %opts);
+	$self->{trace} = $t->testdir() . "/link.$self->{port}";
 
 	my $listener = IO::Socket::INET->new(
 		LocalAddr => '127.0.0.1:' . port($self->{port}),
@@ -36,10 +38,34 @@ sub new {
 	)
 		or die "Can't listen: $!\n";
 
-	$self->{trace} = $t->testdir() . "/$self->{trace}"
-		if defined $self->{trace};
-
 	return $self->launch(sub { $self->_run($listener) });
+}
+
+# How many lookups each read from nginx held.
+
+sub reads {
+	my ($self) = @_;
+
+	open my $trace, '<', $self->{trace} or return;
+	chomp(my @reads = <$trace>);
+
+	return @reads;
+}
+
+# All lookups up to now.
+
+sub lookups {
+	my ($self) = @_;
+
+	return sum0($self->reads());
+}
+
+sub wait_lookups {
+	my ($self, $count) = @_;
+
+	wait_until(sub { $self->lookups() >= $count });
+
+	return $self->lookups();
 }
 
 sub _run {
@@ -48,12 +74,10 @@ sub _run {
 	local $SIG{PIPE} = 'IGNORE';
 
 	my $select = IO::Select->new($listener);
-	my (%peer, %client, @queue, $trace);
+	my (%peer, %client, @queue);
 
-	if (defined $self->{trace}) {
-		open $trace, '>', $self->{trace} or die "open() failed: $!\n";
-		$trace->autoflush(1);
-	}
+	open my $trace, '>', $self->{trace} or die "open() failed: $!\n";
+	$trace->autoflush(1);
 
 	while (1) {
 		my $wait = @queue ? $queue[0]{due} - time() : undef;
@@ -79,8 +103,9 @@ sub _run {
 			my $data = '';
 			sysread $socket, $data, 65536;
 
-			print $trace unpack('H*', $data), "\n"
-				if $trace && $client{$socket} && length $data;
+			my $lookups = () = $data =~ /\nGET\r\n/g;
+			print $trace "$lookups\n"
+				if $client{$socket} && $lookups;
 
 			# an empty string is the end of the stream
 			push @queue, {
