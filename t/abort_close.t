@@ -75,7 +75,7 @@ $t->plan(7)->run();
 ###############################################################################
 
 my @versions = ('TLSv1.2', 'TLSv1.3');
-my ($worker) = workers(master($t));
+my $worker = worker($t);
 my %sessions = map { $_ => made($_) } @versions;
 
 ok(wait_until(sub { offer('TLSv1.3')->{reused} }), 'link is up')

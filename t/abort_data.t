@@ -75,7 +75,7 @@ $t->plan(7)->run();
 
 ###############################################################################
 
-my ($worker) = workers(master($t));
+my $worker = worker($t);
 my %sessions = map { $_ => made($_) } 'TLSv1.2', 'TLSv1.3';
 
 my $ccs = "\x14\x03\x03\x00\x01\x01";

@@ -72,6 +72,7 @@ impl SessionCache {
     pub(crate) fn attach(
         ctx: SslCtx,
         store: Rc<Store>,
+        keyspace: Keyspace,
         sealer: Option<Rc<Sealer>>,
         suspension: Suspension,
     ) -> Option<Box<Self>> {
@@ -84,7 +85,7 @@ impl SessionCache {
         unsafe {
             let cache = Box::new(Self {
                 store,
-                records: Records::new(Keyspace::default(), sealer),
+                records: Records::new(keyspace, sealer),
                 suspension,
                 nginx: NginxCallbacks {
                     new: SSL_CTX_sess_get_new_cb(raw),

@@ -13,7 +13,7 @@ use parent 'SSLSessionCache::Daemon';
 use IO::Select;
 use IO::Socket::INET;
 use List::Util qw/ sum0 /;
-use Socket qw/ IPPROTO_TCP TCP_NODELAY /;
+use Socket qw/ IPPROTO_TCP SOL_SOCKET SO_RCVBUF TCP_NODELAY /;
 use Test::Nginx;
 use Time::HiRes qw/ time /;
 
@@ -23,7 +23,8 @@ use SSLSessionCache::Wait;
 
 # Options: port and peer as in Test::Nginx::port() (8378, 8379), delay: what
 # one end sends reaches the other so many seconds later, piece: and so many bytes
-# at once at most, a millisecond apart.
+# at once at most, a millisecond apart, buffer: about how many bytes the kernel
+# holds of what nginx sends.
 
 sub new {
 	my ($class, $t, %opts) = @_;
@@ -38,6 +39,9 @@ sub new {
 		ReuseAddr => 1,
 	)
 		or die "Can't listen: $!\n";
+
+	setsockopt $listener, SOL_SOCKET, SO_RCVBUF, $self->{buffer}
+		if defined $self->{buffer};
 
 	return $self->launch(sub { $self->_run($listener) });
 }
