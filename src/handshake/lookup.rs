@@ -12,7 +12,7 @@ use nginx_sys::{
 use ssl_session_cache_core::{Instant, Lookup as Outcome};
 
 use crate::handshake::openssl::{non_null, Session, Ssl, MAX_ID};
-use crate::handshake::records::{Entry, Records, Seal};
+use crate::handshake::records::{Records, Seal};
 use crate::handshake::{ssl_index, SessionCache};
 use crate::log::debug;
 use crate::store::Waiter;
@@ -32,7 +32,7 @@ pub(super) struct Handshake {
 
 impl Handshake {
     /// The state of an SSL's handshake, made where there is none yet; `None` without memory.
-    pub(super) fn of<'a>(ssl: Ssl) -> Option<&'a Self> {
+    fn of<'a>(ssl: Ssl) -> Option<&'a Self> {
         if let Some(state) = Self::existing(ssl) {
             return Some(state);
         }
@@ -79,14 +79,11 @@ impl Handshake {
     }
 
     /// Begins the lookup of an id in the store, where one can be begun.
-    pub(super) fn begin(
-        &self,
-        cache: &SessionCache,
-        ssl: Ssl,
-        id: &[u8],
-        entry: Entry,
-    ) -> Option<Rc<Lookup>> {
-        let mut lookups = self.lookups.try_borrow_mut().ok()?;
+    pub(super) fn begin(cache: &SessionCache, ssl: Ssl, id: &[u8]) -> Option<Rc<Lookup>> {
+        // Nothing is spent on an id that cannot be in the store: not even the handshake's state.
+        let entry = cache.records.entry(id)?;
+        let state = Self::of(ssl)?;
+        let mut lookups = state.lookups.try_borrow_mut().ok()?;
         if ssl.is_shut_down() {
             return None;
         }
@@ -96,7 +93,7 @@ impl Handshake {
             None => None,
         };
         let now = cache.store.now();
-        let deadline = match self.deadline.get() {
+        let deadline = match state.deadline.get() {
             Some(deadline) if deadline <= now => return None,
             Some(deadline) => deadline,
             None => now + cache.store.timeout(),
@@ -109,14 +106,15 @@ impl Handshake {
             answer: RefCell::new(None),
         });
         cache.store.get(&entry.key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>).ok()?;
-        self.deadline.set(Some(deadline));
+        state.deadline.set(Some(deadline));
         *slot = Some(Rc::clone(&lookup));
         Some(lookup)
     }
 
     /// Keeps what was found without the store.
-    pub(super) fn keep(&self, cache: &SessionCache, id: &[u8], session: Session) {
-        let Ok(mut lookups) = self.lookups.try_borrow_mut() else { return };
+    pub(super) fn keep(cache: &SessionCache, ssl: Ssl, id: &[u8], session: Session) {
+        let Some(state) = Self::of(ssl) else { return };
+        let Ok(mut lookups) = state.lookups.try_borrow_mut() else { return };
         let (Some(slot), Some(id)) =
             (lookups.iter_mut().find(|slot| slot.is_none()), SessionId::new(id))
         else {

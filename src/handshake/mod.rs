@@ -175,12 +175,7 @@ impl SessionCache {
             Some(begun) => begun,
             None => match self.local(ssl, id) {
                 Some(session) => return Some(session),
-                None if self.suspension.can_wait() => {
-                    // Nothing is spent on an id that cannot be in the store: not even the
-                    // handshake's state.
-                    let entry = self.records.entry(id)?;
-                    Handshake::of(ssl)?.begin(self, ssl, id, entry)?
-                }
+                None if self.suspension.can_wait() => Handshake::begin(self, ssl, id)?,
                 None => return None,
             },
         };
@@ -205,14 +200,11 @@ impl SessionCache {
     /// Begins to look for the sessions that OpenSSL is going to ask for.
     fn look_ahead<'a>(&self, ssl: Ssl, ids: impl Iterator<Item = &'a [u8]>) {
         for id in ids.take(MAX_LOOKUPS) {
-            let Some(handshake) = Handshake::of(ssl) else { return };
             if let Some(session) = self.local(ssl, id) {
                 // OpenSSL takes the first that is found.
-                return handshake.keep(self, id, session);
+                return Handshake::keep(self, ssl, id, session);
             }
-            if let Some(entry) = self.records.entry(id) {
-                handshake.begin(self, ssl, id, entry);
-            }
+            Handshake::begin(self, ssl, id);
         }
     }
 
