@@ -17,3 +17,29 @@ usage() {
     sed -n '3,/^$/s/^# \?//p' "$0" >&2
     exit 2
 }
+
+# Runs a command with its output in $folder/build.log, shown only where it fails.
+logged() {
+    "$@" >>"$folder/build.log" 2>&1 && return
+    tail -n 40 "$folder/build.log" >&2
+    die "'$*' failed, see $folder/build.log"
+}
+
+# Prints where cargo keeps the sources of a release of a crate; nothing where there is none.
+crate_source() {
+    local crates=${CARGO_HOME:-$HOME/.cargo}/registry/src
+
+    cargo info --quiet "$1@${2%+*}" >/dev/null
+    compgen -G "$crates/*/$1-$2" | head -n 1 || true
+}
+
+# Runs tests with an nginx and a module. Before 1.23.4, nginx has TLS 1.3 only if told so.
+run_tests() {
+    local nginx=$1 module=$2 log=$root/build/prove.log
+    shift 2
+
+    TEST_NGINX_BINARY=$nginx TEST_NGINX_GLOBALS="load_module $module;" \
+        TEST_NGINX_GLOBALS_HTTP='ssl_protocols TLSv1.2 TLSv1.3;' \
+        prove --jobs 2 --directives -I t/lib "$@" | tee "$log" || return
+    ! grep -iE '# skip|skipped:' "$log" || die "a test was skipped"
+}

@@ -155,7 +155,7 @@ $redis->crash();
 is(failures(8446), 0, 'all addresses are down');
 
 $redis->start();
-ok(wait_until(sub { resumed(8446) }, 1), 'second address is up again');
+ok(wait_until(sub { resumed(8446) }, 3), 'second address is up again');
 
 is(grep({ /sslsessioncache: .*\bdown\b/ }
 	split /\n/, $t->read_file('error.log')), 2, 'lines in the log');
@@ -165,7 +165,7 @@ is(grep({ /sslsessioncache: .*\bdown\b/ }
 sub resumes {
 	my ($store, $port, $name) = @_;
 
-	ok(wait_until(sub { resumed($port) }, 2), "$name, resumed");
+	ok(wait_until(sub { resumed($port) }), "$name, resumed");
 }
 
 sub resumed {

@@ -112,7 +112,8 @@ bounded(8446, $lookups, 'unlimited');
 sub bounded {
 	my ($port, $count, $name) = @_;
 
-	ok(wait_until(sub { offer($port)->{reused} }), "$name, link is up");
+	ok(wait_until(sub { offer($port)->{reused} }), "$name, link is up")
+		or die "nothing is resumed\n";
 
 	my $before = $link->lookups();
 

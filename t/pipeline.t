@@ -12,7 +12,6 @@ use strict;
 use FindBin;
 use Test::More;
 use List::Util qw/ max /;
-use Time::HiRes qw/ time /;
 
 BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
@@ -73,12 +72,12 @@ my $redis = SSLSessionCache::Redis->new($t);
 my $link = SSLSessionCache::Link->new($t, delay => 0.1);
 certificate($t, 'localhost');
 
-$t->write_file_expand('nginx.conf', $config)->plan(7)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(6)->run();
 
 ###############################################################################
 
 my $lookups = 40;
-my ($worker) = workers(master($t));
+my $worker = worker($t);
 
 my @sessions = map { tls_get(8443, version => 'TLSv1.2')->{session} }
 	1 .. $lookups;
@@ -95,17 +94,13 @@ wait_until(sub { connections($worker) == $connections + $lookups });
 
 kill 'STOP', $worker;
 select undef, undef, undef, 0.1;
-my $start = time();
 my @clients = map { tls_hello(8444, version => 'TLSv1.2', session => $_,
 	socket => shift @sockets) } @sessions;
 kill 'CONT', $worker;
 
 my @got = map { my $c = $_; eval { $c->get('/') } // {} } @clients;
-my $time = time() - $start;
 
 is(grep({ $_->{reused} } @got), $lookups, 'all resumed');
-cmp_ok($time, '<', 0.2 * $lookups / 4, 'all in few round trips');
-
 is(max($link->reads()), $lookups, 'all lookups in one write');
 is($redis->clients(), 2, 'no other connection after a burst');
 

@@ -69,7 +69,7 @@ http {
         server_name  localhost;
 
         remote_ssl_session_cache port=%%PORT_8378%% interval=50ms
-                                         timeout=500ms;
+                                         timeout=1s;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -104,7 +104,7 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	my ($slowest) = sort { $b <=> $a } @times;
 
 	ok(!$waiting->answered(), "$version, waits while neighbours are served");
-	cmp_ok($slowest, '<', 1, "$version, neighbours are not held up");
+	cmp_ok($slowest, '<', 5, "$version, neighbours are not held up");
 
 	$redis->thaw();
 
@@ -126,17 +126,17 @@ foreach (1 .. 30) {
 	my $got;
 	my $time = timed(sub { $got = offer(8445, $r) });
 
-	push @slow, $time if $time > 0.4;
+	push @slow, $time if $time > 0.9;
 	push @failed, $got->{error} if defined $got->{error};
 }
 
 is(join('', @failed), '', 'no handshake fails while it hangs');
 cmp_ok(scalar @slow, '>', 0, 'the first waits');
 cmp_ok(scalar @slow, '<=', 5, 'the others do not');
-cmp_ok((sort { $b <=> $a } @slow)[0], '<', 2, 'nobody waits longer than told');
+cmp_ok((sort { $b <=> $a } @slow)[0], '<', 5, 'nobody waits longer than told');
 
 $hanging->signal('CONT');
-ok(wait_until(sub { offer(8445, $r)->{reused} }, 1), 'after it hung');
+ok(wait_until(sub { offer(8445, $r)->{reused} }, 3), 'after it hung');
 
 ###############################################################################
 

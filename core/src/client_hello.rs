@@ -26,7 +26,7 @@ const STATEFUL_TICKET: usize = 32;
 /// What a TCP stream begins with.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Opening<'a> {
-    /// A part of a ClientHello: worth another look when the stream has this length.
+    /// A part of a ClientHello: worth another look when the stream has this length, at least.
     Partial(usize),
     /// The body of a ClientHello, copied only where it comes in several records.
     ClientHello(Cow<'a, [u8]>),
@@ -38,21 +38,23 @@ impl<'a> Opening<'a> {
     /// Looks at a stream, from its first byte.
     pub fn of(stream: &'a [u8]) -> Self {
         let mut message = Cow::Borrowed(&[][..]);
+        // What the message lacks, as far as its own header has been read.
+        let mut missing = 0;
         let mut start = 0;
         loop {
-            let end = start + RECORD_HEADER;
+            let header = start + RECORD_HEADER;
             let end = match stream[start..] {
                 [HANDSHAKE, MAJOR_VERSION, _, high, low, ..] => {
                     match u16::from_be_bytes([high, low]).into() {
-                        len @ 1..=MAX_FRAGMENT => end + len,
+                        len @ 1..=MAX_FRAGMENT => header + len,
                         _ => return Self::Other,
                     }
                 }
-                [] | [HANDSHAKE] | [HANDSHAKE, MAJOR_VERSION, ..] => return Self::Partial(end),
+                [] | [HANDSHAKE] | [HANDSHAKE, MAJOR_VERSION, ..] => header,
                 _ => return Self::Other,
             };
-            let Some(fragment) = stream.get(start + RECORD_HEADER..end) else {
-                return Self::Partial(end);
+            let Some(fragment) = stream.get(header..end) else {
+                return Self::Partial(end.max(header + missing));
             };
             if message.is_empty() {
                 message = Cow::Borrowed(fragment);
@@ -73,6 +75,7 @@ impl<'a> Opening<'a> {
                             }
                         });
                     }
+                    missing = body.end - message.len();
                 }
                 [CLIENT_HELLO, ..] => {}
                 _ => return Self::Other,
@@ -282,7 +285,13 @@ mod tests {
         let body = body(&[], &[extension(51, &[0; 40_000]), pre_shared_keys(&[&[5; 32]])]);
         let stream = records(&message(&body), MAX_FRAGMENT);
         assert_eq!(Opening::of(&stream), Opening::ClientHello(Cow::Borrowed(&body)));
-        assert_eq!(Opening::of(&stream[..20_000]), Opening::Partial(2 * (5 + MAX_FRAGMENT)));
+        assert_eq!(Opening::of(&stream[..20_000]), Opening::Partial(stream.len() - 5));
+    }
+
+    #[test]
+    fn a_length_beyond_any_limit_is_told_at_once() {
+        let stream = b"\x16\x03\x01\x00\x04\x01\xff\xff\xff";
+        assert_eq!(Opening::of(stream), Opening::Partial(stream.len() + 5 + 0xff_ffff));
     }
 
     #[test]

@@ -13,7 +13,7 @@ const MAX_PREFIX: usize = MAX_KEY - 2 * MAX_ID;
 ///
 /// A name is binary; in hex it can be carried by Memcached's text protocol and is readable in both
 /// stores.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyspace {
     /// Printable, without spaces, at most `MAX_PREFIX` bytes.
     prefix: Box<[u8]>,
@@ -60,14 +60,14 @@ impl Default for Keyspace {
     }
 }
 
-/// Why a prefix cannot be used.
+/// Why a prefix cannot be used: what is expected of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PrefixError {
     /// No room would be left for a session id.
-    #[error("must be at most {MAX_PREFIX} bytes long")]
+    #[error("at most {MAX_PREFIX} bytes")]
     TooLong,
     /// Memcached ends a key at a space or a control character.
-    #[error("must be printable ASCII without spaces")]
+    #[error("printable ASCII without spaces")]
     NotPrintable,
 }
 

@@ -28,6 +28,8 @@ pub use client_hello::{ClientHello, Opening, ServerAbilities};
 pub use key::{Key, Keyspace, PrefixError};
 pub use memcached::Memcached;
 pub use pipeline::{Error, Lookup, Pipeline, Received, Settings, Unavailable, Waiter, MAX_WAITING};
-pub use protocol::{Command, Decoded, Fingerprint, Protocol, ProtocolError, Reply, MAX_RECORD};
+pub use protocol::{
+    Command, Credentials, Decoded, Fingerprint, Protocol, ProtocolError, Reply, MAX_RECORD,
+};
 pub use redis::Redis;
 pub use time::Instant;

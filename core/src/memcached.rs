@@ -1,6 +1,6 @@
 use crate::protocol::{
-    delimited, line, number, one_of, printable, Command, Decimal, Decoded, Fingerprint, Protocol,
-    ProtocolError, Reply, MAX_RECORD,
+    delimited, line, number, one_of, printable, Command, Credentials, Decimal, Decoded,
+    Fingerprint, Protocol, ProtocolError, Reply, MAX_RECORD,
 };
 
 /// Memcached 1.4.3 and later, over its text protocol:
@@ -11,10 +11,12 @@ pub struct Memcached {
 }
 
 impl Memcached {
-    /// Authenticates with `credentials`, a user and a password, where there are any. The server
-    /// must be 1.5.15 or later and run with `-Y`.
-    pub fn new(credentials: Option<(Vec<u8>, Vec<u8>)>) -> Self {
-        let join = |(user, password): (Vec<u8>, Vec<u8>)| [user, password].join(&b' ');
+    /// Authenticates with `credentials` where there are any. The server must be 1.5.15 or later and
+    /// run with `-Y`; it knows no password without a user.
+    pub fn new(credentials: Option<Credentials>) -> Self {
+        let join = |Credentials { user, password }: Credentials| {
+            [user.unwrap_or_default(), password].join(&b' ')
+        };
         Self { credentials: credentials.map(join) }
     }
 }
@@ -200,7 +202,10 @@ mod tests {
     fn greeting_authenticates_and_probes() {
         assert_eq!(encoded(|out| assert_eq!(memcached().greeting(out), 1)), "version\r\n");
 
-        let memcached = Memcached::new(Some((b"user".to_vec(), b"password".to_vec())));
+        let memcached = Memcached::new(Some(Credentials {
+            user: Some((*b"user").into()),
+            password: (*b"password").into(),
+        }));
         assert_eq!(
             encoded(|out| assert_eq!(memcached.greeting(out), 2)),
             "set auth 0 -1 13\r\nuser password\r\nversion\r\n"

@@ -462,6 +462,7 @@ mod tests {
 
     use super::*;
     use crate::key::Keyspace;
+    use crate::protocol::Credentials;
     use crate::redis::Redis;
 
     const TIMEOUT: Duration = Duration::from_secs(1);
@@ -504,7 +505,7 @@ mod tests {
         fn with_limit(max_commands: Option<usize>) -> Self {
             let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_commands };
             Self {
-                pipeline: Pipeline::new(Box::new(Redis::new(None)), settings),
+                pipeline: Pipeline::new(Box::new(Redis::new(None, 0)), settings),
                 now: Instant::from_millis(1_000_000),
                 ended: Ended::default(),
             }
@@ -628,7 +629,8 @@ mod tests {
     #[test]
     fn the_greeting_is_over_with_its_last_reply() {
         let mut fixture = Fixture::new();
-        let redis = Redis::new(Some(b"secret".to_vec()));
+        let credentials = Credentials { user: None, password: (*b"secret").into() };
+        let redis = Redis::new(Some(credentials), 0);
         fixture.pipeline = Pipeline::new(Box::new(redis), fixture.pipeline.settings);
         fixture.pipeline.connected(fixture.now);
         fixture.send();

@@ -7,6 +7,15 @@ pub const MAX_RECORD: usize = 16 * 1024;
 /// The longest line accepted in a reply; error messages are the long ones.
 const MAX_LINE: usize = 1024;
 
+/// Who the client of a store says it is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// None where the store knows a password alone.
+    pub user: Option<Box<[u8]>>,
+    /// What proves it.
+    pub password: Box<[u8]>,
+}
+
 /// How to speak to one kind of store: each command to bytes, bytes to its reply.
 ///
 /// Encoding appends to `out`; nothing is sent here. An implementation keeps no state of a

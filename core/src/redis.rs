@@ -1,19 +1,21 @@
 use crate::protocol::{
-    delimited, line, number, one_of, printable, Command, Decimal, Decoded, Protocol, ProtocolError,
-    Reply, MAX_RECORD,
+    delimited, line, number, one_of, printable, Command, Credentials, Decimal, Decoded, Protocol,
+    ProtocolError, Reply, MAX_RECORD,
 };
 
 /// Redis and its kin, over RESP2: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 ///
 /// `SETEX` and not `SET ... EX`: Redis 2.0 knows the first, only 2.6.12 the second.
 pub struct Redis {
-    password: Option<Vec<u8>>,
+    credentials: Option<Credentials>,
+    database: u16,
 }
 
 impl Redis {
-    /// Authenticates with `password` where there is one.
-    pub fn new(password: Option<Vec<u8>>) -> Self {
-        Self { password }
+    /// Authenticates with `credentials` where there are any; a user needs Redis 6 or later. Uses the
+    /// database with this number.
+    pub fn new(credentials: Option<Credentials>, database: u16) -> Self {
+        Self { credentials, database }
     }
 
     /// An error reply; `input` begins with its `-`.
@@ -39,8 +41,9 @@ impl Redis {
     fn without_arguments<'a>(&self, message: &'a [u8]) -> &'a [u8] {
         const ARGUMENTS: &[u8] = b", with args";
 
-        let repeats_password = |password: &Vec<u8>| position(message, password).is_some();
-        if self.password.as_ref().is_some_and(repeats_password) {
+        let repeats_password =
+            |credentials: &Credentials| position(message, &credentials.password).is_some();
+        if self.credentials.as_ref().is_some_and(repeats_password) {
             return code(message);
         }
         &message[..position(message, ARGUMENTS).unwrap_or(message.len())]
@@ -50,9 +53,21 @@ impl Redis {
 impl Protocol for Redis {
     fn greeting(&self, out: &mut Vec<u8>) -> usize {
         let mut replies = 1;
-        if let Some(password) = &self.password {
-            out.extend_from_slice(b"*2\r\n$4\r\nAUTH\r\n");
+        if let Some(Credentials { user, password }) = &self.credentials {
+            match user {
+                Some(user) => {
+                    out.extend_from_slice(b"*3\r\n$4\r\nAUTH\r\n");
+                    push_bulk(out, user);
+                }
+                None => out.extend_from_slice(b"*2\r\n$4\r\nAUTH\r\n"),
+            }
             push_bulk(out, password);
+            replies += 1;
+        }
+        // A connection begins in database 0: a user may do without the right to SELECT.
+        if self.database != 0 {
+            out.extend_from_slice(b"*2\r\n$6\r\nSELECT\r\n");
+            push_bulk(out, Decimal::new(u64::from(self.database)).as_bytes());
             replies += 1;
         }
         self.ping(out);
@@ -134,7 +149,11 @@ mod tests {
     }
 
     fn redis() -> Redis {
-        Redis::new(None)
+        Redis::new(None, 0)
+    }
+
+    fn credentials(user: Option<&[u8]>, password: &[u8]) -> Option<Credentials> {
+        Some(Credentials { user: user.map(Into::into), password: password.into() })
     }
 
     fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -158,9 +177,34 @@ mod tests {
     #[test]
     fn greeting_authenticates_and_probes() {
         assert_eq!(encoded(|out| assert_eq!(redis().greeting(out), 1)), "*1\r\n$4\r\nPING\r\n");
+
+        let password = Redis::new(credentials(None, b"pass word"), 0);
         assert_eq!(
-            encoded(|out| assert_eq!(Redis::new(Some(b"pass word".into())).greeting(out), 2)),
+            encoded(|out| assert_eq!(password.greeting(out), 2)),
             "*2\r\n$4\r\nAUTH\r\n$9\r\npass word\r\n*1\r\n$4\r\nPING\r\n"
+        );
+
+        let user = Redis::new(credentials(Some(b"nginx"), b"secret"), 0);
+        assert_eq!(
+            encoded(|out| assert_eq!(user.greeting(out), 2)),
+            "*3\r\n$4\r\nAUTH\r\n$5\r\nnginx\r\n$6\r\nsecret\r\n*1\r\n$4\r\nPING\r\n"
+        );
+    }
+
+    #[test]
+    fn greeting_selects_the_database() {
+        assert_eq!(
+            encoded(|out| assert_eq!(Redis::new(None, 15).greeting(out), 2)),
+            "*2\r\n$6\r\nSELECT\r\n$2\r\n15\r\n*1\r\n$4\r\nPING\r\n"
+        );
+        assert_eq!(
+            encoded(|out| {
+                let both = Redis::new(credentials(None, b"secret"), 65535);
+                assert_eq!(both.greeting(out), 3);
+            }),
+            "*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n\
+             *2\r\n$6\r\nSELECT\r\n$5\r\n65535\r\n\
+             *1\r\n$4\r\nPING\r\n"
         );
     }
 
@@ -245,7 +289,7 @@ mod tests {
             decode_at_every_cut(&redis(), Command::Greeting, input),
             Reply::Refused(b"ERR unknown command 'AUTH'")
         );
-        let redis = Redis::new(Some(b"secret".to_vec()));
+        let redis = Redis::new(credentials(None, b"secret"), 0);
         assert_eq!(
             decode_at_every_cut(&redis, Command::Greeting, b"-ERR secret is no password\r\n"),
             Reply::Refused(b"ERR")

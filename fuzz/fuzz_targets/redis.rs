@@ -3,6 +3,9 @@
 mod decode;
 
 use libfuzzer_sys::fuzz_target;
-use ssl_session_cache_core::Redis;
+use ssl_session_cache_core::{Credentials, Redis};
 
-fuzz_target!(|data: &[u8]| decode::check(&Redis::new(Some(b"secret".to_vec())), data));
+fuzz_target!(|data: &[u8]| {
+    let credentials = Credentials { user: None, password: (*b"secret").into() };
+    decode::check(&Redis::new(Some(credentials), 0), data);
+});

@@ -1,5 +1,6 @@
 //! Where a store is.
 
+use core::ffi::c_char;
 use core::{mem, ptr, slice};
 use std::string::String;
 
@@ -16,7 +17,7 @@ const MAX_NAME: usize = 113;
 pub(crate) struct Address {
     /// The `struct sockaddr`, as long as its kind.
     sockaddr: Box<[u8]>,
-    /// As it is shown in messages: `127.0.0.1:6379`, `[::1]:6379`.
+    /// As it is shown in messages: `127.0.0.1:6379`, `[::1]:6379`, `unix:/path`.
     name: String,
 }
 
@@ -43,6 +44,23 @@ pub(crate) struct Location {
 }
 
 impl Location {
+    /// A unix socket; `None` where the path is not absolute, or longer than the system's limit.
+    pub(crate) fn unix(path: &[u8]) -> Option<Self> {
+        // SAFETY: all-zero is a valid socket address, of no family.
+        let mut address: libc::sockaddr_un = unsafe { mem::zeroed() };
+        if !path.starts_with(b"/") || path.len() >= address.sun_path.len() {
+            return None;
+        }
+        address.sun_family = libc::AF_UNIX as _;
+        for (to, from) in address.sun_path.iter_mut().zip(path) {
+            *to = *from as c_char;
+        }
+        let len = mem::size_of_val(&address) as socklen_t;
+        // SAFETY: the socket address is valid, and of this length.
+        let address = unsafe { Address::new((&raw const address).cast(), len, 0) };
+        Some(Self { addresses: vec![address], name: None, port: 0 })
+    }
+
     /// Finds the addresses of an IPv4 or IPv6 address or of a name; the error is the name.
     ///
     /// Blocks while the name is looked up, as nginx itself does for names in its configuration.

@@ -2,18 +2,24 @@
 //!
 //! ```text
 //! remote_ssl_session_cache on | off [addr=address] [port=number] [type=redis | memcached]
-//!     [interval=time] [count=number | unlimited] [timeout=time] [auth=password]
-//!     [suspend=auto | async | hello] [key=file ...];
+//!     [interval=time] [count=number | unlimited] [timeout=time]
+//!     [user=name] [auth=password | auth_file=file] [db=number] [prefix=text]
+//!     [tls=on | off] [tls_ca=file] [tls_name=name] [tls_cert=file] [tls_key=file]
+//!     [tls_verify=on | off] [suspend=auto | async | hello] [key=file ...];
 //! ```
 
 use core::str;
 use core::time::Duration;
 use std::string::String;
 
-use nginx_sys::{ngx_conf_t, ngx_parse_time, ngx_pool_t, ngx_str_t, NGX_ERROR};
+use nginx_sys::{ngx_conf_t, ngx_parse_time, ngx_str_t, NGX_ERROR};
+use ssl_session_cache_core::{Credentials, Keyspace, PrefixError};
 
 use crate::conf::address::Location;
+use crate::conf::file::read_secret;
+use crate::conf::tls;
 use crate::handshake::Suspension;
+use crate::net::Peer;
 use crate::seal::{key_file, Sealer};
 use crate::store::{Kind, Settings};
 
@@ -25,15 +31,27 @@ const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) enum Error {
     #[error(
         "unknown parameter \"{0}\", expected \"on\", \"off\", \"addr=\", \"port=\", \"type=\", \
-         \"interval=\", \"count=\", \"timeout=\", \"auth=\", \"suspend=\" or \"key=\""
+         \"interval=\", \"count=\", \"timeout=\", \"user=\", \"auth=\", \"auth_file=\", \"db=\", \
+         \"prefix=\", \"tls=\", \"tls_ca=\", \"tls_name=\", \"tls_cert=\", \"tls_key=\", \
+         \"tls_verify=\", \"suspend=\" or \"key=\""
     )]
     Unknown(String),
     #[error("repeated parameter \"{0}\", expected once at most")]
     Repeated(&'static str),
     #[error("invalid value \"{value}\" of parameter \"{name}\", expected {expected}")]
     Invalid { name: &'static str, value: String, expected: &'static str },
-    #[error("invalid value of parameter \"auth\", expected {0}")]
-    InvalidAuth(&'static str),
+    #[error("unexpected parameter \"{name}\", expected none {context}")]
+    Unexpected { name: &'static str, context: &'static str },
+    #[error("incomplete parameter \"{name}\", expected {expected} with it")]
+    Incomplete { name: &'static str, expected: &'static str },
+    #[error("invalid value of parameter \"{name}\", expected {expected}")]
+    InvalidSecret { name: &'static str, expected: &'static str },
+    #[error("cannot use file \"{file}\" of parameter \"{name}\", expected {expected}: {reason}")]
+    File { name: &'static str, file: String, expected: &'static str, reason: String },
+    #[error("cannot use parameter \"tls\", expected an OpenSSL that can: {0}")]
+    Tls(String),
+    #[error("invalid value \"{value}\" of parameter \"prefix\", expected {reason}")]
+    Prefix { value: String, reason: PrefixError },
     #[error("cannot resolve parameter \"addr\", expected an IP address or a known name: {0}")]
     Unresolved(String),
     #[error(transparent)]
@@ -50,7 +68,12 @@ pub(crate) struct Directive<'a> {
     interval: Option<Duration>,
     count: Option<Option<usize>>,
     timeout: Option<Duration>,
+    user: Option<&'a [u8]>,
     auth: Option<&'a [u8]>,
+    auth_file: Option<&'a [u8]>,
+    database: Option<u16>,
+    keyspace: Option<Keyspace>,
+    tls: tls::Words<'a>,
     suspend: Option<Option<Suspension>>,
     /// Key files, the first to seal with.
     keys: Vec<&'a [u8]>,
@@ -84,15 +107,30 @@ impl<'a> Directive<'a> {
             b"interval" => set(&mut self.interval, "interval", time("interval", value)?),
             b"count" => set(&mut self.count, "count", count(value)?),
             b"timeout" => set(&mut self.timeout, "timeout", time("timeout", value)?),
+            b"user" => set(&mut self.user, "user", user(value)?),
             b"auth" => set(&mut self.auth, "auth", password(value)?),
+            b"auth_file" => set(&mut self.auth_file, "auth_file", file("auth_file", value)?),
+            b"db" => set(&mut self.database, "db", database(value)?),
+            b"prefix" => set(&mut self.keyspace, "prefix", keyspace(value)?),
+            b"tls" => set(&mut self.tls.enabled, "tls", flag("tls", value)?),
+            b"tls_ca" => set(&mut self.tls.ca, "tls_ca", file("tls_ca", value)?),
+            b"tls_name" => set(&mut self.tls.name, "tls_name", peer(value)?),
+            b"tls_cert" => set(&mut self.tls.certificate, "tls_cert", file("tls_cert", value)?),
+            b"tls_key" => set(&mut self.tls.key, "tls_key", file("tls_key", value)?),
+            b"tls_verify" => set(&mut self.tls.verify, "tls_verify", flag("tls_verify", value)?),
             b"suspend" => set(&mut self.suspend, "suspend", suspension(value)?),
             b"key" => {
-                self.keys.push(not_empty("key", value, "the name of a file")?);
+                self.keys.push(file("key", value)?);
                 Ok(())
             }
             // Without the value, which may be a misspelt password.
             _ => Err(Error::Unknown(text(&word[..=equals]))),
         }
+    }
+
+    /// The names of the sessions in the store.
+    pub(crate) fn keyspace(&self) -> Keyspace {
+        self.keyspace.clone().unwrap_or_default()
     }
 
     /// How handshakes are to be suspended; `None` for whatever works best.
@@ -108,25 +146,88 @@ impl<'a> Directive<'a> {
         Ok(Some(key_file::sealer(cf, &self.keys)?))
     }
 
-    /// Fills in the defaults and resolves the address; `None` where the cache is off.
-    pub(crate) fn resolve(self, pool: *mut ngx_pool_t) -> Result<Option<Settings>, Error> {
+    /// Fills in the defaults, resolves the address and reads the files of the store; `None` where
+    /// the cache is off.
+    pub(crate) fn resolve(self, cf: &mut ngx_conf_t) -> Result<Option<Settings>, Error> {
         let kind = self.kind.unwrap_or(Kind::Redis);
-        if kind == Kind::Memcached && self.auth.is_some_and(|auth| !auth.contains(&b':')) {
-            return Err(Error::InvalidAuth("user:password where type is memcached"));
-        }
+        self.check(kind)?;
         if self.enabled == Some(false) {
             return Ok(None);
         }
-        let host = self.addr.unwrap_or(b"127.0.0.1");
-        let port = self.port.unwrap_or(kind.default_port());
+        let host = self.unix_path().is_none().then(|| self.host());
         Ok(Some(Settings {
-            location: Location::resolve(pool, host, port).map_err(Error::Unresolved)?,
+            location: self.location(cf, kind)?,
             kind,
             interval: self.interval.unwrap_or(Duration::from_millis(200)),
             count: self.count.unwrap_or(Some(5000)),
             timeout: self.timeout.unwrap_or(Duration::from_secs(1)),
-            auth: self.auth.map(Into::into),
+            credentials: self.credentials(cf, kind)?,
+            database: self.database.unwrap_or(0),
+            tls: self.tls.resolve(cf, host)?,
         }))
+    }
+
+    /// Whether the parameters go with each other.
+    fn check(&self, kind: Kind) -> Result<(), Error> {
+        if self.port.is_some() && self.unix_path().is_some() {
+            return Err(unexpected("port", "with a unix socket"));
+        }
+        if self.database.is_some() && kind != Kind::Redis {
+            return Err(unexpected("db", "where type is memcached"));
+        }
+        if self.auth_file.is_some() && self.auth.is_some() {
+            return Err(unexpected("auth_file", "beside \"auth\""));
+        }
+        if self.user.is_some() && self.auth.is_none() && self.auth_file.is_none() {
+            return Err(incomplete("user", "\"auth=\" or \"auth_file=\""));
+        }
+        self.tls.check()
+    }
+
+    fn host(&self) -> &'a [u8] {
+        self.addr.unwrap_or(b"127.0.0.1")
+    }
+
+    fn unix_path(&self) -> Option<&'a [u8]> {
+        self.addr.and_then(|addr| addr.strip_prefix(b"unix:"))
+    }
+
+    fn location(&self, cf: &ngx_conf_t, kind: Kind) -> Result<Location, Error> {
+        let host = self.host();
+        if let Some(path) = self.unix_path() {
+            let expected = "\"unix:\" and an absolute path of at most 107 bytes";
+            return Location::unix(path).ok_or_else(|| invalid("addr", host, expected));
+        }
+        let port = self.port.unwrap_or(kind.default_port());
+        Location::resolve(cf.pool, host, port).map_err(Error::Unresolved)
+    }
+
+    fn credentials(&self, cf: &mut ngx_conf_t, kind: Kind) -> Result<Option<Credentials>, Error> {
+        let (name, secret) = match (self.auth, self.auth_file) {
+            (Some(auth), _) => ("auth", auth.to_vec()),
+            (None, Some(file)) => {
+                let name = "auth_file";
+                let secret = read_secret(cf, file, name).map_err(|reason| {
+                    let (file, reason) = (text(file), reason.to_string());
+                    Error::File { name, file, expected: "a password", reason }
+                })?;
+                (name, secret)
+            }
+            (None, None) => return Ok(None),
+        };
+        let (user, password) = match (self.user, kind) {
+            (Some(user), _) => (Some(user), &secret[..]),
+            (None, Kind::Redis) => (None, &secret[..]),
+            (None, Kind::Memcached) => {
+                let colon =
+                    secret.iter().position(|byte| *byte == b':').ok_or(Error::InvalidSecret {
+                        name,
+                        expected: "user:password where type is memcached",
+                    })?;
+                (Some(&secret[..colon]), &secret[colon + 1..])
+            }
+        };
+        Ok(Some(Credentials { user: user.map(Into::into), password: password.into() }))
     }
 }
 
@@ -194,9 +295,44 @@ fn nginx_time(value: &[u8]) -> Option<usize> {
 
 fn password(value: &[u8]) -> Result<&[u8], Error> {
     if value.is_empty() {
-        return Err(Error::InvalidAuth("a password that is not empty"));
+        let expected = "a password that is not empty";
+        return Err(Error::InvalidSecret { name: "auth", expected });
     }
     Ok(value)
+}
+
+fn user(value: &[u8]) -> Result<&[u8], Error> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_graphic) {
+        return Err(invalid("user", value, "a name in printable ASCII without spaces"));
+    }
+    Ok(value)
+}
+
+fn file<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a [u8], Error> {
+    not_empty(name, value, "the name of a file")
+}
+
+fn flag(name: &'static str, value: &[u8]) -> Result<bool, Error> {
+    match value {
+        b"on" => Ok(true),
+        b"off" => Ok(false),
+        _ => Err(invalid(name, value, "on or off")),
+    }
+}
+
+fn peer(value: &[u8]) -> Result<Peer, Error> {
+    Peer::parse(value).ok_or_else(|| invalid("tls_name", value, "a DNS name or an IP address"))
+}
+
+fn database(value: &[u8]) -> Result<u16, Error> {
+    number(value)
+        .and_then(|number| u16::try_from(number).ok())
+        .ok_or_else(|| invalid("db", value, "a number from 0 to 65535"))
+}
+
+fn keyspace(value: &[u8]) -> Result<Keyspace, Error> {
+    let prefix = not_empty("prefix", value, "a text")?;
+    Keyspace::new(prefix).map_err(|reason| Error::Prefix { value: text(value), reason })
 }
 
 fn suspension(value: &[u8]) -> Result<Option<Suspension>, Error> {
@@ -218,11 +354,19 @@ fn number(value: &[u8]) -> Option<usize> {
     str::from_utf8(value).ok()?.parse().ok()
 }
 
+fn unexpected(name: &'static str, context: &'static str) -> Error {
+    Error::Unexpected { name, context }
+}
+
+pub(super) fn incomplete(name: &'static str, expected: &'static str) -> Error {
+    Error::Incomplete { name, expected }
+}
+
 fn invalid(name: &'static str, value: &[u8], expected: &'static str) -> Error {
     Error::Invalid { name, value: text(value), expected }
 }
 
 /// A configured text as it may be shown in a message.
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

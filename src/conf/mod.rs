@@ -12,6 +12,7 @@ use nginx_sys::{
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleMainConf, Merge, MergeConfigError};
 use ngx::{ngx_conf_log_error, ngx_string};
+use ssl_session_cache_core::Keyspace;
 
 use crate::handshake::{SessionCache, Suspension};
 use crate::seal::Sealer;
@@ -22,7 +23,9 @@ use self::directive::Directive;
 
 pub(crate) mod address;
 pub(crate) mod directive;
+mod file;
 pub(crate) mod tickets;
+mod tls;
 pub(crate) mod wiring;
 
 /// The directive's name, for messages.
@@ -99,6 +102,8 @@ enum Setting {
 #[derive(Clone)]
 struct Destination {
     store: Rc<Store>,
+    /// The keys of its sessions in the store.
+    keyspace: Keyspace,
     /// None where sessions are stored in clear.
     sealer: Option<Rc<Sealer>>,
     /// How handshakes are to be suspended, if not in whatever way works best.
@@ -108,6 +113,7 @@ struct Destination {
 impl PartialEq for Destination {
     fn eq(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.store, &other.store)
+            && self.keyspace == other.keyspace
             && self.sealer == other.sealer
             && self.suspension == other.suspension
     }
@@ -146,14 +152,16 @@ extern "C" fn set_cache(
     // SAFETY: nginx keeps the words of a directive as an array of ngx_str_t, the name first.
     let words = unsafe { (*cf.args).as_slice::<ngx_str_t>() };
     let setting = Directive::parse(&words[1..]).and_then(|directive| {
+        let keyspace = directive.keyspace();
         let suspension = directive.suspension();
         let sealer = directive.sealer(cf)?.map(Rc::new);
-        let settings = directive.resolve(cf.pool)?;
+        let settings = directive.resolve(cf)?;
         Ok(match settings {
             None => Setting::Off,
             Some(settings) => {
                 let main = Module::main_conf_mut(cf).expect("made before any directive is read");
-                Setting::On(Destination { store: main.store(settings), sealer, suspension })
+                let store = main.store(settings);
+                Setting::On(Destination { store, keyspace, sealer, suspension })
             }
         })
     });

@@ -73,7 +73,7 @@ fn attach_server(
         ctx.disable_tickets();
     }
 
-    let Destination { store, sealer, suspension } = destination.clone();
+    let Destination { store, keyspace, sealer, suspension } = destination.clone();
     let suspension = suspension.unwrap_or_else(Suspension::detect);
     suspension.check().map_err(|missing| {
         log!(
@@ -85,7 +85,7 @@ fn attach_server(
         Reported
     })?;
     store.resolve_by(resolver(server));
-    if let Some(cache) = SessionCache::attach(ctx, store, sealer, suspension) {
+    if let Some(cache) = SessionCache::attach(ctx, store, keyspace, sealer, suspension) {
         main.caches.push(cache);
     }
     Ok(())

@@ -9,10 +9,10 @@ use nginx_sys::{
     ngx_connection_t, ngx_post_event, ngx_posted_events, SSL_get_ex_data, SSL_set_ex_data,
     CRYPTO_EX_DATA,
 };
-use ssl_session_cache_core::{Instant, Lookup as Outcome};
+use ssl_session_cache_core::{Instant, Key, Lookup as Outcome};
 
 use crate::handshake::openssl::{non_null, Session, Ssl, MAX_ID};
-use crate::handshake::records::{Records, Seal};
+use crate::handshake::records::Decoder;
 use crate::handshake::{ssl_index, SessionCache};
 use crate::log::debug;
 use crate::store::Waiter;
@@ -32,7 +32,7 @@ pub(super) struct Handshake {
 
 impl Handshake {
     /// The state of an SSL's handshake, made where there is none yet; `None` without memory.
-    fn of<'a>(ssl: Ssl) -> Option<&'a Self> {
+    pub(super) fn of<'a>(ssl: Ssl) -> Option<&'a Self> {
         if let Some(state) = Self::existing(ssl) {
             return Some(state);
         }
@@ -78,52 +78,49 @@ impl Handshake {
         state.lookups.borrow().iter().flatten().any(|lookup| !lookup.is_done())
     }
 
-    /// Begins the lookup of an id in the store, where one can be begun.
-    pub(super) fn begin(cache: &SessionCache, ssl: Ssl, id: &[u8]) -> Option<Rc<Lookup>> {
-        // Nothing is spent on an id that cannot be in the store: not even the handshake's state.
-        let entry = cache.records.entry(id)?;
-        let state = Self::of(ssl)?;
-        let mut lookups = state.lookups.try_borrow_mut().ok()?;
+    /// Begins the lookup of an id in the store, where one can be begun. Without a decoder, what is
+    /// found is kept as it is.
+    pub(super) fn begin(
+        &self,
+        cache: &SessionCache,
+        ssl: Ssl,
+        id: &[u8],
+        key: &Key,
+        decoder: Option<Decoder>,
+    ) -> Option<Rc<Lookup>> {
+        let mut lookups = self.lookups.try_borrow_mut().ok()?;
         if ssl.is_shut_down() {
             return None;
         }
         let slot = lookups.iter_mut().find(|slot| slot.is_none())?;
-        let seal = match entry.minted {
-            Some(minted) => Some(Seal::new(minted, ssl)?),
-            None => None,
-        };
         let now = cache.store.now();
-        let deadline = match state.deadline.get() {
+        let deadline = match self.deadline.get() {
             Some(deadline) if deadline <= now => return None,
             Some(deadline) => deadline,
             None => now + cache.store.timeout(),
         };
         let lookup = Rc::new(Lookup {
             id: SessionId::new(id)?,
-            records: Rc::clone(&cache.records),
-            seal,
+            decoder,
             connection: Cell::new(Some(ssl.connection()?)),
             answer: RefCell::new(None),
         });
-        cache.store.get(&entry.key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>).ok()?;
-        state.deadline.set(Some(deadline));
+        cache.store.get(key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>).ok()?;
+        self.deadline.set(Some(deadline));
         *slot = Some(Rc::clone(&lookup));
         Some(lookup)
     }
 
     /// Keeps what was found without the store.
-    pub(super) fn keep(cache: &SessionCache, ssl: Ssl, id: &[u8], session: Session) {
-        let Some(state) = Self::of(ssl) else { return };
-        let Ok(mut lookups) = state.lookups.try_borrow_mut() else { return };
+    pub(super) fn keep(&self, id: &[u8], session: Session) {
+        let Ok(mut lookups) = self.lookups.try_borrow_mut() else { return };
         let (Some(slot), Some(id)) =
             (lookups.iter_mut().find(|slot| slot.is_none()), SessionId::new(id))
         else {
             return;
         };
         let answer = RefCell::new(Some(Answer::Local(session)));
-        let records = Rc::clone(&cache.records);
-        *slot =
-            Some(Rc::new(Lookup { id, records, seal: None, connection: Cell::new(None), answer }));
+        *slot = Some(Rc::new(Lookup { id, decoder: None, connection: Cell::new(None), answer }));
     }
 }
 
@@ -152,9 +149,7 @@ pub(super) unsafe extern "C" fn free_handshake(
 /// One lookup: asked for by a handshake, answered by the store's client.
 pub(super) struct Lookup {
     id: SessionId,
-    records: Rc<Records>,
-    /// What opens the record; none where records are in clear.
-    seal: Option<Seal>,
+    decoder: Option<Decoder>,
     /// The connection to wake; none once nobody waits for it.
     connection: Cell<Option<NonNull<ngx_connection_t>>>,
     answer: RefCell<Option<Answer>>,
@@ -167,6 +162,8 @@ pub(super) enum Answer {
     Local(Session),
     /// The session, from the store.
     Found(Session),
+    /// A record, from the store, that was not decoded.
+    Record(Rc<[u8]>),
     /// No session: not in the store, or the store did not tell in time.
     Missing,
     /// Something that is not the session asked for.
@@ -189,10 +186,12 @@ impl Lookup {
         self.connection.set(None);
     }
 
-    fn decode(&self, record: &[u8]) -> Answer {
-        match self.records.decode(self.seal.as_ref(), record) {
-            Some(session) if session.as_ref().id() == self.id.as_bytes() => Answer::Found(session),
-            _ => Answer::Invalid,
+    fn found(&self, record: &[u8]) -> Answer {
+        match &self.decoder {
+            Some(decoder) => {
+                decoder.decode(self.id.as_bytes(), record).map_or(Answer::Invalid, Answer::Found)
+            }
+            None => Answer::Record(record.into()),
         }
     }
 }
@@ -203,7 +202,7 @@ impl Waiter for Lookup {
     fn complete(&self, outcome: Outcome<'_>) {
         let Some(connection) = self.connection.take() else { return };
         let answer = match outcome {
-            Outcome::Found(record) => self.decode(record),
+            Outcome::Found(record) => self.found(record),
             Outcome::Missing | Outcome::Unavailable(_) => Answer::Missing,
         };
         *self.answer.borrow_mut() = Some(answer);

@@ -72,6 +72,7 @@ impl SessionCache {
     pub(crate) fn attach(
         ctx: SslCtx,
         store: Rc<Store>,
+        keyspace: Keyspace,
         sealer: Option<Rc<Sealer>>,
         suspension: Suspension,
     ) -> Option<Box<Self>> {
@@ -84,7 +85,7 @@ impl SessionCache {
         unsafe {
             let cache = Box::new(Self {
                 store,
-                records: Records::new(Keyspace::default(), sealer),
+                records: Records::new(keyspace, sealer),
                 suspension,
                 nginx: NginxCallbacks {
                     new: SSL_CTX_sess_get_new_cb(raw),
@@ -175,7 +176,13 @@ impl SessionCache {
             Some(begun) => begun,
             None => match self.local(ssl, id) {
                 Some(session) => return Some(session),
-                None if self.suspension.can_wait() => Handshake::begin(self, ssl, id)?,
+                None if self.suspension.can_wait() => {
+                    // Nothing is spent on an id that cannot be in the store: not even the
+                    // handshake's state.
+                    let entry = self.records.entry(id)?;
+                    let decoder = self.records.decoder(entry.minted, ssl)?;
+                    Handshake::of(ssl)?.begin(self, ssl, id, &entry.key, Some(decoder))?
+                }
                 None => return None,
             },
         };
@@ -183,28 +190,37 @@ impl SessionCache {
             lookup.cancel();
             return None;
         }
-        match lookup.answer()? {
-            Answer::Local(session) => Some(session),
-            Answer::Found(session) => {
-                self.keep_locally(ssl, session.as_ref());
-                Some(session)
+        let session = match lookup.answer()? {
+            Answer::Local(session) => return Some(session),
+            Answer::Found(session) => Some(session),
+            Answer::Record(record) => {
+                let entry = self.records.entry(id)?;
+                self.records.decoder(entry.minted, ssl)?.decode(id, &record)
             }
-            Answer::Missing => None,
-            Answer::Invalid => {
-                self.delete(id);
-                None
-            }
+            Answer::Missing => return None,
+            Answer::Invalid => None,
+        };
+        match &session {
+            Some(session) => self.keep_locally(ssl, session.as_ref()),
+            None => self.delete(id),
         }
+        session
     }
 
     /// Begins to look for the sessions that OpenSSL is going to ask for.
+    ///
+    /// What is found is decoded when OpenSSL asks: since nginx 1.29.2, which server a session has to
+    /// fit is not known before.
     fn look_ahead<'a>(&self, ssl: Ssl, ids: impl Iterator<Item = &'a [u8]>) {
         for id in ids.take(MAX_LOOKUPS) {
+            let Some(handshake) = Handshake::of(ssl) else { return };
             if let Some(session) = self.local(ssl, id) {
                 // OpenSSL takes the first that is found.
-                return Handshake::keep(self, ssl, id, session);
+                return handshake.keep(id, session);
             }
-            Handshake::begin(self, ssl, id);
+            if let Some(entry) = self.records.entry(id) {
+                handshake.begin(self, ssl, id, &entry.key, None);
+            }
         }
     }
 

@@ -26,17 +26,16 @@ pub(super) struct Entry {
     pub(super) minted: Option<Minted>,
 }
 
-/// What opens a sealed record.
-pub(super) struct Seal {
-    minted: Minted,
-    context: IdContext,
+/// What makes a session of a record.
+pub(super) struct Decoder {
+    records: Rc<Records>,
+    /// What opens the record; none where records are in clear.
+    seal: Option<Seal>,
 }
 
-impl Seal {
-    /// `None` where the session id context is not known: then nothing may be resumed.
-    pub(super) fn new(minted: Minted, ssl: Ssl) -> Option<Self> {
-        Some(Self { minted, context: IdContext::of(ssl)? })
-    }
+struct Seal {
+    minted: Minted,
+    context: IdContext,
 }
 
 impl Records {
@@ -90,19 +89,33 @@ impl Records {
         }
     }
 
-    /// The session of a record, if it is one and, where records are sealed, opens.
-    pub(super) fn decode(&self, seal: Option<&Seal>, record: &[u8]) -> Option<Session> {
-        match (&self.sealer, seal) {
+    /// The decoder of an entry's record for an SSL. `None` where its session id context is not
+    /// known: then nothing may be resumed.
+    pub(super) fn decoder(self: &Rc<Self>, minted: Option<Minted>, ssl: Ssl) -> Option<Decoder> {
+        let seal = match minted {
+            Some(minted) => Some(Seal { minted, context: IdContext::of(ssl)? }),
+            None => None,
+        };
+        Some(Decoder { records: Rc::clone(self), seal })
+    }
+}
+
+impl Decoder {
+    /// The session of a record, if it is the one with this id and, where records are sealed, opens.
+    pub(super) fn decode(&self, id: &[u8], record: &[u8]) -> Option<Session> {
+        let records = &self.records;
+        let session = match (&records.sealer, &self.seal) {
             (Some(sealer), Some(seal)) => {
-                let mut scratch = self.scratch.try_borrow_mut().ok()?;
+                let mut scratch = records.scratch.try_borrow_mut().ok()?;
                 let context = seal.context.as_bytes();
-                let binding = Binding { context, prefix: self.keyspace.prefix() };
+                let binding = Binding { context, prefix: records.keyspace.prefix() };
                 let now = unix_time() as u64;
                 sealer
                     .open(&seal.minted, binding, now, record, &mut scratch, Session::decode)
                     .ok()?
             }
             _ => Session::decode(record),
-        }
+        };
+        session.filter(|session| session.as_ref().id() == id)
     }
 }

@@ -4,17 +4,22 @@ use core::mem;
 use core::ptr::{self, NonNull};
 use core::time::Duration;
 use std::io;
+use std::rc::Rc;
+use std::string::String;
 
 use nginx_sys::{
     ngx_add_timer, ngx_close_connection, ngx_connection_log_error_e_NGX_ERROR_INFO,
-    ngx_connection_t, ngx_del_timer, ngx_delete_posted_event, ngx_event_connect_peer,
-    ngx_event_get_peer, ngx_event_t, ngx_handle_read_event, ngx_handle_write_event, ngx_log_t,
-    ngx_peer_connection_t, ngx_post_event, ngx_posted_events, ngx_queue_empty, ngx_str_t,
-    NGX_AGAIN, NGX_LOG_EMERG, NGX_OK,
+    ngx_connection_t, ngx_del_timer, ngx_delete_posted_event, ngx_destroy_pool,
+    ngx_event_connect_peer, ngx_event_get_peer, ngx_event_t, ngx_handle_read_event,
+    ngx_handle_write_event, ngx_log_t, ngx_peer_connection_t, ngx_post_event, ngx_posted_events,
+    ngx_queue_empty, ngx_ssl_handshake, ngx_ssl_shutdown, ngx_str_t, NGX_AGAIN, NGX_DECLINED,
+    NGX_OK,
 };
 use ssl_session_cache_core::Instant;
 
 use crate::net::now;
+use crate::net::quiet::QuietLog;
+use crate::net::tls::Tls;
 
 /// Who a link calls.
 ///
@@ -36,11 +41,28 @@ pub(crate) enum Io {
     Done(usize),
     /// Not now: the handler is called when it is worth another try.
     Again,
-    /// The connection is of no more use.
-    Closed,
 }
 
-/// A connection to a store, with its timer and its event at the end of the turn.
+/// Why a connection cannot be made, or is of no more use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("connect() failed: {0}")]
+    Connect(io::Error),
+    #[error("connect() timed out")]
+    ConnectTimeout,
+    #[error("TLS handshake failed: {0}")]
+    Handshake(String),
+    #[error("TLS handshake timed out")]
+    HandshakeTimeout,
+    #[error("the connection was closed")]
+    Closed,
+    /// What nginx says is wrong.
+    #[error("{0}")]
+    Nginx(String),
+}
+
+/// A connection to a store, with its timer and its event at the end of the turn. What nginx itself
+/// would write to its log about the connection is the text of an error here.
 ///
 /// # Drop behaviour
 ///
@@ -48,6 +70,9 @@ pub(crate) enum Io {
 pub(crate) struct Link {
     handler: Cell<Option<NonNull<dyn Handler>>>,
     connection: Cell<Option<NonNull<ngx_connection_t>>>,
+    /// How TLS is spoken, if it is.
+    tls: Option<Rc<Tls>>,
+    log: QuietLog,
     /// The time that the timer is set for.
     wake: Cell<Option<Instant>>,
     /// Whether the end of the turn has been put off behind the events that were posted before it.
@@ -65,7 +90,7 @@ struct Events {
 
 impl Link {
     /// A link without a connection; [`bind`](Self::bind) it before use.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(tls: Option<Rc<Tls>>) -> Self {
         // SAFETY: nginx itself starts events and connections from all-zero.
         let mut events: Events = unsafe { mem::zeroed() };
         events.timer.handler = Some(on_timer);
@@ -76,23 +101,26 @@ impl Link {
         Self {
             handler: Cell::new(None),
             connection: Cell::new(None),
+            tls,
+            log: QuietLog::new(),
             wake: Cell::new(None),
             put_off: Cell::new(false),
             events: UnsafeCell::new(events),
         }
     }
 
-    /// Sets who is called, and the log for what nginx itself has to say.
+    /// Sets who is called, and nginx's log.
     ///
     /// # Safety
     ///
-    /// Neither the link nor the handler may move from now on, and the handler must live as long as
-    /// the link.
+    /// Neither the link nor the handler may move from now on, and the handler and the log must live
+    /// as long as the link.
     pub(crate) unsafe fn bind(&self, handler: NonNull<dyn Handler>, log: *mut ngx_log_t) {
         self.handler.set(Some(handler));
         let events = self.events.get();
         // SAFETY: the events are this link's own, and nothing else refers to them yet.
         unsafe {
+            self.log.bind(log);
             (*events).owner.data = ptr::from_ref(self).cast_mut().cast();
             for event in [&raw mut (*events).timer, &raw mut (*events).turn_end] {
                 (*event).data = (&raw mut (*events).owner).cast();
@@ -101,21 +129,10 @@ impl Link {
         }
     }
 
-    /// Begins to connect: [`Handler::writable`] is called when it is known how that ended, which
-    /// [`connected`](Self::connected) tells.
-    pub(crate) fn connect(
-        &self,
-        sockaddr: &[u8],
-        name: &str,
-        log: *mut ngx_log_t,
-    ) -> io::Result<()> {
+    /// Begins to connect: [`Handler::writable`] or [`Handler::readable`] is called when it is worth
+    /// asking [`established`](Self::established) how that goes.
+    pub(crate) fn connect(&self, sockaddr: &[u8], name: &str) -> Result<(), Error> {
         self.close();
-
-        // The caller reports failures, once for each change of state: nginx would write a line for
-        // each attempt.
-        // SAFETY: the log is valid; the copy is used by this call alone.
-        let mut quiet = unsafe { *log };
-        quiet.log_level = NGX_LOG_EMERG as usize;
 
         let mut name = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
         // SAFETY: nginx itself starts the structure from all-zero.
@@ -124,11 +141,11 @@ impl Link {
         peer.socklen = sockaddr.len() as _;
         peer.name = &mut name;
         peer.get = Some(ngx_event_get_peer);
-        peer.log = &mut quiet;
+        peer.log = self.log.as_ptr();
         peer.set_log_error(ngx_connection_log_error_e_NGX_ERROR_INFO);
 
         // SAFETY: all that the structure points to outlives the call; what nginx keeps of it, the
-        // log, is replaced right below.
+        // log, outlives the connection.
         let rc = unsafe { ngx_event_connect_peer(&mut peer) };
         let error = io::Error::last_os_error();
         let connection = NonNull::new(peer.connection);
@@ -137,11 +154,7 @@ impl Link {
             unsafe {
                 let c = connection.as_ptr();
                 (*c).data = ptr::from_ref(self).cast_mut().cast();
-                (*c).log = log;
-                (*(*c).read).log = log;
-                (*(*c).write).log = log;
-                (*(*c).read).handler = Some(on_readable);
-                (*(*c).write).handler = Some(on_writable);
+                take_events(c);
                 (*c).set_idle(1);
             }
         }
@@ -154,55 +167,75 @@ impl Link {
                 Ok(())
             }
             (rc, Some(_)) if rc == NGX_AGAIN as isize => Ok(()),
+            (rc, _) if rc == NGX_DECLINED as isize => Err(Error::Connect(error)),
             _ => {
+                let failure = self.failure();
                 self.close();
-                Err(error)
+                Err(failure)
             }
         }
     }
 
-    /// How the attempt to connect ended (SO_ERROR in socket(7)).
-    pub(crate) fn connected(&self) -> io::Result<()> {
-        let Some(connection) = self.connection.get() else {
-            return Err(io::ErrorKind::NotConnected.into());
-        };
-        let mut error: c_int = 0;
-        let mut len = mem::size_of::<c_int>() as libc::socklen_t;
-        // SAFETY: the connection is valid, and the option is an int.
-        let rc = unsafe {
-            libc::getsockopt(
-                connection.as_ref().fd,
-                libc::SOL_SOCKET,
-                libc::SO_ERROR,
-                (&raw mut error).cast(),
-                &mut len,
-            )
-        };
-        match (rc, error) {
-            (0, 0) => Ok(()),
-            (0, error) => Err(io::Error::from_raw_os_error(error)),
-            _ => Err(io::Error::last_os_error()),
+    /// Goes on with what [`connect`](Self::connect) began: true once the connection can be used,
+    /// false where there is more to wait for.
+    pub(crate) fn established(&self) -> Result<bool, Error> {
+        let connection = self.connection.get().ok_or(Error::Closed)?;
+        let handshaking = has_tls(connection);
+        if !handshaking {
+            connect_result(connection).map_err(Error::Connect)?;
+        }
+        let Some(tls) = &self.tls else { return Ok(true) };
+        // SAFETY: the connection is valid, and has neither TLS nor a pool before the handshake.
+        if !handshaking && !unsafe { tls.start(connection.as_ptr()) } {
+            return Err(Error::Handshake(self.log.take().unwrap_or_default()));
+        }
+        self.handshake(connection.as_ptr(), tls)
+    }
+
+    /// What it means that [`established`](Self::established) has not been true for too long.
+    pub(crate) fn timed_out(&self) -> Error {
+        if self.connection.get().is_some_and(has_tls) {
+            Error::HandshakeTimeout
+        } else {
+            Error::ConnectTimeout
+        }
+    }
+
+    /// Takes the handshake a step further; true when it is done.
+    fn handshake(&self, connection: *mut ngx_connection_t, tls: &Tls) -> Result<bool, Error> {
+        // SAFETY: the connection is valid, with TLS. nginx has taken over its events where the
+        // handshake has to wait: its handler would do no more than to call this one.
+        unsafe {
+            let rc = ngx_ssl_handshake(connection);
+            take_events(connection);
+            if rc == NGX_OK as isize {
+                // The last step may have read more from the socket than it has used.
+                ngx_post_event((*connection).read, &raw mut ngx_posted_events);
+                return Ok(true);
+            }
+            if rc == NGX_AGAIN as isize {
+                return Ok(false);
+            }
+            let reason = self.log.take();
+            Err(Error::Handshake(tls.verify_error(connection).or(reason).unwrap_or_default()))
         }
     }
 
     /// Reads into the buffer.
-    pub(crate) fn receive(&self, buffer: &mut [u8]) -> Io {
-        let Some(connection) = self.connection.get().map(NonNull::as_ptr) else {
-            return Io::Closed;
-        };
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> Result<Io, Error> {
+        let connection = self.connection.get().ok_or(Error::Closed)?.as_ptr();
         // SAFETY: the connection is valid, and nginx sets `recv` of every connection.
         let n = unsafe {
-            let Some(recv) = (*connection).recv else { return Io::Closed };
-            recv(connection, buffer.as_mut_ptr(), buffer.len())
+            (*connection).recv.map_or(0, |recv| recv(connection, buffer.as_mut_ptr(), buffer.len()))
         };
         match usize::try_from(n) {
-            Ok(0) => Io::Closed,
-            Ok(n) => Io::Done(n),
+            Ok(0) => Err(Error::Closed),
+            Ok(n) => Ok(Io::Done(n)),
             // SAFETY: the connection has a read event.
             Err(_) if n == NGX_AGAIN as isize => unsafe {
-                again(ngx_handle_read_event((*connection).read, 0))
+                self.again(ngx_handle_read_event((*connection).read, 0))
             },
-            Err(_) => Io::Closed,
+            Err(_) => Err(self.failure()),
         }
     }
 
@@ -213,25 +246,46 @@ impl Link {
     }
 
     /// Writes what the kernel takes of the bytes.
-    pub(crate) fn send(&self, bytes: &[u8]) -> Io {
-        let Some(connection) = self.connection.get().map(NonNull::as_ptr) else {
-            return Io::Closed;
-        };
+    pub(crate) fn send(&self, bytes: &[u8]) -> Result<Io, Error> {
+        let connection = self.connection.get().ok_or(Error::Closed)?.as_ptr();
         // SAFETY: the connection is valid, nginx sets `send` of every connection, and reads the
         // bytes only.
         let n = unsafe {
-            let Some(send) = (*connection).send else { return Io::Closed };
-            send(connection, bytes.as_ptr().cast_mut(), bytes.len())
+            (*connection)
+                .send
+                .map_or(0, |send| send(connection, bytes.as_ptr().cast_mut(), bytes.len()))
         };
         match usize::try_from(n) {
-            Ok(0) => Io::Again,
-            Ok(n) => Io::Done(n),
+            Ok(0) => Ok(Io::Again),
+            Ok(n) => Ok(Io::Done(n)),
             // SAFETY: the connection has a write event.
             Err(_) if n == NGX_AGAIN as isize => unsafe {
-                again(ngx_handle_write_event((*connection).write, 0))
+                self.again(ngx_handle_write_event((*connection).write, 0))
             },
-            Err(_) => Io::Closed,
+            Err(_) => {
+                let failure = self.failure();
+                // A server that refuses the client says so before it closes, as after a handshake
+                // of TLS 1.3: that is the reason, not the write that found the connection closed.
+                match self.receive(&mut [0]) {
+                    Err(reason @ Error::Nginx(_)) => Err(reason),
+                    _ => Err(failure),
+                }
+            }
         }
+    }
+
+    /// What an unfinished read or write comes to, by whether nginx waits for the next event.
+    fn again(&self, rc: isize) -> Result<Io, Error> {
+        if rc == NGX_OK as isize {
+            Ok(Io::Again)
+        } else {
+            Err(self.failure())
+        }
+    }
+
+    /// Why the connection is of no more use.
+    fn failure(&self) -> Error {
+        self.log.take().map_or(Error::Closed, Error::Nginx)
     }
 
     /// Whether nginx asks to close the connection: the worker exits when its clients are served.
@@ -242,10 +296,23 @@ impl Link {
 
     /// Closes the connection, if there is one.
     pub(crate) fn close(&self) {
-        if let Some(connection) = self.connection.take() {
-            // SAFETY: the connection is valid, and nothing else refers to it.
-            unsafe { ngx_close_connection(connection.as_ptr()) };
+        let Some(connection) = self.connection.take().map(NonNull::as_ptr) else { return };
+        // SAFETY: the connection is valid, and nothing else refers to it nor, after it is closed, to
+        // its pool.
+        unsafe {
+            if let Some(ssl) = (*connection).ssl.as_mut() {
+                // Without a word to the server, which might have to be waited for.
+                ssl.set_no_wait_shutdown(1);
+                ssl.set_no_send_shutdown(1);
+                ngx_ssl_shutdown(connection);
+            }
+            let pool = (*connection).pool;
+            ngx_close_connection(connection);
+            if !pool.is_null() {
+                ngx_destroy_pool(pool);
+            }
         }
+        self.log.take();
     }
 
     /// Has [`Handler::timer`] called at this time, or earlier: the timer is moved only to an earlier
@@ -301,12 +368,43 @@ impl Drop for Link {
     }
 }
 
-/// What an unfinished read or write comes to, by whether nginx waits for the next event.
-fn again(rc: isize) -> Io {
-    if rc == NGX_OK as isize {
-        Io::Again
-    } else {
-        Io::Closed
+/// Whether TLS has begun on a connection.
+fn has_tls(connection: NonNull<ngx_connection_t>) -> bool {
+    // SAFETY: the connection is valid.
+    unsafe { !connection.as_ref().ssl.is_null() }
+}
+
+/// How an attempt to connect has ended (SO_ERROR in socket(7)).
+fn connect_result(connection: NonNull<ngx_connection_t>) -> io::Result<()> {
+    let mut error: c_int = 0;
+    let mut len = mem::size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: the connection is valid, and the option is an int.
+    let rc = unsafe {
+        libc::getsockopt(
+            connection.as_ref().fd,
+            libc::SOL_SOCKET,
+            libc::SO_ERROR,
+            (&raw mut error).cast(),
+            &mut len,
+        )
+    };
+    match (rc, error) {
+        (0, 0) => Ok(()),
+        (0, error) => Err(io::Error::from_raw_os_error(error)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Has a link called for the events of its connection.
+///
+/// # Safety
+///
+/// The connection must be valid, its data a link.
+unsafe fn take_events(connection: *mut ngx_connection_t) {
+    // SAFETY: as the caller promises; a connection has both of its events.
+    unsafe {
+        (*(*connection).read).handler = Some(on_readable);
+        (*(*connection).write).handler = Some(on_writable);
     }
 }
 
@@ -327,7 +425,13 @@ unsafe extern "C" fn on_readable(event: *mut ngx_event_t) {
 
 unsafe extern "C" fn on_writable(event: *mut ngx_event_t) {
     // SAFETY: an event of a connection that connect() made.
-    unsafe { link(event) }.call(|handler| handler.writable());
+    let link = unsafe { link(event) };
+    link.call(|handler| handler.writable());
+    // A level-triggered event method would tell again and again that there is nothing to wait for.
+    if let Some(connection) = link.connection.get() {
+        // SAFETY: the connection is valid, and has a write event.
+        unsafe { ngx_handle_write_event(connection.as_ref().write, 0) };
+    }
 }
 
 unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {

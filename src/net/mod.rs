@@ -1,14 +1,17 @@
-//! One connection on nginx's event loop, with a timer and an event for the end of the turn, and the
-//! lookup of the name of whom to connect to.
+//! One connection on nginx's event loop, with TLS or without, with a timer and an event for the end
+//! of the turn, and the lookup of the name of whom to connect to.
 
 use nginx_sys::{ngx_current_msec, ngx_process, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER};
 use ssl_session_cache_core::Instant;
 
 mod link;
+mod quiet;
 mod resolve;
+mod tls;
 
-pub(crate) use self::link::{Handler, Io, Link};
+pub(crate) use self::link::{Error, Handler, Io, Link};
 pub(crate) use self::resolve::{NameHandler, NameLookup, Resolved, Resolver};
+pub(crate) use self::tls::{Identity, Peer, Tls, TlsError, TlsPart, TlsSettings};
 
 /// nginx's monotonic clock, as kept for each turn of the event loop.
 pub(crate) fn now() -> Instant {

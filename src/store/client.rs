@@ -6,7 +6,6 @@ use core::hash::{BuildHasher, Hasher};
 use core::ptr::NonNull;
 use core::time::Duration;
 use std::collections::hash_map::RandomState;
-use std::io;
 use std::rc::Rc;
 
 use nginx_sys::{ngx_exiting, ngx_log_t};
@@ -17,7 +16,7 @@ use ssl_session_cache_core::{
 
 use crate::conf::address::{Address, Location};
 use crate::log::log;
-use crate::net::{now, Handler, Io, Link, NameHandler, NameLookup, Resolved, Resolver};
+use crate::net::{self, now, Handler, Io, Link, NameHandler, NameLookup, Resolved, Resolver};
 use crate::store::{Settings, Waiter};
 
 /// What the server refuses is written to the log once in this time.
@@ -82,12 +81,8 @@ struct Refusals {
 /// Why there is no connection, or none any more.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("connect() failed: {0}")]
-    Connect(io::Error),
-    #[error("connect() timed out")]
-    ConnectTimeout,
-    #[error("the connection was closed")]
-    Closed,
+    #[error(transparent)]
+    Link(#[from] net::Error),
     #[error(transparent)]
     Pipeline(#[from] ssl_session_cache_core::Error),
 }
@@ -123,11 +118,12 @@ impl Client {
             health: Health::Unknown,
             refusals: Refusals { count: 0, next_log: now() },
         };
+        let link = Link::new(settings.tls.clone());
         let client = Rc::new(Self {
             settings,
             resolver,
             log,
-            link: Link::new(),
+            link,
             name_lookup: NameLookup::new(),
             state: RefCell::new(state),
         });
@@ -191,7 +187,7 @@ impl Client {
     fn connect(&self) {
         let mut state = self.state.borrow_mut();
         let address = &state.addresses[state.address];
-        match self.link.connect(address.sockaddr(), address.name(), self.log) {
+        match self.link.connect(address.sockaddr(), address.name()) {
             Ok(()) => {
                 state.phase = Phase::Connecting { deadline: now() + self.settings.timeout };
                 // A new worker has clients before it has a connection: after a reload, they can wait.
@@ -199,14 +195,16 @@ impl Client {
                     state.pipeline.opening(now());
                 }
             }
-            Err(error) => self.fail(&mut state, &Failure::Connect(error)),
+            Err(error) => self.fail(&mut state, &error.into()),
         }
         self.link.wake_at(state.wake_at());
     }
 
-    /// The attempt to connect has ended.
-    fn connected(&self, state: &mut State) -> Result<(), Failure> {
-        self.link.connected().map_err(Failure::Connect)?;
+    /// Goes on with the attempt to connect.
+    fn connecting(&self, state: &mut State) -> Result<(), Failure> {
+        if !self.link.established()? {
+            return Ok(());
+        }
         state.phase = Phase::Open;
         state.pipeline.connected(now());
         self.send(state)
@@ -218,10 +216,9 @@ impl Client {
             return Ok(());
         }
         while !state.pipeline.unsent().is_empty() {
-            match self.link.send(state.pipeline.unsent()) {
+            match self.link.send(state.pipeline.unsent())? {
                 Io::Done(count) => state.pipeline.sent(count),
                 Io::Again => break,
-                Io::Closed => return Err(Failure::Closed),
             }
         }
         Ok(())
@@ -229,15 +226,9 @@ impl Client {
 
     /// Reads what has come, and ends the lookups that it answers.
     fn receive(&self, state: &mut State) -> Result<(), Failure> {
-        loop {
-            match self.link.receive(state.pipeline.spare()) {
-                Io::Done(count) => {
-                    let received = state.pipeline.received(count, now())?;
-                    self.note(state, received);
-                }
-                Io::Again => break,
-                Io::Closed => return Err(Failure::Closed),
-            }
+        while let Io::Done(count) = self.link.receive(state.pipeline.spare())? {
+            let received = state.pipeline.received(count, now())?;
+            self.note(state, received);
             if !self.link.is_readable() {
                 break;
             }
@@ -276,7 +267,9 @@ impl Client {
     /// Does what it is time for.
     fn on_time(&self, state: &mut State) -> Result<(), Failure> {
         match state.phase {
-            Phase::Connecting { deadline } if deadline <= now() => Err(Failure::ConnectTimeout),
+            Phase::Connecting { deadline } if deadline <= now() => {
+                Err(self.link.timed_out().into())
+            }
             Phase::Open if self.link.is_close_requested() && state.pipeline.is_drained() => {
                 self.link.close();
                 state.pipeline.closed();
@@ -347,7 +340,7 @@ impl State {
 impl Handler for Client {
     fn readable(&self) {
         self.step(|client, state| match state.phase {
-            Phase::Connecting { .. } => client.connected(state),
+            Phase::Connecting { .. } => client.connecting(state),
             Phase::Open => client.receive(state),
             Phase::Closed { .. } | Phase::Stopped => Ok(()),
         });
@@ -355,7 +348,7 @@ impl Handler for Client {
 
     fn writable(&self) {
         self.step(|client, state| match state.phase {
-            Phase::Connecting { .. } => client.connected(state),
+            Phase::Connecting { .. } => client.connecting(state),
             _ => client.send(state),
         });
     }

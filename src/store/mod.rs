@@ -5,10 +5,12 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use nginx_sys::ngx_log_t;
-use ssl_session_cache_core::{Instant, Key, Lookup, Memcached, Protocol, Redis, Unavailable};
+use ssl_session_cache_core::{
+    Credentials, Instant, Key, Lookup, Memcached, Protocol, Redis, Unavailable,
+};
 
 use crate::conf::address::Location;
-use crate::net::{self, Resolver};
+use crate::net::{self, Resolver, Tls};
 
 use self::client::Client;
 
@@ -51,19 +53,20 @@ pub(crate) struct Settings {
     pub(crate) count: Option<usize>,
     /// The longest wait for a connection and for a reply.
     pub(crate) timeout: Duration,
-    /// A password; for Memcached `user:password`.
-    pub(crate) auth: Option<Box<[u8]>>,
+    /// With a user, where the store is a Memcached.
+    pub(crate) credentials: Option<Credentials>,
+    /// The number of the database in a Redis.
+    pub(crate) database: u16,
+    /// How TLS is spoken, if it is.
+    pub(crate) tls: Option<Rc<Tls>>,
 }
 
 impl Settings {
     fn protocol(&self) -> Box<dyn Protocol> {
-        let auth = self.auth.as_deref();
+        let credentials = self.credentials.clone();
         match self.kind {
-            Kind::Redis => Box::new(Redis::new(auth.map(Into::into))),
-            Kind::Memcached => Box::new(Memcached::new(auth.map(|auth| {
-                let mut parts = auth.splitn(2, |byte| *byte == b':').map(Vec::from);
-                (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
-            }))),
+            Kind::Redis => Box::new(Redis::new(credentials, self.database)),
+            Kind::Memcached => Box::new(Memcached::new(credentials)),
         }
     }
 }

@@ -12,8 +12,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ssl_session_cache_core::{
-    Command, Decoded, Instant, Keyspace, Lookup, Memcached, Pipeline, Protocol, Redis, Settings,
-    Unavailable, Waiter, MAX_RECORD, MAX_WAITING,
+    Command, Credentials, Decoded, Instant, Keyspace, Lookup, Memcached, Pipeline, Protocol, Redis,
+    Settings, Unavailable, Waiter, MAX_RECORD, MAX_WAITING,
 };
 
 const TIMEOUT: Duration = Duration::from_millis(1000);
@@ -107,7 +107,8 @@ impl Simulation {
     fn new(script: &mut Script) -> Self {
         let kind = script.byte();
         let max_commands = (kind & 2 == 0).then_some(1 + usize::from(kind >> 3));
-        let credentials = (kind & 4 == 0).then(|| b"secret".to_vec());
+        let credentials = (kind & 4 == 0)
+            .then(|| Credentials { user: Some((*b"user").into()), password: (*b"secret").into() });
         let store = Rc::new(RefCell::new(Store {
             is_redis: kind & 1 == 0,
             commands: VecDeque::new(),
@@ -115,9 +116,9 @@ impl Simulation {
             lookups: 0,
         }));
         let inner: Box<dyn Protocol> = if kind & 1 == 0 {
-            Box::new(Redis::new(credentials))
+            Box::new(Redis::new(credentials, 0))
         } else {
-            Box::new(Memcached::new(credentials.map(|password| (b"user".to_vec(), password))))
+            Box::new(Memcached::new(credentials))
         };
         let protocol = Box::new(Observed { inner, store: store.clone() });
         let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_commands };

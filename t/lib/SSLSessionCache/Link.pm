@@ -13,7 +13,7 @@ use parent 'SSLSessionCache::Daemon';
 use IO::Select;
 use IO::Socket::INET;
 use List::Util qw/ sum0 /;
-use Socket qw/ IPPROTO_TCP TCP_NODELAY /;
+use Socket qw/ IPPROTO_TCP SOL_SOCKET SO_RCVBUF TCP_NODELAY /;
 use Test::Nginx;
 use Time::HiRes qw/ time /;
 
@@ -22,7 +22,9 @@ use SSLSessionCache::Wait;
 ###############################################################################
 
 # Options: port and peer as in Test::Nginx::port() (8378, 8379), delay: what
-# one end sends reaches the other so many seconds later.
+# one end sends reaches the other so many seconds later, piece: and so many bytes
+# at once at most, a millisecond apart, buffer: about how many bytes the kernel
+# holds of what nginx sends.
 
 sub new {
 	my ($class, $t, %opts) = @_;
@@ -37,6 +39,9 @@ sub new {
 		ReuseAddr => 1,
 	)
 		or die "Can't listen: $!\n";
+
+	setsockopt $listener, SOL_SOCKET, SO_RCVBUF, $self->{buffer}
+		if defined $self->{buffer};
 
 	return $self->launch(sub { $self->_run($listener) });
 }
@@ -108,11 +113,15 @@ sub _run {
 				if $client{$socket} && $lookups;
 
 			# an empty string is the end of the stream
+			my $piece = $self->{piece} // 65536;
+			my @pieces = unpack "(a$piece)*", $data;
+			my $due = time() + $self->{delay};
+
 			push @queue, {
-				due => time() + $self->{delay},
+				due => ($due += 0.001) - 0.001,
 				to => $peer{$socket},
-				data => $data,
-			};
+				data => $_,
+			} foreach @pieces ? @pieces : '';
 			$select->remove($socket) unless length $data;
 		}
 

@@ -16,7 +16,9 @@ use Test::Nginx;
 
 use SSLSessionCache::Wait;
 
-our @EXPORT = qw/ check_config connections master resident_size workers /;
+our @EXPORT = qw/
+	check_config connections master resident_size worker workers
+/;
 
 ###############################################################################
 
@@ -86,6 +88,17 @@ sub master {
 	my ($t) = @_;
 
 	return $t->read_file('nginx.pid') + 0;
+}
+
+# Its only worker; the pid file is there a little earlier.
+
+sub worker {
+	my ($t) = @_;
+
+	my @workers;
+	wait_until(sub { @workers = workers(master($t)) });
+
+	return $workers[0];
 }
 
 # How many sockets a worker has open.

@@ -56,6 +56,19 @@ sub tls_hello {
 		// IO::Socket::INET->new('127.0.0.1:' . port($port))
 		// die "connect() failed: $!\n";
 
+	my $self = _client(%opts);
+
+	syswrite $socket, $self->{hello};
+	$self->_use_socket($socket);
+
+	return $self;
+}
+
+# Its ClientHello goes into memory: on a socket SSL_connect() would also read.
+
+sub _client {
+	my (%opts) = @_;
+
 	my $ssl = Net::SSLeay::new(_context(%opts)) or die "SSL_new() failed\n";
 	Net::SSLeay::set_tlsext_host_name($ssl, $opts{sni} // 'localhost');
 
@@ -65,22 +78,30 @@ sub tls_hello {
 		Net::SSLeay::SESSION_free($session);
 	}
 
-	# into memory first: on the socket SSL_connect() would also read
+	Net::SSLeay::set_session_ticket_ext($ssl, "\0" x $opts{padding})
+		if defined $opts{padding};
 
 	my ($in, $out) = map { Net::SSLeay::BIO_new(Net::SSLeay::BIO_s_mem()) }
 		1 .. 2;
+	my $hello = '';
+
 	Net::SSLeay::set_bio($ssl, $in, $out);
 	Net::SSLeay::connect($ssl);
-	syswrite $socket, Net::SSLeay::BIO_read($out);
-
-	$socket->blocking(0);
-	Net::SSLeay::set_fd($ssl, fileno $socket);
+	$hello .= Net::SSLeay::BIO_read($out) while Net::SSLeay::BIO_pending($out);
 
 	return bless {
+		hello => $hello,
 		host => $opts{sni} // 'localhost',
-		socket => $socket,
 		ssl => $ssl,
 	}, __PACKAGE__;
+}
+
+sub _use_socket {
+	my ($self, $socket) = @_;
+
+	$socket->blocking(0);
+	Net::SSLeay::set_fd($self->{ssl}, fileno $socket);
+	$self->{socket} = $socket;
 }
 
 my %contexts;

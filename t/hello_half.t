@@ -1,0 +1,138 @@
+#!/usr/bin/perl
+
+# A client may stop anywhere in its ClientHello and leave, or be silent until it
+# is timed out.  However many do: no memory stays behind, and the next client is
+# served.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Hello;
+use SSLSessionCache::Nginx;
+use SSLSessionCache::Redis;
+use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+$t->write_file_expand('nginx.conf', <<'EOF');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+    ssl_protocols       TLSv1.2 TLSv1.3;
+
+    remote_ssl_session_cache port=%%PORT_8379%%;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        client_header_timeout 500ms;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+my $redis = SSLSessionCache::Redis->new($t);
+certificate($t, 'localhost');
+
+$t->plan(8)->run();
+
+###############################################################################
+
+my ($worker) = workers(master($t));
+my %sessions = map { $_ => made($_) } 'TLSv1.2', 'TLSv1.3';
+my %hellos = map { $_ => SSLSessionCache::Hello->new(version => $_,
+	session => $sessions{$_})->hello() } keys %sessions;
+
+$redis->forget_calls();
+
+half($_, 200) foreach keys %sessions;
+my $before = resident_size($worker);
+half($_, 1000) foreach keys %sessions;
+
+is($redis->calls('get'), 0, 'no lookups');
+cmp_ok(resident_size($worker) - $before, '<', 512, 'no growth of memory');
+
+foreach my $version (sort keys %sessions) {
+	my $silent = SSLSessionCache::Hello::connected(8443);
+	syswrite $silent, substr $hellos{$version}, 0, 100;
+
+	is(sysread($silent, my $data, 1), 0, "$version, timed out");
+	is(tls_get(8443, version => $version,
+		session => $sessions{$version})->{reused}, 1,
+		"$version, resumed after them");
+}
+
+is(join(' ', workers(master($t))), $worker, 'same worker');
+ok(wait_until(sub { connections($worker) == 1 }), 'no connections left');
+
+###############################################################################
+
+# So many that leave after some part of the hello; some of them with a reset.
+
+sub half {
+	my ($version, $count) = @_;
+
+	my $hello = $hellos{$version};
+
+	foreach my $n (1 .. $count) {
+		my $socket = SSLSessionCache::Hello::connected(8443);
+
+		setsockopt $socket, Socket::SOL_SOCKET(), Socket::SO_LINGER(),
+			pack 'II', 1, 0 if $n % 2;
+		syswrite $socket, substr $hello, 0, 1 + $n % (length($hello) - 1);
+		select undef, undef, undef, 0.001;
+	}
+}
+
+# TCP connections of a process that are open; one is that to the store.
+
+sub connections {
+	my ($pid) = @_;
+
+	my %inodes = map { (readlink // '') =~ /socket:\[(\d+)\]/ ? ($1 => 1) : () }
+		glob "/proc/$pid/fd/*";
+
+	open my $tcp, '<', '/proc/net/tcp' or die "open() failed: $!\n";
+
+	return grep { $_->[3] ne '0A' && $inodes{$_->[9] // ''} }
+		map { [ split ] } <$tcp>;
+}
+
+sub made {
+	my ($version) = @_;
+
+	my $r = tls_get(8443, version => $version);
+	$redis->wait_id(session_id($r->{session}));
+
+	return $r->{session};
+}
+
+###############################################################################

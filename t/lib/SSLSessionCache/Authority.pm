@@ -1,0 +1,59 @@
+package SSLSessionCache::Authority;
+
+# A certificate authority: NAME.crt in the test's directory, and certificates
+# that it has signed.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+###############################################################################
+
+sub new {
+	my ($class, $t, $name) = @_;
+
+	my $self = bless { dir => $t->testdir(), name => $name }, $class;
+
+	$self->_openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+		. "-nodes -subj /CN=$name -days 10 -out $name.crt -keyout $name.key");
+
+	return $self;
+}
+
+# NAME.crt and NAME.key; readable by servers that run as another user.
+# Options: names, as for subjectAltName, days until it expires, and a comment.
+
+sub issue {
+	my ($self, $name, %opts) = @_;
+
+	my $days = $opts{days} // 10;
+
+	$self->_openssl("req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+		. "-nodes -subj /CN=$name -out $name.csr -keyout $name.key");
+
+	open my $file, '>', "$self->{dir}/$name.ext" or die "open() failed: $!\n";
+	print $file "subjectAltName=$opts{names}\n" if defined $opts{names};
+	print $file "nsComment=$opts{comment}\n" if defined $opts{comment};
+	close $file;
+
+	$self->_openssl("x509 -req -in $name.csr -extfile $name.ext "
+		. "-CA $self->{name}.crt -CAkey $self->{name}.key -CAcreateserial "
+		. "-days $days -out $name.crt");
+
+	return $self;
+}
+
+sub _openssl {
+	my ($self, $command) = @_;
+
+	my $output = `cd '$self->{dir}' && openssl $command 2>&1`;
+
+	die "openssl $command failed: $output\n" if $?;
+}
+
+###############################################################################
+
+1;
+
+###############################################################################
