@@ -9,12 +9,13 @@ use ssl_session_cache_core::{Key, Keyspace, MAX_RECORD};
 use crate::handshake::id_context::IdContext;
 use crate::handshake::openssl::{Session, SessionRef, Ssl};
 use crate::handshake::unix_time;
-use crate::seal::{random, Sealer};
+use crate::seal::{Random, Sealer};
 
 /// How sessions become records, and records sessions.
 pub(super) struct Records {
     keyspace: Keyspace,
     sealer: Option<Rc<Sealer>>,
+    random: Random,
     /// Where a session is written down, kept to spare an allocation each.
     scratch: RefCell<Box<[u8]>>,
 }
@@ -41,7 +42,7 @@ struct Seal {
 impl Records {
     pub(super) fn new(keyspace: Keyspace, sealer: Option<Rc<Sealer>>) -> Rc<Self> {
         let scratch = RefCell::new(vec![0; MAX_RECORD].into());
-        Rc::new(Self { keyspace, sealer, scratch })
+        Rc::new(Self { keyspace, sealer, random: Random::new(), scratch })
     }
 
     /// Whether session ids are minted, and records sealed.
@@ -51,7 +52,7 @@ impl Records {
 
     /// A session id of our own.
     pub(super) fn mint(&self) -> Option<[u8; ID_LEN]> {
-        self.sealer.as_ref()?.mint(&random()?)
+        self.sealer.as_ref()?.mint(&self.random.draw()?)
     }
 
     /// The entry of a session id; `None` where there can be none in the store.
@@ -74,7 +75,7 @@ impl Records {
     ) {
         let Ok(mut scratch) = self.scratch.try_borrow_mut() else { return };
         let record = match (&self.sealer, minted) {
-            (Some(sealer), Some(minted)) => random().and_then(|nonce| {
+            (Some(sealer), Some(minted)) => self.random.draw().and_then(|nonce| {
                 let context = session.id_context();
                 let binding = Binding { context, prefix: self.keyspace.prefix() };
                 let expiry = session.expires().max(0) as u64;
