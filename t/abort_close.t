@@ -121,6 +121,8 @@ sub leave {
 
 		# memory shows what stays when all are gone
 		wait_until(sub { connections($worker) <= $connections });
+
+		last if $answered or $link->lookups() < $lookups;
 	}
 
 	return $answered;

@@ -132,6 +132,8 @@ sub send_more {
 
 		# what was rubbish has taken the session out of the cache
 		$sessions{$version} = made($version) if $data ne $ccs;
+
+		last if $answered or $link->lookups() < $lookups;
 	}
 
 	return "$answered $reused";
