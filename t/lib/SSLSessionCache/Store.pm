@@ -16,13 +16,17 @@ use FindBin;
 
 use SSLSessionCache::Wait;
 
-our @EXPORT = qw/ store store_config /;
+our @EXPORT = qw/ store store_config store_type /;
 
 use constant PREFIX => 'sslsessioncache:';
 
 my $type = $FindBin::Script =~ /^memcached_/ ? 'memcached' : 'redis';
 
 ###############################################################################
+
+sub store_type {
+	return $type;
+}
 
 # Options as of the store's class.
 

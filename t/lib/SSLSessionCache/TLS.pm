@@ -14,6 +14,7 @@ use IO::Select;
 use IO::Socket::INET;
 use MIME::Base64;
 use Net::SSLeay;
+use Socket qw/ IPPROTO_TCP TCP_NODELAY /;
 use Test::Nginx;
 use Time::HiRes qw/ time /;
 
@@ -55,6 +56,8 @@ sub tls_hello {
 	my $socket = $opts{socket}
 		// IO::Socket::INET->new('127.0.0.1:' . port($port))
 		// die "connect() failed: $!\n";
+
+	setsockopt $socket, IPPROTO_TCP, TCP_NODELAY, 1;
 
 	my $self = _client(%opts);
 
