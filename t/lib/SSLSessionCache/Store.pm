@@ -80,7 +80,20 @@ sub crash {
 sub freeze {
 	my ($self) = @_;
 
-	return $self->signal('STOP');
+	$self->signal('STOP');
+	wait_until(sub { !grep { !/^State:\s+T/m }
+		map { _slurp("$_/status") } glob "/proc/$self->{pid}/task/*" });
+
+	return $self;
+}
+
+sub _slurp {
+	my ($name) = @_;
+
+	open my $file, '<', $name or return '';
+	local $/;
+
+	return <$file>;
 }
 
 sub thaw {
