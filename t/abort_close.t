@@ -17,16 +17,16 @@ use Test::Nginx;
 
 use SSLSessionCache::Link;
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+	->has_daemon('openssl');
 
-$t->write_file_expand('nginx.conf', <<'EOF');
+$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
 
 %%TEST_GLOBALS%%
 
@@ -45,7 +45,7 @@ http {
         listen       127.0.0.1:8443 ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8379%%;
+        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8379%%;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -56,7 +56,7 @@ http {
         listen       127.0.0.1:8444 ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8378%% timeout=10s;
+        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8378%% timeout=10s;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -66,7 +66,7 @@ http {
 
 EOF
 
-my $redis = SSLSessionCache::Redis->new($t);
+my $store = store($t);
 my $link = SSLSessionCache::Link->new($t);
 certificate($t, 'localhost');
 
@@ -85,9 +85,9 @@ my $connections = connections($worker);
 leave(20);
 my $before = resident_size($worker);
 
-$redis->forget_calls();
+$store->forget_calls();
 is(leave(40), 0, 'all left while their lookups waited');
-is($redis->calls('get'), 4000, 'all lookups were answered');
+is($store->calls('get'), 4000, 'all lookups were answered');
 
 # the last replies come to nobody
 is(offer($_)->{reused}, 1, "$_, resumed after them") foreach @versions;
@@ -104,20 +104,20 @@ sub leave {
 	my ($rounds) = @_;
 
 	my $answered = 0;
-	my $calls = $redis->calls('get');
+	my $calls = $store->calls('get');
 
 	foreach (1 .. $rounds) {
 		my $lookups = $link->lookups() + 100;
 
-		$redis->freeze();
+		$store->freeze();
 		my @waiting = map { tls_hello(8444, version => $_,
 			session => $sessions{$_}) } (@versions) x 50;
 
 		$link->wait_lookups($lookups);
 		$answered += grep { $_->answered() } @waiting;
 		@waiting = ();
-		$redis->thaw();
-		$redis->wait_calls('get', $calls += 100);
+		$store->thaw();
+		$store->wait_calls('get', $calls += 100);
 
 		# memory shows what stays when all are gone
 		wait_until(sub { connections($worker) <= $connections });
@@ -138,7 +138,7 @@ sub made {
 	my ($version) = @_;
 
 	my $r = tls_get(8443, version => $version);
-	$redis->wait_id(session_id($r->{session}));
+	$store->wait_id(session_id($r->{session}));
 
 	return $r->{session};
 }

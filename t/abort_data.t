@@ -18,16 +18,16 @@ use Test::Nginx;
 
 use SSLSessionCache::Link;
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+	->has_daemon('openssl');
 
-$t->write_file_expand('nginx.conf', <<'EOF');
+$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
 
 %%TEST_GLOBALS%%
 
@@ -46,7 +46,7 @@ http {
         listen       127.0.0.1:8443 ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8379%%;
+        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8379%%;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -57,7 +57,7 @@ http {
         listen       127.0.0.1:8444 ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8378%% timeout=10s;
+        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8378%% timeout=10s;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -67,7 +67,7 @@ http {
 
 EOF
 
-my $redis = SSLSessionCache::Redis->new($t);
+my $store = store($t);
 my $link = SSLSessionCache::Link->new($t);
 certificate($t, 'localhost');
 
@@ -112,14 +112,14 @@ sub send_more {
 		my $lookups = $link->lookups() + 100;
 		my $session = $sessions{$version};
 
-		$redis->freeze();
+		$store->freeze();
 		my @waiting = map { tls_hello(8444, version => $version,
 			session => $session) } 1 .. 100;
 
 		$link->wait_lookups($lookups);
 		$answered += grep { $_->answered() } @waiting;
 		syswrite $_->socket(), $data foreach @waiting;
-		$redis->thaw();
+		$store->thaw();
 
 		foreach my $client (@waiting) {
 			my $r = eval { $client->get('/') } or next;
@@ -149,7 +149,7 @@ sub made {
 	my ($version) = @_;
 
 	my $r = tls_get(8443, version => $version);
-	$redis->wait_id(session_id($r->{session}));
+	$store->wait_id(session_id($r->{session}));
 
 	return $r->{session};
 }

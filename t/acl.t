@@ -128,10 +128,11 @@ foreach my $case ([ 8443, 'nginx', 0 ], [ 8444, 'select', 1 ]) {
 	$redis->command('SET', $redis->key(session_id($r->{session})), 'x');
 	$redis->forget_calls();
 	is(offer($port + 20, $r), 0, "$name, not a session");
-	is($redis->wait_calls('del', 1), 1, "$name, deleted");
+	is($redis->wait_calls('delete', 1), 1, "$name, deleted");
 }
 
-is(grep({ / user=nginx / } $redis->clients()), 2, 'user of the connections');
+is(grep({ / user=nginx / } split /\n/, $redis->command('CLIENT', 'LIST')), 2,
+	'user of the connections');
 
 # with a right too few
 

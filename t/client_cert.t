@@ -17,15 +17,15 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 
 ###############################################################################
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+	->has_daemon('openssl');
 
-my $config = <<'EOF';
+my $config = store_config(<<'EOF');
 
 %%TEST_GLOBALS%%
 
@@ -40,7 +40,7 @@ http {
     ssl_certificate     localhost.crt;
     ssl_certificate_key localhost.key;
 
-    remote_ssl_session_cache on port=%%PORT_8379%%;
+    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%;
 
     server {
         listen       127.0.0.1:8443 ssl;
@@ -57,7 +57,7 @@ http {
 
 EOF
 
-my $redis = SSLSessionCache::Redis->new($t);
+my $store = store($t);
 certificate($t, $_) foreach 'localhost', 'client', 'stranger';
 
 $t->write_file_expand('nginx.conf', $config)->plan(14)->run();
@@ -84,7 +84,7 @@ sub survives {
 	my ($version, $cert, $expected) = @_;
 
 	my $r = tls_get(8443, version => $version, cert => $cert);
-	$redis->wait_id(session_id($r->{session}));
+	$store->wait_id(session_id($r->{session}));
 
 	is($r->{body}, $expected, "$version, $expected, made");
 

@@ -138,7 +138,7 @@ warns($t, $on, $port, 1, 'another store');
 sub made {
 	my ($port) = @_;
 
-	$_->command('FLUSHALL') foreach $redis, $another;
+	$_->clear() foreach $redis, $another;
 
 	my $r = tls_get($port, version => 'TLSv1.2');
 	my $reused = tls_get($port, version => 'TLSv1.2',

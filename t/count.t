@@ -17,16 +17,16 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Link;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+	->has_daemon('openssl');
 
-$t->write_file_expand('nginx.conf', <<'EOF');
+$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
 
 %%TEST_GLOBALS%%
 
@@ -45,7 +45,7 @@ http {
         listen       127.0.0.1:8443 ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8379%%;
+        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8379%%;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -56,8 +56,8 @@ http {
         listen       127.0.0.1:8444 ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8378%% count=1
-                                         interval=1m timeout=10s;
+        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8378%%
+                                 count=1 interval=1m timeout=10s;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -68,8 +68,8 @@ http {
         listen       127.0.0.1:8445 ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8378%% count=4
-                                         interval=1m timeout=10s;
+        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8378%%
+                                 count=4 interval=1m timeout=10s;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -80,8 +80,8 @@ http {
         listen       127.0.0.1:8446 ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8378%% count=unlimited
-                                         interval=1m timeout=10s;
+        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8378%%
+                                 count=unlimited interval=1m timeout=10s;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -91,7 +91,7 @@ http {
 
 EOF
 
-my $redis = SSLSessionCache::Redis->new($t);
+my $store = store($t);
 my $link = SSLSessionCache::Link->new($t);
 certificate($t, 'localhost');
 
@@ -101,7 +101,7 @@ $t->plan(15)->run();
 
 my $lookups = 20;
 my $r = tls_get(8443, version => 'TLSv1.2');
-$redis->wait_id(session_id($r->{session}));
+$store->wait_id(session_id($r->{session}));
 
 bounded(8444, 1, 'one');
 bounded(8445, 4, 'four');
@@ -117,7 +117,7 @@ sub bounded {
 
 	my $before = $link->lookups();
 
-	$redis->freeze();
+	$store->freeze();
 	my @clients = map { tls_hello($port, version => 'TLSv1.2',
 		session => $r->{session}) } 1 .. $lookups;
 
@@ -125,7 +125,7 @@ sub bounded {
 	is(answered(@clients), $lookups - $count, "$name, others do not wait");
 
 	$link->wait_lookups($before + $count);
-	$redis->thaw();
+	$store->thaw();
 
 	my @got = map { my $c = $_; eval { $c->get('/') } // {} } @clients;
 

@@ -17,16 +17,16 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+	->has_daemon('openssl');
 
-$t->write_file_expand('nginx.conf', <<'EOF');
+$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
 
 %%TEST_GLOBALS%%
 
@@ -41,7 +41,7 @@ http {
     ssl_certificate     localhost.crt;
     ssl_certificate_key localhost.key;
 
-    remote_ssl_session_cache on port=%%PORT_8379%%;
+    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%;
 
     server {
         listen       127.0.0.1:8443 ssl;
@@ -69,7 +69,7 @@ http {
 
 EOF
 
-my $redis = SSLSessionCache::Redis->new($t);
+my $store = store($t);
 certificate($t, $_) foreach 'localhost', 'client';
 
 $t->plan(10)->run();
@@ -80,35 +80,35 @@ my $dir = $t->testdir();
 
 # nginx gives up a session whose client did not show a certificate
 
-$redis->forget_calls();
+$store->forget_calls();
 my $r = tls_get(8443, version => 'TLSv1.2');
 
 like($r->{response}, qr/ 400 /, 'no certificate');
-is($redis->wait_calls('del', 1), 1, 'deleted once');
-is($redis->calls('setex'), 1, 'after it was stored');
-is($redis->keys(), 0, 'gone');
+is($store->wait_calls('delete', 1), 1, 'deleted once');
+is($store->calls('put'), 1, 'after it was stored');
+is($store->keys(), 0, 'gone');
 
-$redis->forget_calls();
+$store->forget_calls();
 $r = tls_get(8443, version => 'TLSv1.3');
 
 like($r->{response}, qr/ 400 /, 'no certificate, tickets');
-is($redis->wait_calls('del', 1), 1, 'deleted once, tickets');
+is($store->wait_calls('delete', 1), 1, 'deleted once, tickets');
 
 # OpenSSL gives up a session that it finds to be too old
 
-$redis->command('FLUSHALL');
+$store->clear();
 $r = tls_get(8444, version => 'TLSv1.2');
-my $key = $redis->key(session_id($r->{session}));
+my $key = $store->key(session_id($r->{session}));
 
-$redis->wait_id(session_id($r->{session}));
-is($redis->command('PERSIST', $key), 1, 'kept in the store');
+$store->wait_id(session_id($r->{session}));
+ok($store->persist($key), 'kept in the store');
 
 select undef, undef, undef, 2.5;
 
-$redis->forget_calls();
+$store->forget_calls();
 is(tls_get(8444, version => 'TLSv1.2', session => $r->{session})->{reused}, 0,
 	'too old');
-is($redis->wait_calls('del', 1), 1, 'deleted when found to be too old');
-is($redis->command('EXISTS', $key), 0, 'gone when found to be too old');
+is($store->wait_calls('delete', 1), 1, 'deleted when found to be too old');
+ok(!$store->has_key($key), 'gone when found to be too old');
 
 ###############################################################################

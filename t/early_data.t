@@ -92,7 +92,7 @@ foreach my $port (8443, 8444) {
 
 my $r = tls_get(8443, version => 'TLSv1.3');
 $redis->wait_id(session_id($r->{session}));
-$redis->command('FLUSHALL');
+$redis->clear();
 
 my $output = early_data($t, 8444, $r);
 

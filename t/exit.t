@@ -17,16 +17,16 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+	->has_daemon('openssl');
 
-my $config = <<'EOF';
+my $config = store_config(<<'EOF');
 
 %%TEST_GLOBALS%%
 
@@ -42,7 +42,7 @@ http {
     ssl_certificate     localhost.crt;
     ssl_certificate_key localhost.key;
 
-    remote_ssl_session_cache on port=%%PORT_8379%%;
+    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%;
 
     server {
         listen       127.0.0.1:8443 ssl;
@@ -58,7 +58,7 @@ http {
 
 EOF
 
-my $redis = SSLSessionCache::Redis->new($t);
+my $store = store($t);
 certificate($t, 'localhost');
 
 $t->write_file_expand('nginx.conf', $config)->plan(19)->run();
@@ -90,7 +90,7 @@ exits('TERM', 'stop, open connections');
 restart();
 my @waiting = wait_for_store();
 exits('TERM', 'stop, lookups wait');
-$redis->thaw();
+$store->thaw();
 
 restart();
 @waiting = wait_for_store();
@@ -100,24 +100,24 @@ my @got = map { my $c = $_; eval { $c->get('/') } // {} } @waiting;
 
 is(grep({ defined $_->{body} } @got), 8, 'quit, lookups end by timeout');
 exits('QUIT', 'quit, lookups wait');
-$redis->thaw();
+$store->thaw();
 
 # the store is away
 
 restart();
-$redis->crash();
+$store->crash();
 exits('QUIT', 'quit, store is away');
 
 $other->start();
 exits('TERM', 'stop, store is away');
 
-$redis->start();
+$store->start();
 restart();
 
-$redis->freeze();
+$store->freeze();
 $other->signal('HUP');
 exits('QUIT', 'quit after a reload, store hangs');
-$redis->thaw();
+$store->thaw();
 
 ###############################################################################
 
@@ -134,15 +134,15 @@ sub exits {
 # Again, with the workers of both connected.
 
 sub restart {
-	wait_until(sub { $redis->clients() == 2 });
+	wait_until(sub { $store->clients() == 2 });
 	$other->start();
-	wait_until(sub { $redis->clients() == 4 })
+	wait_until(sub { $store->clients() == 4 })
 		or die "workers are not connected\n";
 }
 
 sub full {
 	my $r = tls_get(8444, version => 'TLSv1.2');
-	$redis->wait_id(session_id($r->{session}));
+	$store->wait_id(session_id($r->{session}));
 
 	return $r;
 }
@@ -157,7 +157,7 @@ sub keepalive {
 }
 
 sub wait_for_store {
-	$redis->freeze();
+	$store->freeze();
 
 	my @clients = map { tls_hello(8444, version => 'TLSv1.2',
 		session => $_) } @sessions;

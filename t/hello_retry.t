@@ -85,7 +85,7 @@ is(() = $output =~ /^>>> .*ClientHello/mg, 2, 'two hellos');
 
 # unknown to the store: a miss, twice
 
-$redis->command('FLUSHALL');
+$redis->clear();
 is(tls_get(8444, @client, session => $r->{session})->{reused}, 0, 'unknown');
 
 ###############################################################################

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# The connection to the store is kept over idle times by PING, also where Redis
-# closes idle connections.  Otherwise the first client after a quiet minute
+# The connection to the store is kept over idle times by probes, also where the
+# store closes idle connections.  Otherwise the first client after a quiet minute
 # would find it closed.
 
 ###############################################################################
@@ -16,17 +16,18 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
+use SSLSessionCache::Link;
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+	->has_daemon('openssl');
 
-$t->write_file_expand('nginx.conf', <<'EOF');
+$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
 
 %%TEST_GLOBALS%%
 
@@ -45,7 +46,8 @@ http {
         listen       127.0.0.1:8443 ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8379%% interval=300ms;
+        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8378%%
+                                 interval=300ms;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -55,7 +57,8 @@ http {
 
 EOF
 
-my $redis = SSLSessionCache::Redis->new($t, args => [ '--timeout', 2 ]);
+my $store = store($t, idle_timeout => 2);
+my $link = SSLSessionCache::Link->new($t);
 certificate($t, 'localhost');
 
 $t->plan(5)->run();
@@ -63,26 +66,20 @@ $t->plan(5)->run();
 ###############################################################################
 
 my $client;
-wait_until(sub { ($client) = client(); $client });
+wait_until(sub { ($client) = $store->clients(); $client });
 
 my $r = tls_get(8443, version => 'TLSv1.2');
-ok($redis->wait_id(session_id($r->{session})), 'stored');
+ok($store->wait_id(session_id($r->{session})), 'stored');
 
-$redis->forget_calls();
+my $before = $link->probes();
 select undef, undef, undef, 4.5;
 
-my $pings = $redis->calls('ping');
-is((client())[0], $client, 'same connection');
-cmp_ok($pings, '>=', 5, 'probed while idle');
-cmp_ok($pings, '<=', 15, 'not more often than told');
+my $probes = $link->probes() - $before;
+is(join(' ', $store->clients()), $client, 'same connection');
+cmp_ok($probes, '>=', 5, 'probed while idle');
+cmp_ok($probes, '<=', 15, 'not more often than told');
 
 is(tls_get(8443, version => 'TLSv1.2', session => $r->{session})->{reused}, 1,
 	'resumed after idleness');
-
-###############################################################################
-
-sub client {
-	return map { /^id=(\d+)/ } $redis->clients();
-}
 
 ###############################################################################

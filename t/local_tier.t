@@ -17,16 +17,16 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+	->has_daemon('openssl');
 
-my $config = <<'EOF';
+my $config = store_config(<<'EOF');
 
 %%TEST_GLOBALS%%
 
@@ -42,7 +42,7 @@ http {
     ssl_certificate     localhost.crt;
     ssl_certificate_key localhost.key;
 
-    remote_ssl_session_cache on port=%%PORT_8379%%;
+    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%;
     ssl_session_cache shared:local:1m;
 
     server {
@@ -57,7 +57,7 @@ http {
 
 EOF
 
-my $redis = SSLSessionCache::Redis->new($t);
+my $store = store($t);
 certificate($t, 'localhost');
 
 $t->write_file_expand('nginx.conf', $config)->plan(18)->run();
@@ -68,24 +68,24 @@ SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
 my %kept;
 
 foreach my $version ('TLSv1.2', 'TLSv1.3') {
-	$redis->forget_calls();
+	$store->forget_calls();
 
 	my $r = tls_get(8443, version => $version);
-	ok($redis->wait_id(session_id($r->{session})), "$version, stored");
+	ok($store->wait_id(session_id($r->{session})), "$version, stored");
 
 	is(offer(8443, $r), 1, "$version, resumed where it was made");
-	is($redis->calls('get'), 0, "$version, no lookup");
+	is($store->calls('get'), 0, "$version, no lookup");
 
 	is(offer(8444, $r), 1, "$version, resumed elsewhere");
-	is($redis->calls('get'), 1, "$version, one lookup");
+	is($store->calls('get'), 1, "$version, one lookup");
 
 	is(offer(8444, $r), 1, "$version, resumed elsewhere again");
-	is($redis->calls('get'), 1, "$version, no other lookup");
+	is($store->calls('get'), 1, "$version, no other lookup");
 
 	$kept{$version} = $r;
 }
 
-$redis->stop();
+$store->stop();
 
 foreach my $version (sort keys %kept) {
 	is(offer(8443, $kept{$version}), 1, "$version, resumed without a store");

@@ -99,13 +99,11 @@ http {
 EOF
 
 my $dir = $t->testdir();
-$t->write_file('memcached.auth', "nginx:sec:ret\n");
 $t->write_file('login', "nginx:sec:ret\n");
 chmod 0600, "$dir/login";
 
 my $memcached = SSLSessionCache::Memcached->new($t,
-	user => 'nginx', password => 'sec:ret',
-	args => [ '-Y', "$dir/memcached.auth" ]);
+	password => 'nginx:sec:ret', port => 8381);
 certificate($t, 'localhost');
 
 $t->write_file_expand('nginx.conf', $config)->plan(10)->run();

@@ -17,16 +17,16 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+	->has_daemon('openssl');
 
-$t->write_file_expand('nginx.conf', <<'EOF');
+$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
 
 %%TEST_GLOBALS%%
 
@@ -42,7 +42,7 @@ http {
     ssl_certificate     localhost.crt;
     ssl_certificate_key localhost.key;
 
-    remote_ssl_session_cache on port=%%PORT_8379%%;
+    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%;
 
     server {
         listen       127.0.0.1:8443 ssl;
@@ -56,7 +56,7 @@ http {
 
 EOF
 
-my $redis = SSLSessionCache::Redis->new($t);
+my $store = store($t);
 certificate($t, 'localhost');
 
 $t->plan(6)->run();

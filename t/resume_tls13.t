@@ -17,15 +17,15 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 
 ###############################################################################
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+	->has_daemon('openssl');
 
-my $config = <<'EOF';
+my $config = store_config(<<'EOF');
 
 %%TEST_GLOBALS%%
 
@@ -41,7 +41,7 @@ http {
     ssl_certificate     localhost.crt;
     ssl_certificate_key localhost.key;
 
-    remote_ssl_session_cache on port=%%PORT_8379%%;
+    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%;
 
     server {
         listen       127.0.0.1:8443 ssl reuseport;
@@ -55,7 +55,7 @@ http {
 
 EOF
 
-my $redis = SSLSessionCache::Redis->new($t);
+my $store = store($t);
 certificate($t, 'localhost');
 
 $t->write_file_expand('nginx.conf', $config)->plan(9)->run();
@@ -71,7 +71,7 @@ resumes('other to this', 8444, 8443);
 
 my $first = full(8443);
 my $second = offer(8444, $first);
-$redis->wait_id(session_id($second->{session}));
+$store->wait_id(session_id($second->{session}));
 
 like($second->{body}, qr/$version r$/, 'resumed on other');
 is(offer(8443, $first)->{reused}, 1, 'resumed where it was made');
@@ -101,7 +101,7 @@ sub full {
 	my ($port) = @_;
 
 	my $r = tls_get($port, version => $version);
-	$redis->wait_id(session_id($r->{session}));
+	$store->wait_id(session_id($r->{session}));
 
 	return $r;
 }

@@ -113,7 +113,7 @@ foreach ([ 'TLSv1.2', $sessions[0] ], [ 'TLSv1.3', $sessions[-1] ]) {
 
 	is($stranger->{reused}, 0, 'not resumed with another key');
 	is($redis->calls('get'), 0, 'not even looked up');
-	is($redis->calls('del'), 0, 'not deleted');
+	is($redis->calls('delete'), 0, 'not deleted');
 	is(tls_get(8444, version => $version, session => $session)->{reused}, 1,
 		'resumed with the key');
 }

@@ -129,7 +129,7 @@ is(offer('TLSv1.2', 8443, $session)->{reused}, 1, 'put back');
 
 $redis->forget_calls();
 is(offer('TLSv1.2', 8445, $session)->{reused}, 0, 'in another context');
-is($redis->wait_calls('del', 1), 1, 'in another context, deleted');
+is($redis->wait_calls('delete', 1), 1, 'in another context, deleted');
 
 # put back after its time
 
@@ -151,7 +151,7 @@ is(offer('TLSv1.2', 8444, $old)->{reused}, 0, 'with another time');
 $redis->forget_calls();
 $redis->command('SET', $redis->key(session_id($session)), $record);
 is(offer('TLSv1.2', 8446, $session)->{reused}, 0, 'sealed, without a key');
-is($redis->wait_calls('del', 1), 1, 'sealed, without a key, deleted');
+is($redis->wait_calls('delete', 1), 1, 'sealed, without a key, deleted');
 
 # TLS 1.3
 
@@ -202,7 +202,7 @@ sub invalid {
 
 	my $r = offer('TLSv1.2', 8443, $session);
 	is($r->{reused} // $r->{error}, 0, $what);
-	is($redis->wait_calls('del', 1), 1, "$what, deleted");
+	is($redis->wait_calls('delete', 1), 1, "$what, deleted");
 }
 
 ###############################################################################

@@ -82,7 +82,7 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	foreach my $name ('one.example', 'two.example') {
 		my @client = (version => $version, sni => $name);
 
-		$redis->command('FLUSHALL');
+		$redis->clear();
 		my $r = tls_get(8443, @client);
 		ok($redis->wait_keys(1), "$version, $name, stored");
 

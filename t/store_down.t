@@ -17,16 +17,16 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+	->has_daemon('openssl');
 
-my $config = <<'EOF';
+my $config = store_config(<<'EOF');
 
 %%TEST_GLOBALS%%
 
@@ -41,7 +41,7 @@ http {
     ssl_certificate     localhost.crt;
     ssl_certificate_key localhost.key;
 
-    remote_ssl_session_cache on port=%%PORT_8379%%;
+    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%;
 
     server {
         listen       127.0.0.1:8443 ssl;
@@ -55,9 +55,9 @@ http {
 
 EOF
 
-my $redis = SSLSessionCache::Redis->new($t);
+my $store = store($t);
 certificate($t, 'localhost');
-$redis->stop();
+$store->stop();
 
 $t->write_file_expand('nginx.conf', $config)->plan(15)->run();
 my $other = SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
@@ -68,22 +68,22 @@ my $count = 20;
 
 is(failures(), 0, 'absent at start');
 
-$redis->start();
+$store->start();
 ok(back(), 'back after it was absent');
 
 # killed while lookups wait
 
 my @made = map { full() } 1 .. $count;
-$redis->wait_id(session_id($_->{session})) foreach @made;
+$store->wait_id(session_id($_->{session})) foreach @made;
 
-$redis->freeze();
+$store->freeze();
 my @waiting = map { tls_hello(8444, version => 'TLSv1.2',
 	session => $_->{session}) } @made;
 select undef, undef, undef, 0.1;
 
 is(grep({ $_->answered() } @waiting), 0, 'lookups wait');
 
-$redis->crash();
+$store->crash();
 my @got = map { my $c = $_; eval { $c->get('/') } // {} } @waiting;
 
 is(grep({ defined $_->{body} } @got), $count, 'killed, handshakes');
@@ -91,13 +91,13 @@ is(grep({ $_->{reused} } @got), 0, 'killed, full handshakes');
 
 is(failures(), 0, 'away after it was killed');
 
-$redis->start();
+$store->start();
 ok(back(), 'back after it was killed');
 
-$redis->stop();
+$store->stop();
 is(failures(), 0, 'away after it was stopped');
 
-$redis->start();
+$store->start();
 ok(back(), 'back after it was stopped');
 
 foreach my $log ($t->read_file('error.log'), $other->error_log()) {

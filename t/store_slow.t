@@ -18,16 +18,16 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Link;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+	->has_daemon('openssl');
 
-$t->write_file_expand('nginx.conf', <<'EOF');
+$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
 
 %%TEST_GLOBALS%%
 
@@ -46,7 +46,7 @@ http {
         listen       127.0.0.1:8443 ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8379%%;
+        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8379%%;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -57,7 +57,7 @@ http {
         listen       127.0.0.1:8444 ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8379%% timeout=10s;
+        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8379%% timeout=10s;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -68,8 +68,8 @@ http {
         listen       127.0.0.1:8445 ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8378%% interval=50ms
-                                         timeout=1s;
+        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8378%%
+                                 interval=50ms timeout=1s;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -79,7 +79,7 @@ http {
 
 EOF
 
-my $redis = SSLSessionCache::Redis->new($t);
+my $store = store($t);
 my $hanging = SSLSessionCache::Link->new($t);
 certificate($t, 'localhost');
 
@@ -89,13 +89,13 @@ $t->plan(14)->run();
 
 foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	my $r = tls_get(8443, version => $version);
-	$redis->wait_id(session_id($r->{session}));
+	$store->wait_id(session_id($r->{session}));
 
 	ok(wait_until(sub { offer(8444, $r)->{reused} }), "$version, connected");
 
 	my $keepalive = tls_hello(8444)->handshake();
 
-	$redis->freeze();
+	$store->freeze();
 	my $waiting = tls_hello(8444, version => $version,
 		session => $r->{session});
 
@@ -106,7 +106,7 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	ok(!$waiting->answered(), "$version, waits while neighbours are served");
 	cmp_ok($slowest, '<', 5, "$version, neighbours are not held up");
 
-	$redis->thaw();
+	$store->thaw();
 
 	is($waiting->get('/')->{reused}, 1, "$version, resumed after waiting");
 }
@@ -114,7 +114,7 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 # the first few pay for a store that hangs
 
 my $r = tls_get(8443, version => 'TLSv1.2');
-$redis->wait_id(session_id($r->{session}));
+$store->wait_id(session_id($r->{session}));
 
 ok(wait_until(sub { offer(8445, $r)->{reused} }), 'before it hangs');
 

@@ -142,7 +142,7 @@ warns($t, 'ssl_session_tickets off; ssl_session_ticket_key ticket.key;', 0,
 sub made {
 	my ($version, $port) = @_;
 
-	$redis->command('FLUSHALL');
+	$redis->clear();
 	$redis->forget_calls();
 
 	my $r = tls_get($port, version => $version);

@@ -16,15 +16,15 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
-use SSLSessionCache::Redis;
+use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 
 ###############################################################################
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+	->has_daemon('openssl');
 
-$t->write_file_expand('nginx.conf', <<'EOF');
+$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
 
 %%TEST_GLOBALS%%
 
@@ -39,7 +39,7 @@ http {
     ssl_certificate     localhost.crt;
     ssl_certificate_key localhost.key;
 
-    remote_ssl_session_cache on port=%%PORT_8379%%;
+    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%;
 
     server {
         listen       127.0.0.1:8443 ssl;
@@ -75,7 +75,7 @@ http {
 
 EOF
 
-my $redis = SSLSessionCache::Redis->new($t);
+my $store = store($t);
 certificate($t, 'localhost');
 
 $t->plan(6)->run();
@@ -91,11 +91,11 @@ lives('TLSv1.2', 8445, 40 * 86400, 'forty days');
 # resumption makes a new ticket, which lives as long
 
 my $r = tls_get(8444, version => 'TLSv1.3');
-$redis->wait_id(session_id($r->{session}));
+$store->wait_id(session_id($r->{session}));
 $r = tls_get(8444, version => 'TLSv1.3', session => $r->{session});
-$redis->wait_id(session_id($r->{session}));
+$store->wait_id(session_id($r->{session}));
 
-near($redis->command('TTL', $redis->key(session_id($r->{session}))), 60,
+near($store->ttl($store->key(session_id($r->{session}))), 60,
 	'one minute, ticket of a resumption');
 
 ###############################################################################
@@ -103,13 +103,13 @@ near($redis->command('TTL', $redis->key(session_id($r->{session}))), 60,
 sub lives {
 	my ($version, $port, $expected, $name) = @_;
 
-	$redis->command('FLUSHALL');
+	$store->clear();
 
 	tls_get($port, version => $version);
 
-	my @keys = $redis->wait_keys($version eq 'TLSv1.2' ? 1 : 2);
+	my @keys = $store->wait_keys($version eq 'TLSv1.2' ? 1 : 2);
 	my ($shortest) = sort { $a <=> $b }
-		map { $redis->command('TTL', $_) } @keys;
+		map { $store->ttl($_) } @keys;
 
 	near($shortest, $expected, $name);
 }

@@ -1,7 +1,7 @@
 package SSLSessionCache::Link;
 
 # A TCP proxy that stands for the link to the store: it can be slow, it can be
-# held still by signals, and it counts the lookups that come over it.
+# held still by signals, and it counts what comes over it.
 
 ###############################################################################
 
@@ -51,18 +51,21 @@ sub new {
 sub reads {
 	my ($self) = @_;
 
-	open my $trace, '<', $self->{trace} or return;
-	chomp(my @reads = <$trace>);
-
-	return @reads;
+	return grep { $_ } map { $_->[0] } $self->_trace();
 }
 
-# All lookups up to now.
+# All lookups, or all probes, up to now.
 
 sub lookups {
 	my ($self) = @_;
 
 	return sum0($self->reads());
+}
+
+sub probes {
+	my ($self) = @_;
+
+	return sum0(map { $_->[1] } $self->_trace());
 }
 
 sub wait_lookups {
@@ -71,6 +74,14 @@ sub wait_lookups {
 	wait_until(sub { $self->lookups() >= $count });
 
 	return $self->lookups();
+}
+
+sub _trace {
+	my ($self) = @_;
+
+	open my $trace, '<', $self->{trace} or return;
+
+	return map { [ split ' ' ] } <$trace>;
 }
 
 sub _run {
@@ -108,9 +119,9 @@ sub _run {
 			my $data = '';
 			sysread $socket, $data, 65536;
 
-			my $lookups = () = $data =~ /\nGET\r\n/g;
-			print $trace "$lookups\n"
-				if $client{$socket} && $lookups;
+			my $lookups = () = $data =~ /\nGET\r\n|^get /mg;
+			my $probes = () = $data =~ /\nPING\r\n|^version\r\n/mg;
+			print $trace "$lookups $probes\n" if $client{$socket};
 
 			# an empty string is the end of the stream
 			my $piece = $self->{piece} // 65536;

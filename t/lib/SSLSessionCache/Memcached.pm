@@ -1,43 +1,56 @@
 package SSLSessionCache::Memcached;
 
-# A real Memcached server, and a client to look into it.
+# A real Memcached, and a client to look into it.
 
 ###############################################################################
 
 use warnings;
 use strict;
 
-use parent 'SSLSessionCache::Daemon';
+use parent 'SSLSessionCache::Store';
 
-use IO::Socket::INET;
+use IO::Select;
+use IO::Socket::IP;
 use IO::Socket::UNIX;
 use Test::Nginx;
 
 use SSLSessionCache::Wait;
 
-use constant PREFIX => 'sslsessioncache:';
-
 ###############################################################################
 
-# Options: port as in Test::Nginx::port() (8381), path of a unix socket in
-# place of it, user and password to send, args: more arguments of memcached.
+# Options: port as in Test::Nginx::port() (8379), or path of a unix socket in
+# place of it, password: user:password,
+# idle_timeout in seconds, args: more arguments of memcached.
 
 sub new {
 	my ($class, $t, %opts) = @_;
 
+	$t->has_daemon('memcached');
+
 	return $class->SUPER::new($t,
+		idle_timeout => 0,
 		args => [],
 		%opts,
-		port => port($opts{port} // 8381),
+		port => port($opts{port} // 8379),
 	)->start();
 }
+
+# Without its modern options a dump of the keys is complete.
 
 sub start {
 	my ($self) = @_;
 
-	$self->launch('memcached', '-u', scalar getpwuid($>), '-m', 16,
-		defined $self->{path}
-			? ('-s', $self->{path}) : ('-l', '127.0.0.1', '-p', $self->{port}),
+	my ($t, $password) = @$self{qw/ t password /};
+
+	$t->write_file('memcached.auth', "$password\n") if defined $password;
+
+	$self->launch('memcached',
+		defined $self->{path} ? ('-s', $self->{path})
+			: ('-l', '127.0.0.1', '-p', $self->{port}),
+		'-o', "no_modern,idle_timeout=$self->{idle_timeout}",
+		$> == 0 ? ('-u', 'root') : (),
+		defined $password
+			? ('-Y', $t->testdir() . '/memcached.auth') : (),
 		@{$self->{args}});
 
 	wait_until(sub { eval { $self->_connect() } })
@@ -46,70 +59,157 @@ sub start {
 	return $self;
 }
 
-sub stop {
+sub closed {
 	my ($self) = @_;
 
 	delete $self->{socket};
-
-	return $self->end('TERM');
 }
 
 # Looking into it
 
-sub key {
-	my ($self, $id) = @_;
-
-	return PREFIX . unpack 'H*', $id;
-}
-
-# A session is stored when the handshake is over: the client may know first.
-
-sub wait_id {
-	my ($self, $id) = @_;
-
-	return wait_until(sub { defined $self->get($self->key($id)) }, 2);
-}
-
-sub get {
-	my ($self, $key) = @_;
-
-	my $line = $self->_command("get $key");
-	my ($length) = $line =~ /^VALUE \S+ \d+ (\d+)/ or return undef;
-
-	read $self->{socket}, my $value, $length + 2;
-	readline $self->{socket};
-
-	return substr $value, 0, $length;
-}
-
-sub stats {
+sub keys {
 	my ($self) = @_;
 
-	my %stats;
+	my %classes = map { /^STAT items:(\d+):/ ? ($1 => 1) : () }
+		$self->_list('stats items');
+	my @keys = sort map { /^ITEM (\S+)/ }
+		map { $self->_list("stats cachedump $_ 0") } CORE::keys %classes;
 
-	for (my $line = $self->_command('stats'); $line =~ /^STAT (\S+) (.*)/;
-		$line = $self->_line())
-	{
-		$stats{$1} = $2;
-	}
-
-	return \%stats;
+	return @keys;
 }
 
-sub _command {
+sub has_key {
+	my ($self, $key) = @_;
+
+	return $self->_ask("me $key") =~ /^ME /;
+}
+
+sub count {
+	my ($self) = @_;
+
+	return $self->_stat('curr_items');
+}
+
+sub value {
+	my ($self, $key) = @_;
+
+	my ($length) = $self->_ask("get $key") =~ /^VALUE .* (\d+)$/
+		or return;
+	my $value;
+
+	read $self->{socket}, $value, $length;
+	$self->_line() foreach 'end of the value', 'END';
+
+	return $value;
+}
+
+sub put {
+	my ($self, $key, $value) = @_;
+
+	$self->_ask("set $key 0 0 " . length($value) . "\r\n$value");
+}
+
+sub remove {
+	my ($self, $key) = @_;
+
+	$self->_ask("delete $key");
+}
+
+sub clear {
+	my ($self) = @_;
+
+	$self->remove($_) foreach $self->keys();
+}
+
+# 1.6.18 shows a time that is to come as one that has passed.
+
+sub ttl {
+	my ($self, $key) = @_;
+
+	return $self->_ask("me $key") =~ / exp=-?(\d+)/ ? $1 : undef;
+}
+
+sub persist {
+	my ($self, $key) = @_;
+
+	return $self->_ask("touch $key 0") eq 'TOUCHED';
+}
+
+my %stats = (
+	get => [ 'cmd_get' ],
+	put => [ 'cmd_set' ],
+	delete => [ 'delete_hits', 'delete_misses' ],
+);
+
+sub calls {
 	my ($self, $command) = @_;
 
-	$self->{socket} //= $self->_connect();
-	$self->{socket}->print("$command\r\n");
+	my $calls = 0;
+	$calls += $self->_stat($_) foreach @{$stats{$command}};
+
+	return $calls;
+}
+
+sub forget_calls {
+	my ($self) = @_;
+
+	$self->_ask('stats reset');
+}
+
+sub clients {
+	my ($self) = @_;
+
+	my @lines = $self->_list('stats conns');
+	my $own = $self->{socket}->sockport();
+	my @names = sort grep { !/:(?:$own|$self->{port})$/ }
+		map { /^STAT \d+:addr (\S+)/ } @lines;
+
+	return @names;
+}
+
+sub _stat {
+	my ($self, $name) = @_;
+
+	my ($value) = map { /^STAT \Q$name\E (\S+)/ } $self->_list('stats');
+
+	return $value;
+}
+
+###############################################################################
+
+# The first line of the answer.
+
+sub _ask {
+	my ($self, $command) = @_;
+
+	# an idle connection may have been closed
+	$self->closed() if $self->{socket} && IO::Select->new(
+		$self->{socket})->can_read(0);
+
+	my $socket = $self->{socket} //= $self->_connect();
+
+	print $socket "$command\r\n";
 
 	return $self->_line();
+}
+
+# All lines until END.
+
+sub _list {
+	my ($self, $command) = @_;
+
+	my @lines = $self->_ask($command);
+
+	push @lines, $self->_line() until $lines[-1] eq 'END';
+
+	return @lines;
 }
 
 sub _line {
 	my ($self) = @_;
 
 	local $/ = "\r\n";
-	my $line = readline $self->{socket}
+	my $line = readline($self->{socket})
 		// die "memcached closed the connection\n";
 	chomp $line;
 
@@ -121,13 +221,14 @@ sub _connect {
 
 	my $socket = defined $self->{path}
 		? IO::Socket::UNIX->new(Peer => $self->{path})
-		: IO::Socket::INET->new("127.0.0.1:$self->{port}");
+		: IO::Socket::IP->new("127.0.0.1:$self->{port}");
 
 	die "connect() to memcached failed: $!\n" unless $socket;
 
 	if (defined $self->{password}) {
-		my $login = "$self->{user} $self->{password}";
-		$socket->print('set auth 0 0 ', length $login, "\r\n$login\r\n");
+		my $credentials = $self->{password} =~ s/:/ /r;
+		print $socket "set auth 0 0 " . length($credentials)
+			. "\r\n$credentials\r\n";
 		readline $socket;
 	}
 

@@ -59,15 +59,18 @@ sub error_log {
 	return $self->{t}->read_file("$self->{name}.log");
 }
 
-# Of this nginx, or of a master's pid.
+# Of this nginx, or of a master's pid; once there is one.
 
 sub workers {
 	my ($nginx) = @_;
 
 	my $master = ref $nginx ? $nginx->pid() : $nginx;
 
-	my @pids = sort { $a <=> $b } grep { _parent($_) == $master }
-		map { m!(\d+)/stat$! } glob '/proc/[0-9]*/stat';
+	my @pids;
+	wait_until(sub {
+		@pids = sort { $a <=> $b } grep { _parent($_) == $master }
+			map { m!(\d+)/stat$! } glob '/proc/[0-9]*/stat';
+	});
 
 	return @pids;
 }

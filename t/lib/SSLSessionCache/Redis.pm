@@ -7,7 +7,7 @@ package SSLSessionCache::Redis;
 use warnings;
 use strict;
 
-use parent 'SSLSessionCache::Daemon';
+use parent 'SSLSessionCache::Store';
 
 use IO::Select;
 use IO::Socket::IP;
@@ -15,18 +15,19 @@ use Test::Nginx;
 
 use SSLSessionCache::Wait;
 
-use constant PREFIX => 'sslsessioncache:';
-
 ###############################################################################
 
 # Options: port as in Test::Nginx::port() (8379), bind (127.0.0.1), password,
-# args: more arguments of redis-server.
+# idle_timeout in seconds, args: more arguments of redis-server.
 
 sub new {
 	my ($class, $t, %opts) = @_;
 
+	$t->has_daemon('redis-server');
+
 	return $class->SUPER::new($t,
 		bind => '127.0.0.1',
+		idle_timeout => 0,
 		args => [],
 		%opts,
 		port => port($opts{port} // 8379),
@@ -42,6 +43,7 @@ sub start {
 		'--port', $self->{port}, '--bind', $self->{bind},
 		'--save', '', '--appendonly', 'no', '--dir', $dir,
 		'--logfile', "$dir/redis.log",
+		'--timeout', $self->{idle_timeout},
 		defined $self->{password}
 			? ('--requirepass', $self->{password}) : (),
 		@{$self->{args}});
@@ -52,43 +54,13 @@ sub start {
 	return $self;
 }
 
-sub stop {
+sub closed {
 	my ($self) = @_;
 
 	delete $self->{socket};
-
-	return $self->end('TERM');
-}
-
-sub crash {
-	my ($self) = @_;
-
-	delete $self->{socket};
-
-	return $self->end('KILL');
-}
-
-# Holds the server still: it is connected, and answers nothing.
-
-sub freeze {
-	my ($self) = @_;
-
-	return $self->signal('STOP');
-}
-
-sub thaw {
-	my ($self) = @_;
-
-	return $self->signal('CONT');
 }
 
 # Looking into it
-
-sub key {
-	my ($self, $id) = @_;
-
-	return PREFIX . unpack 'H*', $id;
-}
 
 sub keys {
 	my ($self) = @_;
@@ -98,54 +70,76 @@ sub keys {
 	return @keys;
 }
 
-sub wait_keys {
-	my ($self, $count) = @_;
+sub has_key {
+	my ($self, $key) = @_;
 
-	wait_until(sub { $self->command('DBSIZE') == $count });
-
-	return $self->keys();
+	return $self->command('EXISTS', $key);
 }
 
-# A session is stored when the handshake is over: the client may know first.
+sub count {
+	my ($self) = @_;
 
-sub wait_id {
-	my ($self, $id) = @_;
-
-	return wait_until(sub { $self->command('EXISTS', $self->key($id)) }, 2);
+	return $self->command('DBSIZE');
 }
 
-# How often a command was called since the last forget_calls().
+sub value {
+	my ($self, $key) = @_;
+
+	return $self->command('GET', $key);
+}
+
+sub put {
+	my ($self, $key, $value) = @_;
+
+	$self->command('SET', $key, $value);
+}
+
+sub remove {
+	my ($self, $key) = @_;
+
+	$self->command('DEL', $key);
+}
+
+sub clear {
+	my ($self) = @_;
+
+	$self->command('FLUSHALL');
+}
+
+sub ttl {
+	my ($self, $key) = @_;
+
+	return $self->command('TTL', $key);
+}
+
+sub persist {
+	my ($self, $key) = @_;
+
+	return $self->command('PERSIST', $key);
+}
+
+my %commands = (get => 'get', put => 'setex', delete => 'del');
 
 sub calls {
 	my ($self, $command) = @_;
 
 	return $self->command('INFO', 'commandstats')
-		=~ /^cmdstat_$command:calls=(\d+)/m ? $1 : 0;
-}
-
-sub wait_calls {
-	my ($self, $command, $count) = @_;
-
-	wait_until(sub { $self->calls($command) >= $count });
-
-	return $self->calls($command);
+		=~ /^cmdstat_$commands{$command}:calls=(\d+)/m ? $1 : 0;
 }
 
 sub forget_calls {
 	my ($self) = @_;
 
-	return $self->command('CONFIG', 'RESETSTAT');
+	$self->command('CONFIG', 'RESETSTAT');
 }
-
-# Connections of others: lines of CLIENT LIST.
 
 sub clients {
 	my ($self) = @_;
 
-	my @lines = grep { !/ cmd=client/ }
+	my @ids = sort map { / cmd=client/ ? () : /^id=(\d+)/ }
 		split /\n/, $self->command('CLIENT', 'LIST');
 
-	return @lines;
+	return @ids;
 }
 
 # The reply: a string, a number, undef, or a list; dies of an error reply.
@@ -154,7 +148,7 @@ sub command {
 	my ($self, @args) = @_;
 
 	# an idle connection may have been closed
-	delete $self->{socket} if $self->{socket} && IO::Select->new(
+	$self->closed() if $self->{socket} && IO::Select->new(
 		$self->{socket})->can_read(0);
 
 	my $socket = $self->{socket} //= $self->_connect();

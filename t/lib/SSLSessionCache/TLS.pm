@@ -14,6 +14,7 @@ use IO::Select;
 use IO::Socket::INET;
 use MIME::Base64;
 use Net::SSLeay;
+use Socket qw/ IPPROTO_TCP TCP_NODELAY /;
 use Test::Nginx;
 use Time::HiRes qw/ time /;
 
@@ -55,6 +56,8 @@ sub tls_hello {
 	my $socket = $opts{socket}
 		// IO::Socket::INET->new('127.0.0.1:' . port($port))
 		// die "connect() failed: $!\n";
+
+	setsockopt $socket, IPPROTO_TCP, TCP_NODELAY, 1;
 
 	my $self = _client(%opts);
 
@@ -320,15 +323,17 @@ sub write_session {
 }
 
 # A self-signed NAME.crt and NAME.key in the test's directory; the path without
-# the extensions.
+# the extensions.  Options: names, so many alternative names make it large.
 
 sub certificate {
-	my ($t, $name) = @_;
+	my ($t, $name, %opts) = @_;
 
 	my $path = $t->testdir() . "/$name";
+	my $names = join ',', map { "DNS:$_.example.com" } 1 .. $opts{names} // 0;
+	my $extension = $names ? "-addext subjectAltName=$names" : '';
 
 	system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
-		. "-nodes -subj /CN=$name -days 1 "
+		. "-nodes -subj /CN=$name -days 1 $extension "
 		. "-out $path.crt -keyout $path.key >$path.out 2>&1") == 0
 		or die "Can't create certificate for $name: "
 			. $t->read_file("$name.out");

@@ -1,0 +1,343 @@
+package SSLSessionCache::Misbehaving;
+
+# A store of a test's own that does what it should, but for the faults that it
+# is told.  It speaks the protocol of Redis or of Memcached, as the test says.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use parent 'SSLSessionCache::Daemon';
+
+use IO::Select;
+use IO::Socket::INET;
+use Socket qw/ AF_UNIX IPPROTO_TCP PF_UNSPEC SOCK_STREAM SOL_SOCKET SO_LINGER
+	TCP_NODELAY /;
+use Test::Nginx;
+use Time::HiRes qw/ sleep /;
+
+use SSLSessionCache::Store;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+# What each verb is answered with.
+
+my %replies = (
+	redis => {
+		auth => "+OK\r\n",
+		ping => "+PONG\r\n",
+		put => "+OK\r\n",
+		delete => ":1\r\n",
+		missing => "\$-1\r\n",
+		found => sub {
+			my ($key, $value) = @_;
+			return '$' . length($value) . "\r\n$value\r\n";
+		},
+	},
+	memcached => {
+		auth => "STORED\r\n",
+		ping => "VERSION 1.6.18\r\n",
+		put => "STORED\r\n",
+		delete => "DELETED\r\n",
+		missing => "END\r\n",
+		found => sub {
+			my ($key, $value) = @_;
+			return "VALUE $key 0 " . length($value)
+				. "\r\n$value\r\nEND\r\n";
+		},
+	},
+);
+
+my $replies = $replies{store_type()};
+
+###############################################################################
+
+# Option: port as in Test::Nginx::port() (8379).
+
+sub new {
+	my ($class, $t, %opts) = @_;
+
+	my $self = $class->SUPER::new($t, port => 8379, %opts);
+
+	socketpair $self->{control}, my $control, AF_UNIX, SOCK_STREAM,
+		PF_UNSPEC or die "socketpair() failed: $!\n";
+	$_->autoflush(1) foreach $self->{control}, $control;
+
+	my $listener = IO::Socket::INET->new(
+		LocalAddr => '127.0.0.1:' . port($self->{port}),
+		Listen => 128,
+		ReuseAddr => 1,
+	)
+		or die "Can't listen: $!\n";
+
+	return $self->launch(sub { _run($listener, $control) });
+}
+
+# The next command of this verb, "auth", "ping", "get", "put" or "delete", or
+# the next connection, "accept", meets this fault:
+#
+# cut N: so many bytes of the reply, and the others after a while
+# close N, reset N: so many bytes of the reply, and the end of the connection
+# join N: the replies of so many commands in one write
+# instead BYTES, before BYTES, after BYTES: other bytes, or more of them
+# endless BYTES: those in place of the reply, again and again
+# silence: no reply any more
+
+sub fault {
+	my ($self, $verb, $fault, $argument) = @_;
+
+	$self->_tell('fault', $verb, $fault, unpack 'H*', $argument // '');
+}
+
+# Bytes that nobody asked for, over all connections.
+
+sub say {
+	my ($self, $bytes) = @_;
+
+	$self->_tell('say', unpack 'H*', $bytes);
+}
+
+# Closes all connections.
+
+sub drop {
+	my ($self) = @_;
+
+	$self->_tell('drop');
+}
+
+# The record of a session, once it is there.
+
+sub wait_id {
+	my ($self, $id) = @_;
+
+	my $key = SSLSessionCache::Store->key($id);
+	my $value = wait_until(sub { $self->_tell('value', $key) }, 2);
+
+	return pack 'H*', $value;
+}
+
+# The whole reply to a lookup of a session.
+
+sub reply {
+	my ($self, $id) = @_;
+
+	return $replies->{found}->(SSLSessionCache::Store->key($id),
+		$self->wait_id($id));
+}
+
+# How often a verb was called, and "accept".
+
+sub calls {
+	my ($self, $verb) = @_;
+
+	return $self->_tell('calls', $verb);
+}
+
+sub _tell {
+	my ($self, @words) = @_;
+
+	my $control = $self->{control};
+
+	print $control "@words\n";
+	chomp(my $answer = <$control>);
+
+	return $answer;
+}
+
+###############################################################################
+
+my (%values, %calls, %faults, %joined);
+
+sub _run {
+	my ($listener, $control) = @_;
+
+	local $SIG{PIPE} = 'IGNORE';
+
+	my $select = IO::Select->new($listener, $control);
+	my %buffers;
+
+	my $end = sub {
+		my ($socket) = @_;
+		$select->remove($socket);
+		delete $buffers{$socket};
+		close $socket;
+	};
+
+	while (1) {
+		foreach my $socket ($select->can_read()) {
+			if ($socket == $control) {
+				chomp(my $line = <$control> // exit);
+				my @clients = grep { $_ != $listener && $_ != $control }
+					$select->handles();
+				print $control _control($end, \@clients,
+					split ' ', $line), "\n";
+
+			} elsif ($socket == $listener) {
+				my $client = $listener->accept() or next;
+				setsockopt $client, IPPROTO_TCP, TCP_NODELAY, 1;
+				$select->add($client);
+				$buffers{$client} = '';
+				_answer($client, 'accept', '') or $end->($client);
+
+			} elsif (defined $buffers{$socket}) {
+				sysread $socket, $buffers{$socket}, 65536,
+					length $buffers{$socket} or $end->($socket);
+
+				while (my @command = _command(\$buffers{$socket})) {
+					_answer($socket, $command[0], _execute(@command))
+						or $end->($socket), last;
+				}
+			}
+		}
+	}
+}
+
+sub _control {
+	my ($end, $clients, $word, @args) = @_;
+
+	if ($word eq 'fault') {
+		my ($verb, $fault, $argument) = @args;
+		$faults{$verb} = [ $fault, pack 'H*', $argument // '' ];
+
+	} elsif ($word eq 'say') {
+		syswrite $_, pack 'H*', $args[0] foreach @$clients;
+
+	} elsif ($word eq 'drop') {
+		$end->($_) foreach @$clients;
+
+	} elsif ($word eq 'value') {
+		return unpack 'H*', $values{$args[0]} // '';
+
+	} elsif ($word eq 'calls') {
+		return $calls{$args[0]} // 0;
+	}
+
+	return 'ok';
+}
+
+# Takes a command off the buffer: verb, key, value.
+
+sub _command {
+	my ($buffer) = @_;
+
+	return store_type() eq 'redis' ? _redis($buffer) : _memcached($buffer);
+}
+
+sub _redis {
+	my ($buffer) = @_;
+
+	return unless defined $$buffer && $$buffer =~ /\G\*(\d+)\r\n/g;
+
+	my @words;
+
+	foreach (1 .. $1) {
+		return unless $$buffer =~ /\G\$(\d+)\r\n/g;
+
+		my $start = pos $$buffer;
+		return if length $$buffer < $start + $1 + 2;
+
+		push @words, substr $$buffer, $start, $1;
+		pos($$buffer) = $start + $1 + 2;
+	}
+
+	substr $$buffer, 0, pos $$buffer, '';
+
+	my %verbs = (SETEX => 'put', DEL => 'delete');
+
+	return ($verbs{$words[0]} // lc $words[0], @words[1, -1]);
+}
+
+sub _memcached {
+	my ($buffer) = @_;
+
+	return unless defined $$buffer
+		&& $$buffer =~ /^(\w+)(?: (\S+))?(?: \d+ -?\d+ (\d+))?\r\n/;
+
+	my ($word, $key, $length, $start) = ($1, $2, $3, $+[0]);
+	my $value;
+
+	if (defined $length) {
+		return if length $$buffer < $start + $length + 2;
+
+		$value = substr $$buffer, $start, $length;
+		$start += $length + 2;
+	}
+
+	substr $$buffer, 0, $start, '';
+
+	my %verbs = (set => 'put', version => 'ping');
+
+	return ($key eq 'auth' ? 'auth' : 'put', $key, $value) if $word eq 'set';
+	return ($verbs{$word} // $word, $key);
+}
+
+sub _execute {
+	my ($verb, $key, $value) = @_;
+
+	if ($verb eq 'get') {
+		return defined $values{$key}
+			? $replies->{found}->($key, $values{$key})
+			: $replies->{missing};
+	}
+
+	$values{$key} = $value if $verb eq 'put';
+	delete $values{$key} if $verb eq 'delete';
+
+	return $replies->{$verb};
+}
+
+# False where the connection is to be closed.
+
+sub _answer {
+	my ($socket, $verb, $reply) = @_;
+
+	$calls{$verb}++;
+
+	my ($fault, $argument) = @{delete $faults{$verb} // [ 'none' ]};
+
+	if ($fault eq 'cut') {
+		syswrite $socket, substr $reply, 0, $argument, '';
+		sleep 0.01;
+
+	} elsif ($fault eq 'close' || $fault eq 'reset') {
+		syswrite $socket, substr $reply, 0, $argument;
+		setsockopt $socket, SOL_SOCKET, SO_LINGER, pack 'II', 1, 0
+			if $fault eq 'reset';
+		return 0;
+
+	} elsif ($fault eq 'join') {
+		$joined{$socket} .= $reply;
+		$faults{$verb} = [ 'join', $argument - 1 ] if $argument > 1;
+		return 1 if $argument > 1;
+		$reply = delete $joined{$socket};
+
+	} elsif ($fault eq 'instead') {
+		$reply = $argument;
+
+	} elsif ($fault eq 'before') {
+		$reply = $argument . $reply;
+
+	} elsif ($fault eq 'after') {
+		$reply .= $argument;
+
+	} elsif ($fault eq 'endless') {
+		1 while syswrite $socket, $argument x 1000;
+		return 0;
+
+	} elsif ($fault eq 'silence') {
+		$faults{$_} = [ 'silence' ] foreach 'get', 'ping';
+		return 1;
+	}
+
+	syswrite $socket, $reply;
+
+	return 1;
+}
+
+###############################################################################
+
+1;
+
+###############################################################################

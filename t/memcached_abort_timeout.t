@@ -1,0 +1,1 @@
+abort_timeout.t

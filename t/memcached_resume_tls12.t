@@ -1,0 +1,1 @@
+resume_tls12.t

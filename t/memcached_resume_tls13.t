@@ -1,0 +1,1 @@
+resume_tls13.t

@@ -1,0 +1,122 @@
+#!/usr/bin/perl
+
+# A store that resets the connection, or says something else, at any stage of
+# connecting and authenticating is a store that is down: full handshakes, and
+# resumption as soon as it behaves.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Misbehaving;
+use SSLSessionCache::Store;
+use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl');
+
+$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%
+                                interval=10ms timeout=500ms auth=user:secret;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+my $store = SSLSessionCache::Misbehaving->new($t);
+certificate($t, 'localhost');
+
+my $version = 'TLSv1.2';
+
+my %replies = store_type() eq 'redis'
+	? (auth => "+OK\r\n", ping => "+PONG\r\n")
+	: (auth => "STORED\r\n", ping => "VERSION 1.6.18\r\n");
+my @refusals = store_type() eq 'redis'
+	? ("-ERR invalid password\r\n", "-LOADING dataset\r\n", "\$-1\r\n")
+	: ("CLIENT_ERROR authentication failure\r\n", "ERROR\r\n", "END\r\n");
+
+my @faults = (
+	[ 'accept', 'close', 0 ],
+	[ 'accept', 'reset', 0 ],
+	(map { [ 'accept', 'before', $_ ] } @replies{'auth', 'ping'}, 'rubbish'),
+	(map { my $stage = $_;
+		(map { my $fault = $_;
+			map { [ $stage, $fault, $_ ] }
+				0 .. length($replies{$stage}) - 1 }
+			'close', 'reset'),
+		(map { [ $stage, 'instead', $_ ] } @refusals),
+		[ $stage, 'after', 'rubbish' ],
+	} 'auth', 'ping'),
+);
+
+$t->plan(4)->run();
+
+###############################################################################
+
+my $session;
+wait_until(sub { $session = tls_get(8443, version => $version)->{session};
+	$store->calls('put') });
+$store->wait_id(session_id($session));
+
+my (@failed, @lasting, @kept);
+
+foreach my $fault (@faults) {
+	my $name = join ' ', map { s/\r\n//r } @$fault;
+	my $accepted = $store->calls('accept');
+
+	$store->fault(@$fault);
+	$store->drop();
+
+	# the connection that meets the fault, and one that does not
+	push @failed, "$name: $_" foreach map { $_->{error} // () } map { offer() }
+		1 .. 2;
+	wait_until(sub { $store->calls('accept') >= $accepted + 2 })
+		or push @kept, $name;
+	wait_until(sub { offer()->{reused} }) or push @lasting, $name;
+}
+
+is(join("\n", @failed), '', 'no handshake fails');
+is(join("\n", @kept), '', 'connections are closed');
+is(join("\n", @lasting), '', 'resumed after each');
+is($store->calls('delete'), 0, 'nothing was deleted');
+
+###############################################################################
+
+sub offer {
+	return tls_get(8443, version => $version, session => $session);
+}
+
+###############################################################################

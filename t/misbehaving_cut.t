@@ -1,0 +1,115 @@
+#!/usr/bin/perl
+
+# A reply may come in any two parts, and the connection may end behind any byte
+# of it.  A reply in parts is a reply like any other; one that is not whole is
+# none, and costs its own handshake the resumption and nobody else anything.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Misbehaving;
+use SSLSessionCache::Store;
+use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl');
+
+$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%
+                                interval=10ms timeout=2s;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+my $store = SSLSessionCache::Misbehaving->new($t);
+certificate($t, 'localhost');
+
+my $version = 'TLSv1.2';
+
+$t->plan(6)->run();
+
+###############################################################################
+
+my $session;
+wait_until(sub { $session = tls_get(8443, version => $version)->{session};
+	$store->calls('put') });
+
+my $id = session_id($session);
+my $length = length $store->reply($id);
+my $accepted = $store->calls('accept');
+
+is(resumed_with('cut', 1 .. $length - 1), $length - 1, 'in two parts');
+is($store->calls('accept'), $accepted, 'same connection');
+
+foreach my $fault ('close', 'reset') {
+	is(resumed_with($fault, 0 .. $length - 1), 0,
+		"$fault behind each byte, not resumed");
+}
+
+is($store->calls('accept'), $accepted + 2 * $length, 'a new connection each');
+is($store->calls('delete'), 0, 'nothing was deleted');
+
+###############################################################################
+
+# How many of the handshakes that meet the fault at these positions are
+# resumed; each must be followed by one that is.
+
+sub resumed_with {
+	my ($fault, @positions) = @_;
+
+	my $count = 0;
+
+	foreach my $position (@positions) {
+		$store->fault('get', $fault, $position);
+
+		my $r = offer();
+		die "handshake failed: $r->{error}\n" if defined $r->{error};
+		$count += $r->{reused};
+
+		wait_until(sub { offer()->{reused} })
+			or die "not resumed after $fault $position\n";
+	}
+
+	return $count;
+}
+
+sub offer {
+	return tls_get(8443, version => $version, session => $session);
+}
+
+###############################################################################

@@ -1,0 +1,114 @@
+#!/usr/bin/perl
+
+# A store that comes back with another password is a store that is down, until
+# it wants the configured one again.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Store;
+use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl');
+
+$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%
+                                auth=user:secret;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+my $store = store($t, password => 'user:secret');
+certificate($t, 'localhost');
+
+$t->plan(6)->run();
+
+###############################################################################
+
+my $r = full();
+is(offer($r), 1, 'resumed');
+
+restart('user:other');
+
+is(join(' ', map { back() } 1 .. 10), join(' ', (0) x 10),
+	'another password, full handshakes');
+is($store->count(), 0, 'another password, nothing is stored');
+
+restart('user:secret');
+
+ok(wait_until(sub { back() == 1 }, 2), 'resumed when it is back');
+
+my $log = $t->read_file('error.log');
+
+is(() = $log =~ /sslsessioncache: .* is down/g, 1, 'told in the log once');
+unlike($log, qr/other|secret/, 'passwords are not shown');
+
+###############################################################################
+
+sub restart {
+	my ($password) = @_;
+
+	$store->stop();
+	$store->{password} = $password;
+	$store->start();
+}
+
+###############################################################################
+
+sub back {
+	return offer(tls_get(8443, version => 'TLSv1.2'));
+}
+
+sub full {
+	my $r = tls_get(8443, version => 'TLSv1.2');
+	$store->wait_id(session_id($r->{session}));
+
+	return $r;
+}
+
+# -1 of a handshake that failed.
+
+sub offer {
+	my ($r) = @_;
+
+	return tls_get(8443, version => 'TLSv1.2',
+		session => $r->{session})->{reused} // -1;
+}
+
+###############################################################################

@@ -1,0 +1,114 @@
+#!/usr/bin/perl
+
+# With nginx's resolver the store's name is looked up again when the time of its
+# addresses is over, and when the store is down.  Otherwise a store that moves
+# to another address is lost until somebody reloads nginx.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::NameServer;
+use SSLSessionCache::Redis;
+use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl');
+
+$t->write_file_expand('nginx.conf', <<'EOF');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    resolver 127.0.0.1:%%PORT_8953_UDP%% ipv6=off;
+
+    remote_ssl_session_cache on addr=localhost port=%%PORT_8379%%;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+# the name is looked up by the system first, when the configuration is read
+
+my $first = SSLSessionCache::Redis->new($t);
+my $second = SSLSessionCache::Redis->new($t, bind => '127.0.0.2');
+my $names = SSLSessionCache::NameServer->new($t, port => 8953,
+	addresses => [ '127.0.0.1' ]);
+certificate($t, 'localhost');
+
+$t->plan(12)->run();
+
+###############################################################################
+
+ok(wait_until(sub { resumed() }), 'resumed');
+ok(wait_until(sub { $names->questions() > 0 }), 'asked at the start');
+
+# over and over, once in the time to live
+
+my $asked = $names->questions();
+select undef, undef, undef, 4.5;
+cmp_ok($names->questions() - $asked, '>=', 2, 'asked again');
+cmp_ok($names->questions() - $asked, '<=', 5, 'not more often than needed');
+is($first->clients(), 1, 'connection is kept');
+
+# moved while it is up
+
+$names->answer('127.0.0.2');
+is(wait_until(sub { $second->clients() == 1 }, 5), 1, 'followed');
+is(wait_until(sub { $first->clients() == 0 }), 1, 'first one is left');
+ok(wait_until(sub { resumed() }), 'resumed there');
+
+# moved when it is down
+
+$second->stop();
+$names->answer('127.0.0.1');
+is(wait_until(sub { $first->clients() == 1 }, 5), 1, 'followed when down');
+ok(wait_until(sub { resumed() }), 'resumed there again');
+
+# the last known addresses stay in use
+
+$names->answer();
+$asked = $names->questions();
+wait_until(sub { $names->questions() > $asked + 1 });
+is($first->clients(), 1, 'kept when the name is gone');
+ok(resumed(), 'resumed when the name is gone');
+
+###############################################################################
+
+sub resumed {
+	my $r = tls_get(8443, version => 'TLSv1.2');
+
+	return tls_get(8443, version => 'TLSv1.2',
+		session => $r->{session})->{reused};
+}
+
+###############################################################################
