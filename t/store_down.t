@@ -123,11 +123,10 @@ sub failures {
 	return grep { !defined $_->{body} } @made, @offered;
 }
 
-# Whether a session made on one is resumed on the other: within a second, but a
-# machine may be busy.
+# Whether a session made on one is resumed on the other, in the end.
 
 sub back {
-	return wait_until(sub { offer(full())->{reused} }, 3);
+	return wait_until(sub { offer(full())->{reused} });
 }
 
 sub full {

@@ -119,7 +119,7 @@ sub wait_id {
 	my ($self, $id) = @_;
 
 	my $key = SSLSessionCache::Store->key($id);
-	my $value = wait_until(sub { $self->_tell('value', $key) }, 2);
+	my $value = wait_until(sub { $self->_tell('value', $key) });
 
 	return pack 'H*', $value;
 }
