@@ -49,7 +49,7 @@ http {
         listen       127.0.0.1:8443 ssl;
         server_name  localhost;
 
-        client_header_timeout 500ms;
+        client_header_timeout 2s;
 
         location / {
             return 200 "$ssl_session_reused";
