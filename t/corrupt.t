@@ -65,8 +65,11 @@ my @cases = (
 	[ 'cut', sub { substr $_[0], 0, -1 } ],
 	[ 'cut short', sub { substr $_[0], 0, 10 } ],
 	[ 'longer', sub { "$_[0]x" } ],
-	[ 'another byte first', sub { "x" . substr $_[0], 1 } ],
 	[ 'another session', sub { $_[1] } ],
+	map({ my $part = $_;
+		[ "changed at $part/16", sub { changed($_[0], $part / 16) } ] }
+		0 .. 15),
+	[ 'last byte changed', sub { changed($_[0], 1) } ],
 );
 
 $t->write_file_expand('nginx.conf', $config)->plan(4 * (@cases + 1) + 2)->run();
@@ -127,6 +130,18 @@ sub offer {
 
 	return tls_get(8444, version => $r->{version},
 		session => $r->{session})->{reused} // -1;
+}
+
+# One bit of the byte that lies this far into the record, the first at 0 and
+# the last at 1, is another one; what is changed can still be well formed.
+
+sub changed {
+	my ($record, $part) = @_;
+
+	my $at = int($part * (length($record) - 1));
+	substr($record, $at, 1) ^= "\x01";
+
+	return $record;
 }
 
 sub key {

@@ -313,15 +313,16 @@ impl<'a> SessionRef<'a> {
         }
     }
 
-    /// Writes the ASN.1 form to the buffer; `None` where it does not fit.
-    pub(super) fn encode(self, buffer: &mut [u8]) -> Option<&[u8]> {
+    /// Writes the ASN.1 form to the front of the buffer and returns its length; `None` where it does
+    /// not fit.
+    pub(super) fn encode(self, buffer: &mut [u8]) -> Option<usize> {
         // SAFETY: the session is valid; without an output the length is told, and nothing written.
         let len = unsafe { i2d_SSL_SESSION(self.as_ptr(), ptr::null_mut()) };
-        let encoded = buffer.get_mut(..usize::try_from(len).ok()?)?;
-        let mut output = encoded.as_mut_ptr();
+        let len = usize::try_from(len).ok()?;
+        let mut output = buffer.get_mut(..len)?.as_mut_ptr();
         // SAFETY: the output has room for the length just told.
         unsafe { i2d_SSL_SESSION(self.as_ptr(), &mut output) };
-        Some(encoded)
+        Some(len)
     }
 }
 

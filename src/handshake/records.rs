@@ -4,7 +4,7 @@ use core::cell::RefCell;
 use std::rc::Rc;
 
 use ssl_session_cache_core::record::{Binding, Minted, ID_LEN};
-use ssl_session_cache_core::{Key, Keyspace, MAX_RECORD};
+use ssl_session_cache_core::{clear, Key, Keyspace, MAX_RECORD};
 
 use crate::handshake::id_context::IdContext;
 use crate::handshake::openssl::{Session, SessionRef, Ssl};
@@ -74,16 +74,15 @@ impl Records {
         store: impl FnOnce(&[u8]),
     ) {
         let Ok(mut scratch) = self.scratch.try_borrow_mut() else { return };
+        let encode = |space: &mut [u8]| session.encode(space);
         let record = match (&self.sealer, minted) {
             (Some(sealer), Some(minted)) => self.random.draw().and_then(|nonce| {
                 let context = session.id_context();
                 let binding = Binding { context, prefix: self.keyspace.prefix() };
                 let expiry = session.expires().max(0) as u64;
-                sealer.seal(minted, binding, expiry, &nonce, &mut scratch, |space| {
-                    session.encode(space).map(<[u8]>::len)
-                })
+                sealer.seal(minted, binding, expiry, &nonce, &mut scratch, encode)
             }),
-            _ => session.encode(&mut scratch),
+            _ => clear::write(session.id(), &mut scratch, encode),
         };
         if let Some(record) = record {
             store(record);
@@ -102,7 +101,8 @@ impl Records {
 }
 
 impl Decoder {
-    /// The session of a record, if it is the one with this id and, where records are sealed, opens.
+    /// The session of a record, if it is the one with this id, and undamaged or, where records are
+    /// sealed, authentic.
     pub(super) fn decode(&self, id: &[u8], record: &[u8]) -> Option<Session> {
         let records = &self.records;
         let session = match (&records.sealer, &self.seal) {
@@ -115,7 +115,7 @@ impl Decoder {
                     .open(&seal.minted, binding, now, record, &mut scratch, Session::decode)
                     .ok()?
             }
-            _ => Session::decode(record),
+            _ => Session::decode(clear::read(id, record)?),
         };
         session.filter(|session| session.as_ref().id() == id)
     }
