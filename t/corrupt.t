@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 
 # Whatever lies in the store instead of the session, the client gets an
-# ordinary full handshake, and other clients do not notice.  Otherwise one bad
-# record is a fatal alert for its client, for as long as it lies there.
+# ordinary full handshake, other clients do not notice, and it is deleted.
+# Otherwise one bad record is a fatal alert for its client, for as long as it
+# lies there.
 
 ###############################################################################
 
@@ -72,7 +73,7 @@ my @cases = (
 	[ 'last byte changed', sub { changed($_[0], 1) } ],
 );
 
-$t->write_file_expand('nginx.conf', $config)->plan(4 * (@cases + 1) + 2)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(6 * @cases + 6)->run();
 SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
 
 ###############################################################################
@@ -93,6 +94,8 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 		$store->put(key($bad), $spoilt);
 
 		is(offer($bad), 0, "$version, $name");
+		ok(wait_until(sub { !$store->has_key(key($bad)) }),
+			"$version, $name, deleted");
 		is(offer($good), 1, "$version, $name, another client");
 	}
 }
