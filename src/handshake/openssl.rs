@@ -176,17 +176,19 @@ impl Ssl {
         unsafe { SSL_get_shutdown(self.as_ptr()) != 0 }
     }
 
-    /// Runs what follows as ordinary calls: after the handshake a job is cost without use.
+    /// Runs what follows as jobs.
+    pub(super) fn run_as_jobs(self) {
+        self.control(SSL_CTRL_MODE, SSL_MODE_ASYNC.into());
+    }
+
+    /// Runs what follows as ordinary calls: where nothing waits, a job is cost without use.
     pub(super) fn stop_running_as_jobs(self) {
-        // SAFETY: the SSL is valid, and the command does not read the last argument.
-        unsafe {
-            SSL_ctrl(
-                self.as_ptr(),
-                SSL_CTRL_CLEAR_MODE as c_int,
-                SSL_MODE_ASYNC.into(),
-                ptr::null_mut(),
-            )
-        };
+        self.control(SSL_CTRL_CLEAR_MODE, SSL_MODE_ASYNC.into());
+    }
+
+    fn control(self, command: u32, value: c_long) {
+        // SAFETY: the SSL is valid, and neither command reads the last argument.
+        unsafe { SSL_ctrl(self.as_ptr(), command as c_int, value, ptr::null_mut()) };
     }
 }
 
