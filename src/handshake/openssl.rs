@@ -90,28 +90,22 @@ impl Ssl {
         let name = outcome.name();
         // SAFETY: the SSL is valid, and so is its connection; the format takes a length and a text.
         unsafe {
-            if let Some(connection) = self.connection() {
-                debug!(connection.as_ptr(), "offered session: %*s", name.len(), name.as_ptr());
-            }
+            debug!(self.connection(), "offered session: %*s", name.len(), name.as_ptr());
             status::note(self.0, outcome, waited);
         }
     }
 
     /// Tells in the debug log that the handshake has made a session.
     pub(super) fn debug_session_made(self) {
-        if let Some(connection) = self.connection() {
-            // SAFETY: the connection is valid.
-            unsafe { debug!(connection.as_ptr(), "session made") };
-        }
+        // SAFETY: the connection is valid.
+        unsafe { debug!(self.connection(), "session made") };
     }
 
     /// Counts the handshake, which is done.
     pub(super) fn count_handshake(self) {
         // SAFETY: the SSL is valid, and so is its connection.
         unsafe {
-            if let Some(connection) = self.connection() {
-                debug!(connection.as_ptr(), "handshake done");
-            }
+            debug!(self.connection(), "handshake done");
             status::finished(self.0);
         }
     }
