@@ -30,13 +30,9 @@ pub(super) struct Entry {
 /// What makes a session of a record.
 pub(super) struct Decoder {
     records: Rc<Records>,
-    /// What opens the record; none where records are in clear.
-    seal: Option<Seal>,
-}
-
-struct Seal {
-    minted: Minted,
-    context: IdContext,
+    /// What opens the record, and the context that it must be of; none where records are in clear.
+    minted: Option<Minted>,
+    context: Option<IdContext>,
 }
 
 impl Records {
@@ -92,11 +88,11 @@ impl Records {
     /// The decoder of an entry's record for an SSL. `None` where its session id context is not
     /// known: then nothing may be resumed.
     pub(super) fn decoder(self: &Rc<Self>, minted: Option<Minted>, ssl: Ssl) -> Option<Decoder> {
-        let seal = match minted {
-            Some(minted) => Some(Seal { minted, context: IdContext::of(ssl)? }),
+        let context = match minted {
+            Some(_) => Some(IdContext::of(ssl)?),
             None => None,
         };
-        Some(Decoder { records: Rc::clone(self), seal })
+        Some(Decoder { records: Rc::clone(self), minted, context })
     }
 }
 
@@ -105,15 +101,13 @@ impl Decoder {
     /// sealed, authentic.
     pub(super) fn decode(&self, id: &[u8], record: &[u8]) -> Option<Session> {
         let records = &self.records;
-        let session = match (&records.sealer, &self.seal) {
-            (Some(sealer), Some(seal)) => {
+        let session = match (&records.sealer, &self.minted, &self.context) {
+            (Some(sealer), Some(minted), Some(context)) => {
                 let mut scratch = records.scratch.try_borrow_mut().ok()?;
-                let context = seal.context.as_bytes();
+                let context = context.as_bytes();
                 let binding = Binding { context, prefix: records.keyspace.prefix() };
                 let now = unix_time() as u64;
-                sealer
-                    .open(&seal.minted, binding, now, record, &mut scratch, Session::decode)
-                    .ok()?
+                sealer.open(minted, binding, now, record, &mut scratch, Session::decode).ok()?
             }
             _ => Session::decode(clear::read(id, record)?),
         };
