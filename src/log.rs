@@ -15,21 +15,25 @@ macro_rules! log {
     };
 }
 
-/// Writes a message of a connection at nginx's debug level, formatted by nginx (ngx_string.c).
+/// Writes a message of a connection, if there is one, at nginx's debug level, formatted by nginx
+/// (ngx_string.c).
 ///
-/// Nothing is left of it where nginx was built without `--with-debug`.
+/// Nothing is left of it where nginx was built without `--with-debug`: the connection is not even
+/// asked for.
 macro_rules! debug {
     ($connection:expr, $format:literal $(, $arg:expr)* $(,)?) => {
         if cfg!(ngx_feature = "debug") {
-            let log = (*$connection).log;
-            if (*log).log_level & nginx_sys::NGX_LOG_DEBUG_EVENT as usize != 0 {
-                nginx_sys::ngx_log_error_core(
-                    nginx_sys::NGX_LOG_DEBUG as usize,
-                    log,
-                    0,
-                    concat!("sslsessioncache: ", $format, "\0").as_ptr().cast()
-                    $(, $arg)*
-                );
+            if let Some(connection) = $connection {
+                let log = connection.as_ref().log;
+                if (*log).log_level & nginx_sys::NGX_LOG_DEBUG_EVENT as usize != 0 {
+                    nginx_sys::ngx_log_error_core(
+                        nginx_sys::NGX_LOG_DEBUG as usize,
+                        log,
+                        0,
+                        concat!("sslsessioncache: ", $format, "\0").as_ptr().cast()
+                        $(, $arg)*
+                    );
+                }
             }
         }
     };

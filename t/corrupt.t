@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 
 # Whatever lies in the store instead of the session, the client gets an
-# ordinary full handshake, and other clients do not notice.  Otherwise one bad
-# record is a fatal alert for its client, for as long as it lies there.
+# ordinary full handshake, other clients do not notice, and it is deleted.
+# Otherwise one bad record is a fatal alert for its client, for as long as it
+# lies there.
 
 ###############################################################################
 
@@ -65,11 +66,14 @@ my @cases = (
 	[ 'cut', sub { substr $_[0], 0, -1 } ],
 	[ 'cut short', sub { substr $_[0], 0, 10 } ],
 	[ 'longer', sub { "$_[0]x" } ],
-	[ 'another byte first', sub { "x" . substr $_[0], 1 } ],
 	[ 'another session', sub { $_[1] } ],
+	map({ my $part = $_;
+		[ "changed at $part/16", sub { changed($_[0], $part / 16) } ] }
+		0 .. 15),
+	[ 'last byte changed', sub { changed($_[0], 1) } ],
 );
 
-$t->write_file_expand('nginx.conf', $config)->plan(4 * (@cases + 1) + 2)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(6 * @cases + 6)->run();
 SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
 
 ###############################################################################
@@ -90,6 +94,8 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 		$store->put(key($bad), $spoilt);
 
 		is(offer($bad), 0, "$version, $name");
+		ok(wait_until(sub { !$store->has_key(key($bad)) }),
+			"$version, $name, deleted");
 		is(offer($good), 1, "$version, $name, another client");
 	}
 }
@@ -127,6 +133,18 @@ sub offer {
 
 	return tls_get(8444, version => $r->{version},
 		session => $r->{session})->{reused} // -1;
+}
+
+# One bit of the byte that lies this far into the record, the first at 0 and
+# the last at 1, is another one; what is changed can still be well formed.
+
+sub changed {
+	my ($record, $part) = @_;
+
+	my $at = int($part * (length($record) - 1));
+	substr($record, $at, 1) ^= "\x01";
+
+	return $record;
 }
 
 sub key {

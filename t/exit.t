@@ -61,7 +61,7 @@ EOF
 my $store = store($t);
 certificate($t, 'localhost');
 
-$t->write_file_expand('nginx.conf', $config)->plan(19)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(24)->run();
 
 ###############################################################################
 
@@ -85,6 +85,19 @@ restart();
 @open = map { keepalive() } 1 .. 8;
 exits('TERM', 'stop, open connections');
 
+# a request that goes on: its worker needs no store any more
+
+restart();
+my $client = tls_hello(8444)->handshake();
+$client->write("GET / HTTP/1.0\r\nX-Part: ");
+my @workers = $other->workers();
+$other->signal('QUIT');
+
+ok(wait_until(sub { $store->clients() == 2 }), 'quit, store is left');
+ok(grep({ kill 0, $_ } @workers), 'quit, a worker stays for its request');
+is($client->get('/')->{body}, '.', 'quit, the request is answered');
+exits('QUIT', 'quit, a request goes on', @workers);
+
 # lookups that wait
 
 restart();
@@ -94,12 +107,13 @@ $store->thaw();
 
 restart();
 @waiting = wait_for_store();
+@workers = $other->workers();
 $other->signal('QUIT');
 select undef, undef, undef, 0.1;
 my @got = map { my $c = $_; eval { $c->get('/') } // {} } @waiting;
 
 is(grep({ defined $_->{body} } @got), 8, 'quit, lookups end by timeout');
-exits('QUIT', 'quit, lookups wait');
+exits('QUIT', 'quit, lookups wait', @workers);
 $store->thaw();
 
 # the store is away
@@ -121,10 +135,12 @@ $store->thaw();
 
 ###############################################################################
 
-sub exits {
-	my ($signal, $name) = @_;
+# Of these workers, where they have been told to exit already.
 
-	my @workers = $other->workers();
+sub exits {
+	my ($signal, $name, @workers) = @_;
+
+	@workers = $other->workers() unless @workers;
 
 	ok($other->end($signal), "$name, exits");
 	is(wait_until(sub { !grep { kill 0, $_ } @workers }), 1,

@@ -114,10 +114,12 @@ sub lives {
 	near($shortest, $expected, $name);
 }
 
+# A store's clock may tick later than nginx's.
+
 sub near {
 	my ($ttl, $expected, $name) = @_;
 
-	ok($ttl > $expected - 10 && $ttl <= $expected, $name)
+	ok($ttl > $expected - 10 && $ttl <= $expected + 1, $name)
 		or diag("TTL is $ttl");
 }
 

@@ -7,13 +7,14 @@
 //!
 //! [`ClientHello`] tells, from the first bytes of a connection, which sessions will be asked for.
 //! [`record`] is what a store gets to see of a session where it is not trusted; the ciphers are the
-//! caller's.
+//! caller's. [`clear`] is what it gets to see otherwise.
 
 #![forbid(unsafe_code)]
 
 mod backoff;
 mod breaker;
 mod buffer;
+pub mod clear;
 mod client_hello;
 mod key;
 mod memcached;

@@ -112,7 +112,7 @@ impl Handshake {
         });
         cache.store.get(key, deadline, Rc::clone(&lookup) as Rc<dyn Waiter>).map_err(outcome_of)?;
         // SAFETY: the connection is valid.
-        unsafe { debug!(connection.as_ptr(), "lookup begun") };
+        unsafe { debug!(Some(connection), "lookup begun") };
         self.began.set(Some(began));
         *slot = Some(Rc::clone(&lookup));
         Ok(lookup)
@@ -241,9 +241,8 @@ impl Waiter for Lookup {
         *self.answer.borrow_mut() = Some(answer);
         // SAFETY: whoever closes the connection frees its SSL first, which cancels the lookup.
         unsafe {
-            let connection = connection.as_ptr();
-            debug!(connection, "lookup done");
-            ngx_post_event((*connection).read, &raw mut ngx_posted_events);
+            debug!(Some(connection), "lookup done");
+            ngx_post_event(connection.as_ref().read, &raw mut ngx_posted_events);
         }
     }
 }

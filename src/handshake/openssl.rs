@@ -90,28 +90,22 @@ impl Ssl {
         let name = outcome.name();
         // SAFETY: the SSL is valid, and so is its connection; the format takes a length and a text.
         unsafe {
-            if let Some(connection) = self.connection() {
-                debug!(connection.as_ptr(), "offered session: %*s", name.len(), name.as_ptr());
-            }
+            debug!(self.connection(), "offered session: %*s", name.len(), name.as_ptr());
             status::note(self.0, outcome, waited);
         }
     }
 
     /// Tells in the debug log that the handshake has made a session.
     pub(super) fn debug_session_made(self) {
-        if let Some(connection) = self.connection() {
-            // SAFETY: the connection is valid.
-            unsafe { debug!(connection.as_ptr(), "session made") };
-        }
+        // SAFETY: the connection is valid.
+        unsafe { debug!(self.connection(), "session made") };
     }
 
     /// Counts the handshake, which is done.
     pub(super) fn count_handshake(self) {
         // SAFETY: the SSL is valid, and so is its connection.
         unsafe {
-            if let Some(connection) = self.connection() {
-                debug!(connection.as_ptr(), "handshake done");
-            }
+            debug!(self.connection(), "handshake done");
             status::finished(self.0);
         }
     }
@@ -176,17 +170,19 @@ impl Ssl {
         unsafe { SSL_get_shutdown(self.as_ptr()) != 0 }
     }
 
-    /// Runs what follows as ordinary calls: after the handshake a job is cost without use.
+    /// Runs what follows as jobs.
+    pub(super) fn run_as_jobs(self) {
+        self.control(SSL_CTRL_MODE, SSL_MODE_ASYNC.into());
+    }
+
+    /// Runs what follows as ordinary calls: where nothing waits, a job is cost without use.
     pub(super) fn stop_running_as_jobs(self) {
-        // SAFETY: the SSL is valid, and the command does not read the last argument.
-        unsafe {
-            SSL_ctrl(
-                self.as_ptr(),
-                SSL_CTRL_CLEAR_MODE as c_int,
-                SSL_MODE_ASYNC.into(),
-                ptr::null_mut(),
-            )
-        };
+        self.control(SSL_CTRL_CLEAR_MODE, SSL_MODE_ASYNC.into());
+    }
+
+    fn control(self, command: u32, value: c_long) {
+        // SAFETY: the SSL is valid, and neither command reads the last argument.
+        unsafe { SSL_ctrl(self.as_ptr(), command as c_int, value, ptr::null_mut()) };
     }
 }
 
@@ -313,15 +309,16 @@ impl<'a> SessionRef<'a> {
         }
     }
 
-    /// Writes the ASN.1 form to the buffer; `None` where it does not fit.
-    pub(super) fn encode(self, buffer: &mut [u8]) -> Option<&[u8]> {
+    /// Writes the ASN.1 form to the front of the buffer and returns its length; `None` where it does
+    /// not fit.
+    pub(super) fn encode(self, buffer: &mut [u8]) -> Option<usize> {
         // SAFETY: the session is valid; without an output the length is told, and nothing written.
         let len = unsafe { i2d_SSL_SESSION(self.as_ptr(), ptr::null_mut()) };
-        let encoded = buffer.get_mut(..usize::try_from(len).ok()?)?;
-        let mut output = encoded.as_mut_ptr();
+        let len = usize::try_from(len).ok()?;
+        let mut output = buffer.get_mut(..len)?.as_mut_ptr();
         // SAFETY: the output has room for the length just told.
         unsafe { i2d_SSL_SESSION(self.as_ptr(), &mut output) };
-        Some(encoded)
+        Some(len)
     }
 }
 

@@ -4,7 +4,7 @@ use core::cell::RefCell;
 use std::rc::Rc;
 
 use ssl_session_cache_core::record::{Binding, Minted, ID_LEN};
-use ssl_session_cache_core::{Key, Keyspace, MAX_RECORD};
+use ssl_session_cache_core::{clear, Key, Keyspace, MAX_RECORD};
 
 use crate::handshake::id_context::IdContext;
 use crate::handshake::openssl::{Session, SessionRef, Ssl};
@@ -30,13 +30,9 @@ pub(super) struct Entry {
 /// What makes a session of a record.
 pub(super) struct Decoder {
     records: Rc<Records>,
-    /// What opens the record; none where records are in clear.
-    seal: Option<Seal>,
-}
-
-struct Seal {
-    minted: Minted,
-    context: IdContext,
+    /// What opens the record, and the context that it must be of; none where records are in clear.
+    minted: Option<Minted>,
+    context: Option<IdContext>,
 }
 
 impl Records {
@@ -74,16 +70,15 @@ impl Records {
         store: impl FnOnce(&[u8]),
     ) {
         let Ok(mut scratch) = self.scratch.try_borrow_mut() else { return };
+        let encode = |space: &mut [u8]| session.encode(space);
         let record = match (&self.sealer, minted) {
             (Some(sealer), Some(minted)) => self.random.draw().and_then(|nonce| {
                 let context = session.id_context();
                 let binding = Binding { context, prefix: self.keyspace.prefix() };
                 let expiry = session.expires().max(0) as u64;
-                sealer.seal(minted, binding, expiry, &nonce, &mut scratch, |space| {
-                    session.encode(space).map(<[u8]>::len)
-                })
+                sealer.seal(minted, binding, expiry, &nonce, &mut scratch, encode)
             }),
-            _ => session.encode(&mut scratch),
+            _ => clear::write(session.id(), &mut scratch, encode),
         };
         if let Some(record) = record {
             store(record);
@@ -93,29 +88,28 @@ impl Records {
     /// The decoder of an entry's record for an SSL. `None` where its session id context is not
     /// known: then nothing may be resumed.
     pub(super) fn decoder(self: &Rc<Self>, minted: Option<Minted>, ssl: Ssl) -> Option<Decoder> {
-        let seal = match minted {
-            Some(minted) => Some(Seal { minted, context: IdContext::of(ssl)? }),
+        let context = match minted {
+            Some(_) => Some(IdContext::of(ssl)?),
             None => None,
         };
-        Some(Decoder { records: Rc::clone(self), seal })
+        Some(Decoder { records: Rc::clone(self), minted, context })
     }
 }
 
 impl Decoder {
-    /// The session of a record, if it is the one with this id and, where records are sealed, opens.
+    /// The session of a record, if it is the one with this id, and undamaged or, where records are
+    /// sealed, authentic.
     pub(super) fn decode(&self, id: &[u8], record: &[u8]) -> Option<Session> {
         let records = &self.records;
-        let session = match (&records.sealer, &self.seal) {
-            (Some(sealer), Some(seal)) => {
+        let session = match (&records.sealer, &self.minted, &self.context) {
+            (Some(sealer), Some(minted), Some(context)) => {
                 let mut scratch = records.scratch.try_borrow_mut().ok()?;
-                let context = seal.context.as_bytes();
+                let context = context.as_bytes();
                 let binding = Binding { context, prefix: records.keyspace.prefix() };
                 let now = unix_time() as u64;
-                sealer
-                    .open(&seal.minted, binding, now, record, &mut scratch, Session::decode)
-                    .ok()?
+                sealer.open(minted, binding, now, record, &mut scratch, Session::decode).ok()?
             }
-            _ => Session::decode(record),
+            _ => Session::decode(clear::read(id, record)?),
         };
         session.filter(|session| session.as_ref().id() == id)
     }

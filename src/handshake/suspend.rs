@@ -114,15 +114,21 @@ impl Suspension {
     pub(super) fn wait(self, ssl: Ssl, lookup: &Lookup) -> bool {
         match self {
             Self::Async => {
+                // An earlier wait of this handshake may have ended the mode, without which OpenSSL
+                // does not go on with a paused job.
+                ssl.run_as_jobs();
                 while !lookup.is_done() {
                     // SAFETY: in a job, as can_wait() was asked before the lookup was begun. What
                     // this stack refers to stays valid over the pause: the SSL is freed only after
                     // its job has ended, and the lookup is counted.
                     if ssl.is_shut_down() || unsafe { ASYNC_pause_job() } == 0 {
-                        return false;
+                        break;
                     }
                 }
-                true
+                // Mostly this was the only wait: the rest of the handshake goes without a new job
+                // for each step.
+                ssl.stop_running_as_jobs();
+                lookup.is_done()
             }
             Self::Hello => lookup.is_done(),
         }

@@ -41,6 +41,8 @@ pub(super) struct Client {
 struct State {
     pipeline: Pipeline<Waiting>,
     phase: Phase,
+    /// The connection takes no more for now.
+    is_blocked: bool,
     backoff: Backoff,
     /// The addresses of the one server, tried in turn.
     addresses: Rc<[Address]>,
@@ -145,6 +147,7 @@ impl Client {
         let state = State {
             pipeline: Pipeline::new(settings.protocol(), limits),
             phase: Phase::Closed { retry_at: now() },
+            is_blocked: false,
             backoff: Backoff::new(settings.interval, RandomState::new().build_hasher().finish()),
             addresses: settings.location.addresses.as_slice().into(),
             address: 0,
@@ -190,7 +193,7 @@ impl Client {
             }
         }
         if begun.is_ok() {
-            self.queued(&state);
+            self.link.at_turn_end();
         }
         begun
     }
@@ -200,7 +203,7 @@ impl Client {
         if state.pipeline.put(key, record, ttl, unix_now, now()).is_ok() {
             state.unconfirmed += 1;
             self.count(Event::SessionSent, 1);
-            self.queued(&state);
+            self.link.at_turn_end();
         } else {
             self.count(Event::SessionDropped, 1);
         }
@@ -210,15 +213,8 @@ impl Client {
         let Ok(mut state) = self.state.try_borrow_mut() else { return };
         if state.pipeline.delete(key, now()).is_ok() {
             self.count(Event::DeleteSent, 1);
-            self.queued(&state);
+            self.link.at_turn_end();
         }
-    }
-
-    /// What was queued goes out with all else of this turn.
-    fn queued(&self, state: &State) {
-        self.show(state);
-        self.link.at_turn_end();
-        self.link.wake_at(state.pipeline.deadline());
     }
 
     fn count(&self, event: Event, times: usize) {
@@ -288,13 +284,14 @@ impl Client {
         if !matches!(state.phase, Phase::Open) {
             return Ok(());
         }
-        while !state.pipeline.unsent().is_empty() {
+        state.is_blocked = false;
+        while !state.is_blocked && !state.pipeline.unsent().is_empty() {
             match self.link.send(state.pipeline.unsent())? {
                 Io::Done(count) => {
                     self.count(Event::ByteSent, count);
                     state.pipeline.sent(count);
                 }
-                Io::Again => break,
+                Io::Again => state.is_blocked = true,
             }
         }
         Ok(())
@@ -434,10 +431,16 @@ impl Handler for Client {
     }
 
     fn writable(&self) {
-        self.step(|client, state| match state.phase {
-            Phase::Connecting { .. } => client.connecting(state),
-            _ => client.send(state),
-        });
+        let (phase, is_blocked) = {
+            let state = self.state.borrow();
+            (state.phase, state.is_blocked)
+        };
+        match phase {
+            Phase::Connecting { .. } => self.step(Self::connecting),
+            Phase::Open if is_blocked => self.step(Self::send),
+            // epoll says so with every reply: what is queued goes out at the end of the turn.
+            Phase::Open | Phase::Closed { .. } | Phase::Stopped => {}
+        }
     }
 
     fn timer(&self) {
@@ -453,6 +456,7 @@ impl Handler for Client {
         self.resolve_if_due();
     }
 
+    /// What was queued in this turn goes out together.
     fn turn_end(&self) {
         self.step(Self::send);
     }

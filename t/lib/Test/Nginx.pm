@@ -162,7 +162,7 @@ sub run {
 	defined(my $pid = fork()) or die "fork() failed: $!\n";
 
 	if ($pid == 0) {
-		exec($self->_command()) or POSIX::_exit(1);
+		$self->_exec($self->_command());
 	}
 
 	$self->waitforfile("$dir/nginx.pid", $pid)
@@ -226,12 +226,22 @@ sub run_daemon {
 			exit 0;
 		}
 
-		exec($code, @args) or POSIX::_exit(1);
+		$self->_exec($code, @args);
 	}
 
 	push @{$self->{_daemons}}, $pid;
 
 	return $self;
+}
+
+# What a server says of itself would drown what a test says.
+
+sub _exec {
+	my ($self, @command) = @_;
+
+	open STDERR, '>>', "$self->{_testdir}/stderr.log";
+
+	exec(@command) or POSIX::_exit(1);
 }
 
 sub stop_daemons {
