@@ -155,7 +155,7 @@ $redis->crash();
 is(failures(8446), 0, 'all addresses are down');
 
 $redis->start();
-ok(wait_until(sub { resumed(8446) }, 3), 'second address is up again');
+ok(wait_until(sub { resumed(8446) }), 'second address is up again');
 
 is(grep({ /sslsessioncache: .*\bdown\b/ }
 	split /\n/, $t->read_file('error.log')), 2, 'lines in the log');

@@ -109,7 +109,7 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	$store->put(key($bad), 'x' x (512 * 1024));
 
 	is(offer($bad), 0, "$version, huge");
-	ok(wait_until(sub { offer(full($version)) }, 3), "$version, after it");
+	ok(wait_until(sub { offer(full($version)) }), "$version, after it");
 }
 
 like($t->read_file('other.log') . $t->read_file('error.log'),

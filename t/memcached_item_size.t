@@ -65,7 +65,8 @@ $t->plan(9)->run();
 ###############################################################################
 
 my $large = $t->testdir() . '/large';
-my @clients = $store->clients();
+my @clients;
+wait_until(sub { @clients = $store->clients() });
 
 foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	my $r = tls_get(8443, version => $version, cert => $large);

@@ -97,10 +97,8 @@ foreach my $fault (@faults) {
 	my $name = join ' ', map { s/\r\n//r } @$fault;
 	my $accepted = $store->calls('accept');
 
-	$store->fault(@$fault);
-	$store->drop();
-
 	# the connection that meets the fault, and one that does not
+	$store->drop(@$fault);
 	push @failed, "$name: $_" foreach map { $_->{error} // () } map { offer() }
 		1 .. 2;
 	wait_until(sub { $store->calls('accept') >= $accepted + 2 })

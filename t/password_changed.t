@@ -72,7 +72,7 @@ is($store->count(), 0, 'another password, nothing is stored');
 
 restart('user:secret');
 
-ok(wait_until(sub { back() == 1 }, 2), 'resumed when it is back');
+ok(wait_until(sub { back() == 1 }), 'resumed when it is back');
 
 my $log = $t->read_file('error.log');
 

@@ -104,7 +104,10 @@ EOF
 my $redis = SSLSessionCache::Redis->new($t);
 certificate($t, $_) foreach 'localhost', 'one', 'two';
 
-$t->write_file_expand('nginx.conf', $config)->plan(16)->run();
+# before, nginx itself lets a session cross over (CVE-2025-23419)
+my $is_fixed = $t->has_version('1.26.3');
+
+$t->write_file_expand('nginx.conf', $config)->plan($is_fixed ? 16 : 12)->run();
 SSLSessionCache::Nginx->new($t, 'other',
 	$config =~ s/8443/8445/gr =~ s/8444/8446/gr);
 
@@ -127,7 +130,7 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 		my $crossed = offer(8445, $remote, $foreign);
 
 		unlike($crossed, qr/$foreign.example SUCCESS/,
-			"$case, does not open the other");
+			"$case, does not open the other") if $is_fixed;
 		is($crossed, offer(8444, $local, $foreign),
 			"$case, as without the directive");
 	}

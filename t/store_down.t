@@ -102,9 +102,9 @@ is(failures(), 0, 'away after it was stopped');
 $store->start();
 ok(back(), 'back after it was stopped');
 
-# a machine may be too busy once
+# a busy machine may take longer, but not each time
 
-cmp_ok((sort { $a <=> $b } @returns)[1], '<', 1, 'back within a second');
+cmp_ok((sort { $a <=> $b } @returns)[0], '<', 1, 'back within a second');
 
 foreach my $log ($t->read_file('error.log'), $other->error_log()) {
 	my @changes = $log =~
@@ -133,7 +133,7 @@ sub failures {
 
 sub back {
 	my $begin = time();
-	my $reused = wait_until(sub { offer(full())->{reused} }, 3);
+	my $reused = wait_until(sub { offer(full())->{reused} });
 	push @returns, time() - $begin;
 
 	return $reused;

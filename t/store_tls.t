@@ -38,7 +38,7 @@ my $server = <<'EOF';
         listen       127.0.0.1:PORT ssl;
         server_name  localhost;
 
-        remote_ssl_session_cache PARAMETERS;
+        remote_ssl_session_cache timeout=5s PARAMETERS;
 
         location / {
             return 200 "$ssl_session_reused";
@@ -185,8 +185,13 @@ foreach my $case (@good) {
 
 # many attempts, and one line of each store
 
-my $log = $other->error_log();
-my @down = grep { / is down: / } split /\n/, $log;
+my ($log, @down);
+
+wait_until(sub {
+	$log = $other->error_log();
+	@down = grep { / is down: / } split /\n/, $log;
+	return @down >= @bad;
+});
 
 foreach my $case (@bad) {
 	my ($name, undef, $reason) = @$case;

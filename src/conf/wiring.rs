@@ -41,7 +41,9 @@ fn count_stores(cf: &mut ngx_conf_t, main: &MainConf) -> Result<(), Reported> {
             .min(),
     };
     let stores: Vec<_> = main.stores().map(counted).collect();
-    if stores.is_empty() {
+    // With `master_process off`, this process counts on for the configuration before, whose zone
+    // nginx unmaps where the new one has none.
+    if stores.is_empty() && !status::is_counting() {
         return Ok(());
     }
     // nginx has told why not.

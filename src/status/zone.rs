@@ -127,6 +127,11 @@ pub(crate) fn leave() {
     let _ = slot.owner.compare_exchange(pid, 0, Relaxed, Relaxed);
 }
 
+/// Whether this process counts.
+pub(crate) fn is_counting() -> bool {
+    OWN.load(Relaxed) != 0
+}
+
 /// Where this worker counts; `None` in a process that does not.
 pub(super) fn own_slot() -> Option<&'static WorkerSlot> {
     let index = OWN.load(Relaxed).checked_sub(1)?;
@@ -135,7 +140,7 @@ pub(super) fn own_slot() -> Option<&'static WorkerSlot> {
 
 /// What all workers count; `None` in a process that does not.
 pub(super) fn shared() -> Option<&'static Shared> {
-    if OWN.load(Relaxed) == 0 {
+    if !is_counting() {
         return None;
     }
     // SAFETY: what init() set; the zone stays mapped while the configuration is in use.

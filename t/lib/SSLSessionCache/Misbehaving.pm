@@ -86,9 +86,9 @@ sub new {
 # silence: no reply any more
 
 sub fault {
-	my ($self, $verb, $fault, $argument) = @_;
+	my ($self, @fault) = @_;
 
-	$self->_tell('fault', $verb, $fault, unpack 'H*', $argument // '');
+	$self->_tell('fault', _packed(@fault));
 }
 
 # Bytes that nobody asked for, over all connections.
@@ -99,12 +99,18 @@ sub say {
 	$self->_tell('say', unpack 'H*', $bytes);
 }
 
-# Closes all connections.
+# Closes all connections, and has the next ones meet a fault.
 
 sub drop {
-	my ($self) = @_;
+	my ($self, @fault) = @_;
 
-	$self->_tell('drop');
+	$self->_tell('drop', _packed(@fault));
+}
+
+sub _packed {
+	my ($verb, $fault, $argument) = @_;
+
+	return ($verb, $fault, unpack 'H*', $argument // '');
 }
 
 # The record of a session, once it is there.
@@ -113,7 +119,7 @@ sub wait_id {
 	my ($self, $id) = @_;
 
 	my $key = SSLSessionCache::Store->key($id);
-	my $value = wait_until(sub { $self->_tell('value', $key) }, 2);
+	my $value = wait_until(sub { $self->_tell('value', $key) });
 
 	return pack 'H*', $value;
 }
@@ -197,15 +203,14 @@ sub _run {
 sub _control {
 	my ($end, $clients, $word, @args) = @_;
 
-	if ($word eq 'fault') {
+	if ($word eq 'fault' || $word eq 'drop') {
 		my ($verb, $fault, $argument) = @args;
 		$faults{$verb} = [ $fault, pack 'H*', $argument // '' ];
 
+		$end->($_) foreach $word eq 'drop' ? @$clients : ();
+
 	} elsif ($word eq 'say') {
 		syswrite $_, pack 'H*', $args[0] foreach @$clients;
-
-	} elsif ($word eq 'drop') {
-		$end->($_) foreach @$clients;
 
 	} elsif ($word eq 'value') {
 		return unpack 'H*', $values{$args[0]} // '';

@@ -17,7 +17,7 @@ use Test::Nginx;
 use SSLSessionCache::Wait;
 
 our @EXPORT = qw/
-	check_config connections master resident_size worker workers
+	check_config connections growth master resident_size worker workers
 /;
 
 ###############################################################################
@@ -113,6 +113,27 @@ sub connections {
 		glob "/proc/$pid/fd/*";
 
 	return scalar @sockets;
+}
+
+# By how many kilobytes a worker's memory grows while something is done some
+# thousand times; 0 for half a megabyte, which is noise.  A leak shows whenever
+# it is done, a new peak once, as where a busy machine lets more connections wait
+# together: so it is done up to three times, until it shows no growth.
+
+sub growth {
+	my ($pid, $action) = @_;
+
+	my $growth;
+
+	foreach (1 .. 3) {
+		my $before = resident_size($pid);
+		$action->();
+		$growth = resident_size($pid) - $before;
+
+		return 0 if $growth < 512;
+	}
+
+	return $growth;
 }
 
 # In kilobytes.

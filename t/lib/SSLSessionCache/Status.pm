@@ -34,7 +34,7 @@ sub wait_status {
 	my ($condition) = @_;
 
 	my $status;
-	wait_until(sub { $condition->($status = status()) }, 5);
+	wait_until(sub { $condition->($status = status()) });
 
 	return $status;
 }

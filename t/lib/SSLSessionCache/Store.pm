@@ -121,7 +121,7 @@ sub wait_keys {
 sub wait_id {
 	my ($self, $id) = @_;
 
-	return wait_until(sub { $self->has_key($self->key($id)) }, 2);
+	return wait_until(sub { $self->has_key($self->key($id)) });
 }
 
 sub wait_calls {
