@@ -102,13 +102,9 @@ is(failures(), 0, 'away after it was stopped');
 $store->start();
 ok(back(), 'back after it was stopped');
 
-# a machine may be too busy once, or need long for any handshake
+# a busy machine may take longer, but not each time
 
-my $begin = time();
-offer(full()) foreach 1 .. 5;
-
-cmp_ok((sort { $a <=> $b } @returns)[1], '<', 1 + time() - $begin,
-	'back within a second');
+cmp_ok((sort { $a <=> $b } @returns)[0], '<', 1, 'back within a second');
 
 foreach my $log ($t->read_file('error.log'), $other->error_log()) {
 	my @changes = $log =~
