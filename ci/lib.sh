@@ -33,13 +33,14 @@ crate_source() {
     compgen -G "$crates/*/$1-$2" | head -n 1 || true
 }
 
-# Runs tests with an nginx and a module. Before 1.23.4, nginx has TLS 1.3 only if told so.
+# Runs tests with an nginx and a module, one at a time: some measure how long something takes. Before
+# 1.23.4, nginx has TLS 1.3 only if told so.
 run_tests() {
     local nginx=$1 module=$2 log=$root/build/prove.log
     shift 2
 
     TEST_NGINX_BINARY=$nginx TEST_NGINX_GLOBALS="load_module $module;" \
         TEST_NGINX_GLOBALS_HTTP='ssl_protocols TLSv1.2 TLSv1.3;' \
-        prove --jobs 2 -I t/lib "$@" | tee "$log" || return
+        prove -I t/lib "$@" | tee "$log" || return
     ! grep 'skipped:' "$log" || die "a test was skipped"
 }
