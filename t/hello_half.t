@@ -66,7 +66,7 @@ $t->plan(8)->run();
 
 ###############################################################################
 
-my ($worker) = workers(master($t));
+my $worker = worker($t);
 my %sessions = map { $_ => made($_) } 'TLSv1.2', 'TLSv1.3';
 my $connections = connections($worker);
 my %hellos = map { $_ => SSLSessionCache::Hello->new(version => $_,

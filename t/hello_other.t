@@ -104,7 +104,7 @@ SSLSessionCache::Nginx->new($t, 'other',
 
 ###############################################################################
 
-my ($worker) = workers(master($t));
+my $worker = worker($t);
 my %made = map { $_ => made($_) } 'TLSv1.2', 'TLSv1.3';
 my $hello = SSLSessionCache::Hello->new(version => 'TLSv1.2')->hello();
 

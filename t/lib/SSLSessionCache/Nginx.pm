@@ -93,15 +93,14 @@ sub master {
 	return $t->read_file('nginx.pid') + 0;
 }
 
-# Its only worker; the pid file is there a little earlier.
+# Its only worker.
 
 sub worker {
 	my ($t) = @_;
 
-	my @workers;
-	wait_until(sub { @workers = workers(master($t)) });
+	my ($worker) = workers(master($t));
 
-	return $workers[0];
+	return $worker;
 }
 
 # How many sockets a worker has open.
