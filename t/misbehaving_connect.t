@@ -86,11 +86,7 @@ $t->plan(4)->run();
 
 ###############################################################################
 
-my $session;
-wait_until(sub { $session = tls_get(8443, version => $version)->{session};
-	$store->calls('put') });
-$store->wait_id(session_id($session));
-
+my ($session) = $store->made($version, 1);
 my (@failed, @lasting, @kept);
 
 foreach my $fault (@faults) {

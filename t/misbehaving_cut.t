@@ -65,10 +65,7 @@ $t->plan(6)->run();
 
 ###############################################################################
 
-my $session;
-wait_until(sub { $session = tls_get(8443, version => $version)->{session};
-	$store->calls('put') });
-
+my ($session) = $store->made($version, 1);
 my $id = session_id($session);
 my $length = length $store->reply($id);
 my $accepted = $store->calls('accept');

@@ -76,13 +76,7 @@ $t->plan(4 * @errors + 2 * @refused + 3 * @fatal + 1)->run();
 
 ###############################################################################
 
-my @sessions;
-wait_until(sub {
-	@sessions = map { tls_get(8443, version => $version)->{session} } 1 .. 5;
-	return $store->calls('put') >= 5;
-});
-$store->wait_id(session_id($_)) foreach @sessions;
-
+my @sessions = $store->made($version, 5);
 my $accepted = $store->calls('accept');
 
 foreach my $error (@errors) {

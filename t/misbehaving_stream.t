@@ -73,7 +73,7 @@ $t->plan(6 + 4 * (@wrong + @endless + 6))->run();
 
 ###############################################################################
 
-my ($session, $other) = made(2);
+my ($session, $other) = $store->made($version, 2);
 my $id = session_id($session);
 my $reply = $store->reply($id);
 my $foreign = $store->reply(session_id($other));
@@ -83,7 +83,7 @@ my $missing = store_type() eq 'redis' ? "\$-1\r\n" : "END\r\n";
 # joined replies are fine
 
 my $accepted = $store->calls('accept');
-my @sessions = made(5);
+my @sessions = $store->made($version, 5);
 
 $store->fault('get', 'join', 5);
 my @clients = map { tls_hello(8443, version => $version, session => $_) }
@@ -136,21 +136,6 @@ sub shown {
 	my ($bytes) = @_;
 
 	return $bytes =~ s/\r\n/ /gr =~ s/ $//r;
-}
-
-sub made {
-	my ($count) = @_;
-
-	my @made;
-
-	wait_until(sub {
-		@made = map { tls_get(8443, version => $version)->{session} }
-			1 .. $count;
-		return $store->calls('put') >= $count;
-	});
-	$store->wait_id(session_id($_)) foreach @made;
-
-	return @made;
 }
 
 sub offer {

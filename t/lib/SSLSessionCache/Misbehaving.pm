@@ -18,6 +18,7 @@ use Test::Nginx;
 use Time::HiRes qw/ sleep /;
 
 use SSLSessionCache::Store;
+use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
@@ -111,6 +112,24 @@ sub _packed {
 	my ($verb, $fault, $argument) = @_;
 
 	return ($verb, $fault, unpack 'H*', $argument // '');
+}
+
+# Sessions of the server on port 8443, once they are there: those that are made
+# before nginx has connected are not stored.
+
+sub made {
+	my ($self, $version, $count) = @_;
+
+	my @made;
+
+	wait_until(sub {
+		@made = map { tls_get(8443, version => $version)->{session} }
+			1 .. $count;
+		return $self->calls('put') >= $count;
+	});
+	$self->wait_id(session_id($_)) foreach @made;
+
+	return @made;
 }
 
 # The record of a session, once it is there.
