@@ -15,7 +15,7 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
-use SSLSessionCache::FaultyLink;
+use SSLSessionCache::Link;
 use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
@@ -55,7 +55,7 @@ http {
 EOF
 
 my $store = store($t);
-my $link = SSLSessionCache::FaultyLink->new($t, port => 8378, peer => 8379);
+my $link = SSLSessionCache::Link->new($t);
 certificate($t, 'localhost');
 
 $t->plan(3)->run();

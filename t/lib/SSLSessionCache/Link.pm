@@ -1,7 +1,8 @@
 package SSLSessionCache::Link;
 
 # A TCP proxy that stands for the link to the store: it can be slow, it can be
-# held still by signals, and it counts what comes over it.
+# held still by signals, it can be told to fail, and it counts what comes over
+# it.
 
 ###############################################################################
 
@@ -13,11 +14,27 @@ use parent 'SSLSessionCache::Daemon';
 use IO::Select;
 use IO::Socket::INET;
 use List::Util qw/ sum0 /;
-use Socket qw/ IPPROTO_TCP SOL_SOCKET SO_RCVBUF TCP_NODELAY /;
+use Socket qw/ AF_UNIX IPPROTO_TCP PF_UNSPEC SOCK_STREAM SOL_SOCKET SO_LINGER
+	SO_RCVBUF TCP_NODELAY /;
 use Test::Nginx;
 use Time::HiRes qw/ time /;
 
 use SSLSessionCache::Wait;
+
+# What becomes of the bytes that the store sends: a list of bytes, of which
+# undef is a reset.
+
+my %spoilt = (
+	cut => sub { (substr($_[0], 0, rand length $_[0]), undef) },
+	twice => sub { ($_[0], $_[0]) },
+	bytewise => sub { split //, $_[0] },
+	garbled => sub {
+		my ($bytes) = @_;
+		substr($bytes, rand length $bytes, rand 4) = join '',
+			map { chr rand 256 } 0 .. rand 8;
+		return $bytes;
+	},
+);
 
 ###############################################################################
 
@@ -33,6 +50,10 @@ sub new {
 		port => 8378, peer => 8379, delay => 0, %opts);
 	$self->{trace} = $t->testdir() . "/link.$self->{port}";
 
+	socketpair $self->{control}, my $control, AF_UNIX, SOCK_STREAM,
+		PF_UNSPEC or die "socketpair() failed: $!\n";
+	$_->autoflush(1) foreach $self->{control}, $control;
+
 	my $listener = IO::Socket::INET->new(
 		LocalAddr => '127.0.0.1:' . port($self->{port}),
 		Listen => 128,
@@ -43,7 +64,20 @@ sub new {
 	setsockopt $listener, SOL_SOCKET, SO_RCVBUF, $self->{buffer}
 		if defined $self->{buffer};
 
-	return $self->launch(sub { $self->_run($listener) });
+	return $self->launch(sub { $self->_run($listener, $control) });
+}
+
+# What is wrong with the link from now on.  none; slow: each way takes so many
+# seconds; silent: nothing is passed on; refuse: connections are reset at once;
+# reset: once, those that there are; cut: a reset in the middle of a reply;
+# twice, bytewise, garbled: the replies.
+
+sub fault {
+	my ($self, $fault, $seconds) = @_;
+
+	my $control = $self->{control};
+	print $control $fault, ' ', $seconds // 0, "\n";
+	readline $control;
 }
 
 # How many lookups each read from nginx held.
@@ -85,12 +119,28 @@ sub _trace {
 }
 
 sub _run {
-	my ($self, $listener) = @_;
+	my ($self, $listener, $control) = @_;
 
 	local $SIG{PIPE} = 'IGNORE';
 
-	my $select = IO::Select->new($listener);
-	my (%peer, %client, @queue);
+	my $select = IO::Select->new($listener, $control);
+	my ($fault, $delay) = ('none', $self->{delay});
+	my $piece = $self->{piece} // 65536;
+	my $gap = defined $self->{piece} ? 0.001 : 0;
+	my (%peer, %from_store, %ended, @queue);
+
+	my $close = sub {
+		my ($socket, $reset) = @_;
+
+		foreach my $one ($socket, delete $peer{$socket}) {
+			next unless $one;
+			setsockopt $one, SOL_SOCKET, SO_LINGER, pack 'II', 1, 0
+				if $reset;
+			$select->remove($one);
+			delete @{$_}{$one} foreach \%peer, \%from_store, \%ended;
+			close $one;
+		}
+	};
 
 	open my $trace, '>', $self->{trace} or die "open() failed: $!\n";
 	$trace->autoflush(1);
@@ -99,52 +149,68 @@ sub _run {
 		my $wait = @queue ? $queue[0]{due} - time() : undef;
 		$wait = 0 if defined $wait && $wait < 0;
 
-		foreach my $socket ($select->can_read($wait)) {
-			if ($socket == $listener) {
+		my $ready = $fault eq 'silent'
+			? IO::Select->new($listener, $control) : $select;
+
+		foreach my $socket ($ready->can_read($wait)) {
+			if ($socket == $control) {
+				($fault, $delay) = split ' ', <$control> // exit;
+				$delay = $self->{delay} unless $fault eq 'slow';
+				$close->($_, 1) foreach $fault eq 'reset'
+					? grep { $from_store{$_} } $select->handles() : ();
+				print $control "ok\n";
+
+			} elsif ($socket == $listener) {
 				my $one = $listener->accept() or next;
-				my $other = IO::Socket::INET->new(
+				my $other = $fault ne 'refuse' && IO::Socket::INET->new(
 					'127.0.0.1:' . port($self->{peer}));
 
-				next unless $other;
+				$close->($one, 1), next unless $other;
 
 				setsockopt $_, IPPROTO_TCP, TCP_NODELAY, 1
 					for $one, $other;
-				$peer{$one} = $other;
-				$peer{$other} = $one;
-				$client{$one} = 1;
+				@peer{$one, $other} = ($other, $one);
+				$from_store{$other} = 1;
 				$select->add($one, $other);
-				next;
+
+			} elsif ($peer{$socket}) {
+				my $bytes = '';
+				sysread $socket, $bytes, 65536;
+
+				my $lookups = () = $bytes =~ /\nGET\r\n|^get /mg;
+				my $probes = () = $bytes =~ /\nPING\r\n|^version\r\n/mg;
+				print $trace "$lookups $probes\n"
+					unless $from_store{$socket};
+
+				my $spoil = $from_store{$socket} && $spoilt{$fault};
+				my $due = time() + $delay;
+
+				# an empty string is the end of the stream
+				push @queue, map { {
+					due => ($due += $gap) - $gap,
+					from => $socket,
+					bytes => $_,
+				} } !length $bytes ? ''
+					: $spoil ? $spoil->($bytes)
+					: unpack "(a$piece)*", $bytes;
+				$select->remove($socket) unless length $bytes;
 			}
-
-			my $data = '';
-			sysread $socket, $data, 65536;
-
-			my $lookups = () = $data =~ /\nGET\r\n|^get /mg;
-			my $probes = () = $data =~ /\nPING\r\n|^version\r\n/mg;
-			print $trace "$lookups $probes\n" if $client{$socket};
-
-			# an empty string is the end of the stream
-			my $piece = $self->{piece} // 65536;
-			my @pieces = unpack "(a$piece)*", $data;
-			my $due = time() + $self->{delay};
-
-			push @queue, {
-				due => ($due += 0.001) - 0.001,
-				to => $peer{$socket},
-				data => $_,
-			} foreach @pieces ? @pieces : '';
-			$select->remove($socket) unless length $data;
 		}
 
 		while (@queue && $queue[0]{due} <= time()) {
-			my ($to, $data) = @{shift @queue}{qw/ to data /};
+			my ($from, $bytes) = @{shift @queue}{qw/ from bytes /};
+			my $to = $peer{$from} or next;
 
-			if (length $data) {
-				$to->blocking(1);
-				syswrite $to, $data;
+			if (!defined $bytes) {
+				$close->($to, 1);
+
+			} elsif (length $bytes) {
+				syswrite $to, $bytes;
 
 			} else {
 				shutdown $to, 1;
+				$ended{$from} = 1;
+				$close->($to) if $ended{$to};
 			}
 		}
 	}
