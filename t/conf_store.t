@@ -63,6 +63,8 @@ SSLSessionCache::Authority->new($t, 'ca')->issue('nginx')->issue('other');
 my $dir = $t->testdir();
 system("openssl ec -in $dir/nginx.key -aes128 -passout pass:secret "
 	. "-out $dir/locked.key >/dev/null 2>&1") == 0 or die "openssl failed\n";
+system("openssl genrsa -out $dir/rsa.key >/dev/null 2>&1") == 0
+	or die "openssl failed\n";
 
 my $number = qr/expected a number from 0 to 65535/;
 my $path = qr/expected "unix:" and an absolute path/;
@@ -117,9 +119,12 @@ my @wrong = (
 	[ 'tls=on tls_ca=', 'tls_ca', $filename ],
 	[ 'tls=on tls_ca=missing', 'tls_ca', qr/${ca}No such file/ ],
 	[ 'tls=on tls_ca=nginx.key', 'tls_ca', qr/$ca\w/ ],
+	[ 'tls=on tls_ca=missing tls_verify=off', 'tls_ca',
+		qr/${ca}No such file/ ],
 	[ 'tls=on tls_name=', 'tls_name', qr/expected a DNS name or an IP/ ],
 	[ 'tls=on tls_name=.example', 'tls_name', qr/expected a DNS name/ ],
 	[ 'tls=on tls_name=*.example', 'tls_name', qr/expected a DNS name/ ],
+	[ 'tls=on tls_name=' . 'x' x 254, 'tls_name', qr/expected a DNS name/ ],
 	[ 'tls=on tls_cert=nginx.crt', 'tls_cert', qr/expected "tls_key="/ ],
 	[ 'tls=on tls_key=nginx.key', 'tls_key', qr/expected "tls_cert="/ ],
 	[ 'tls=on tls_cert=missing tls_key=nginx.key', 'tls_cert',
@@ -131,6 +136,7 @@ my @wrong = (
 	[ 'tls=on tls_cert=nginx.crt tls_key=nginx.crt', 'tls_key', qr/$key\w/ ],
 	[ 'tls=on tls_cert=nginx.crt tls_key=other.key', 'tls_key',
 		qr/${key}key values mismatch/ ],
+	[ 'tls=on tls_cert=nginx.crt tls_key=rsa.key', 'tls_key', qr/$key\w/ ],
 	[ 'tls=on tls_cert=nginx.crt tls_key=locked.key', 'tls_key', qr/$key\w/ ],
 	[ 'tls_ca=ca.crt', 'tls_ca', $needs_tls ],
 	[ 'tls_name=localhost', 'tls_name', $needs_tls ],
@@ -164,6 +170,7 @@ my @valid = (
 	'tls=on addr=[::1]',
 	'tls=on tls_ca=ca.crt tls_name=redis.example.',
 	'tls=on tls_ca=ca.crt tls_name=::1',
+	'tls=on tls_name=' . 'x' x 253 . '.',
 	'tls=on tls_verify=on',
 	'tls=on tls_cert=nginx.crt tls_key=nginx.key',
 	"tls=on tls_ca=$dir/ca.crt tls_cert=$dir/nginx.crt tls_key=$dir/nginx.key",
