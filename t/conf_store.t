@@ -52,6 +52,7 @@ certificate($t, 'localhost');
 
 secret($t, 'password', "secret\n");
 secret($t, 'login', "nginx:secret\n");
+secret($t, 'binary', "\0\xff\r secret\n");
 secret($t, 'empty', '');
 secret($t, 'blank', "\n");
 secret($t, 'lines', "one\ntwo\n");
@@ -73,6 +74,7 @@ my $name = qr/expected a name in printable ASCII/;
 my $file = qr/file "\S+" of parameter "auth_file"/;
 my $secret = qr/expected a password/;
 my $login = qr/expected user:password where type is memcached/;
+my $control = qr/expected one without control characters/;
 
 my $flag = qr/expected on or off/;
 my $filename = qr/expected the name of a file/;
@@ -85,11 +87,15 @@ my @wrong = (
 	[ 'addr=unix:', 'addr', $path ],
 	[ 'addr=unix:relative', 'addr', $path ],
 	[ 'addr=unix:/' . 'x' x 107, 'addr', $path ],
+	[ "addr=unix:/s\0", 'addr', $control ],
+	[ "addr=localhost\0.example", 'addr', $control ],
 	[ 'addr=unix:/s port=6379', 'port', qr/expected none with a unix socket/ ],
 	[ 'user= auth=x', 'user', $name ],
 	[ '"user=a b" auth=x', 'user', $name ],
+	[ '"user=a\nb" auth=x', 'user', $control ],
 	[ 'user=nginx', 'user', qr/expected "auth=" or "auth_file="/ ],
 	[ 'user=a user=b auth=x', 'user', qr/repeated/ ],
+	[ '"auth=a\r\nb"', 'auth', $control ],
 	[ 'auth_file=', 'auth_file', qr/expected the name of a file/ ],
 	[ 'auth_file=missing', $file, qr/$secret: No such file/ ],
 	[ 'auth_file=/', $file, qr/$secret: Is a directory/ ],
@@ -111,6 +117,7 @@ my @wrong = (
 	[ 'prefix=', 'prefix', qr/expected a text/ ],
 	[ '"prefix=a b"', 'prefix', $printable ],
 	[ 'prefix=ä', 'prefix', $printable ],
+	[ '"prefix=a\r\nb"', 'prefix', $control ],
 	[ 'prefix=' . 'x' x 187, 'prefix', qr/expected at most 186 bytes/ ],
 	[ 'prefix=a prefix=b', 'prefix', qr/repeated/ ],
 	[ 'tls=yes', 'tls', $flag ],
@@ -155,6 +162,7 @@ my @valid = (
 	'user=nginx auth_file=password',
 	'auth_file=password',
 	'auth_file=longest',
+	'auth_file=binary',
 	'type=memcached auth=nginx:secret',
 	'type=memcached auth_file=login',
 	'type=memcached user=nginx auth=secret',
@@ -188,7 +196,7 @@ foreach my $case (@wrong) {
 	my ($message) = $output =~ /(\[emerg\].*)/;
 
 	$name = qr/parameter "$name"/ unless ref $name;
-	$parameters = substr $parameters, 0, 40;
+	$parameters = substr $parameters =~ s/\0/\\0/r, 0, 40;
 
 	is($code, 1, "refused: $parameters");
 	like($message, qr/"remote_ssl_session_cache" directive: .*$name/,
