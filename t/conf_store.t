@@ -53,6 +53,7 @@ certificate($t, 'localhost');
 secret($t, 'password', "secret\n");
 secret($t, 'login', "nginx:secret\n");
 secret($t, 'binary', "\0\xff\r secret\n");
+secret($t, 'spaces', "nginx:pass word\n");
 secret($t, 'empty', '');
 secret($t, 'blank', "\n");
 secret($t, 'lines', "one\ntwo\n");
@@ -74,6 +75,7 @@ my $name = qr/expected a name in printable ASCII/;
 my $file = qr/file "\S+" of parameter "auth_file"/;
 my $secret = qr/expected a password/;
 my $login = qr/expected user:password where type is memcached/;
+my $words = qr/expected a user and a password without spaces/;
 my $control = qr/expected one without control characters/;
 
 my $flag = qr/expected on or off/;
@@ -108,6 +110,11 @@ my @wrong = (
 	[ 'auth_file=login auth_file=login', 'auth_file', qr/repeated/ ],
 	[ 'type=memcached auth=secret', 'auth', $login ],
 	[ 'type=memcached auth_file=password', 'auth_file', $login ],
+	[ 'type=memcached auth=:secret', 'auth', $words ],
+	[ 'type=memcached auth=nginx:', 'auth', $words ],
+	[ 'type=memcached "auth=ng inx:secret"', 'auth', $words ],
+	[ 'type=memcached user=nginx "auth=a b"', 'auth', $words ],
+	[ 'type=memcached auth_file=spaces', 'auth_file', $words ],
 	[ 'db=', 'db', $number ],
 	[ 'db=-1', 'db', $number ],
 	[ 'db=65536', 'db', $number ],
@@ -163,6 +170,7 @@ my @valid = (
 	'auth_file=password',
 	'auth_file=longest',
 	'auth_file=binary',
+	'auth_file=spaces',
 	'type=memcached auth=nginx:secret',
 	'type=memcached auth_file=login',
 	'type=memcached user=nginx auth=secret',

@@ -234,6 +234,12 @@ impl<'a> Directive<'a> {
                 (Some(&secret[..colon]), &secret[colon + 1..])
             }
         };
+        // Memcached tells them apart by a space, and reads no further than to the next.
+        let is_word = |text: &[u8]| !text.is_empty() && !text.contains(&b' ');
+        if kind == Kind::Memcached && !(user.is_some_and(is_word) && is_word(password)) {
+            let expected = "a user and a password without spaces where type is memcached";
+            return Err(Error::InvalidSecret { name, expected });
+        }
         Ok(Some(Credentials { user: user.map(Into::into), password: password.into() }))
     }
 }
