@@ -52,6 +52,8 @@ certificate($t, 'localhost');
 
 secret($t, 'password', "secret\n");
 secret($t, 'login', "nginx:secret\n");
+secret($t, 'binary', "\0\xff\r secret\n");
+secret($t, 'spaces', "nginx:pass word\n");
 secret($t, 'empty', '');
 secret($t, 'blank', "\n");
 secret($t, 'lines', "one\ntwo\n");
@@ -63,6 +65,8 @@ SSLSessionCache::Authority->new($t, 'ca')->issue('nginx')->issue('other');
 my $dir = $t->testdir();
 system("openssl ec -in $dir/nginx.key -aes128 -passout pass:secret "
 	. "-out $dir/locked.key >/dev/null 2>&1") == 0 or die "openssl failed\n";
+system("openssl genrsa -out $dir/rsa.key >/dev/null 2>&1") == 0
+	or die "openssl failed\n";
 
 my $number = qr/expected a number from 0 to 65535/;
 my $path = qr/expected "unix:" and an absolute path/;
@@ -71,6 +75,8 @@ my $name = qr/expected a name in printable ASCII/;
 my $file = qr/file "\S+" of parameter "auth_file"/;
 my $secret = qr/expected a password/;
 my $login = qr/expected user:password where type is memcached/;
+my $words = qr/expected a user and a password without spaces/;
+my $control = qr/expected one without control characters/;
 
 my $flag = qr/expected on or off/;
 my $filename = qr/expected the name of a file/;
@@ -83,11 +89,15 @@ my @wrong = (
 	[ 'addr=unix:', 'addr', $path ],
 	[ 'addr=unix:relative', 'addr', $path ],
 	[ 'addr=unix:/' . 'x' x 107, 'addr', $path ],
+	[ "addr=unix:/s\0", 'addr', $control ],
+	[ "addr=localhost\0.example", 'addr', $control ],
 	[ 'addr=unix:/s port=6379', 'port', qr/expected none with a unix socket/ ],
 	[ 'user= auth=x', 'user', $name ],
 	[ '"user=a b" auth=x', 'user', $name ],
+	[ '"user=a\nb" auth=x', 'user', $control ],
 	[ 'user=nginx', 'user', qr/expected "auth=" or "auth_file="/ ],
 	[ 'user=a user=b auth=x', 'user', qr/repeated/ ],
+	[ '"auth=a\r\nb"', 'auth', $control ],
 	[ 'auth_file=', 'auth_file', qr/expected the name of a file/ ],
 	[ 'auth_file=missing', $file, qr/$secret: No such file/ ],
 	[ 'auth_file=/', $file, qr/$secret: Is a directory/ ],
@@ -100,6 +110,11 @@ my @wrong = (
 	[ 'auth_file=login auth_file=login', 'auth_file', qr/repeated/ ],
 	[ 'type=memcached auth=secret', 'auth', $login ],
 	[ 'type=memcached auth_file=password', 'auth_file', $login ],
+	[ 'type=memcached auth=:secret', 'auth', $words ],
+	[ 'type=memcached auth=nginx:', 'auth', $words ],
+	[ 'type=memcached "auth=ng inx:secret"', 'auth', $words ],
+	[ 'type=memcached user=nginx "auth=a b"', 'auth', $words ],
+	[ 'type=memcached auth_file=spaces', 'auth_file', $words ],
 	[ 'db=', 'db', $number ],
 	[ 'db=-1', 'db', $number ],
 	[ 'db=65536', 'db', $number ],
@@ -109,6 +124,7 @@ my @wrong = (
 	[ 'prefix=', 'prefix', qr/expected a text/ ],
 	[ '"prefix=a b"', 'prefix', $printable ],
 	[ 'prefix=ä', 'prefix', $printable ],
+	[ '"prefix=a\r\nb"', 'prefix', $control ],
 	[ 'prefix=' . 'x' x 187, 'prefix', qr/expected at most 186 bytes/ ],
 	[ 'prefix=a prefix=b', 'prefix', qr/repeated/ ],
 	[ 'tls=yes', 'tls', $flag ],
@@ -117,9 +133,12 @@ my @wrong = (
 	[ 'tls=on tls_ca=', 'tls_ca', $filename ],
 	[ 'tls=on tls_ca=missing', 'tls_ca', qr/${ca}No such file/ ],
 	[ 'tls=on tls_ca=nginx.key', 'tls_ca', qr/$ca\w/ ],
+	[ 'tls=on tls_ca=missing tls_verify=off', 'tls_ca',
+		qr/${ca}No such file/ ],
 	[ 'tls=on tls_name=', 'tls_name', qr/expected a DNS name or an IP/ ],
 	[ 'tls=on tls_name=.example', 'tls_name', qr/expected a DNS name/ ],
 	[ 'tls=on tls_name=*.example', 'tls_name', qr/expected a DNS name/ ],
+	[ 'tls=on tls_name=' . 'x' x 254, 'tls_name', qr/expected a DNS name/ ],
 	[ 'tls=on tls_cert=nginx.crt', 'tls_cert', qr/expected "tls_key="/ ],
 	[ 'tls=on tls_key=nginx.key', 'tls_key', qr/expected "tls_cert="/ ],
 	[ 'tls=on tls_cert=missing tls_key=nginx.key', 'tls_cert',
@@ -131,6 +150,7 @@ my @wrong = (
 	[ 'tls=on tls_cert=nginx.crt tls_key=nginx.crt', 'tls_key', qr/$key\w/ ],
 	[ 'tls=on tls_cert=nginx.crt tls_key=other.key', 'tls_key',
 		qr/${key}key values mismatch/ ],
+	[ 'tls=on tls_cert=nginx.crt tls_key=rsa.key', 'tls_key', qr/$key\w/ ],
 	[ 'tls=on tls_cert=nginx.crt tls_key=locked.key', 'tls_key', qr/$key\w/ ],
 	[ 'tls_ca=ca.crt', 'tls_ca', $needs_tls ],
 	[ 'tls_name=localhost', 'tls_name', $needs_tls ],
@@ -149,6 +169,8 @@ my @valid = (
 	'user=nginx auth_file=password',
 	'auth_file=password',
 	'auth_file=longest',
+	'auth_file=binary',
+	'auth_file=spaces',
 	'type=memcached auth=nginx:secret',
 	'type=memcached auth_file=login',
 	'type=memcached user=nginx auth=secret',
@@ -164,6 +186,7 @@ my @valid = (
 	'tls=on addr=[::1]',
 	'tls=on tls_ca=ca.crt tls_name=redis.example.',
 	'tls=on tls_ca=ca.crt tls_name=::1',
+	'tls=on tls_name=' . 'x' x 253 . '.',
 	'tls=on tls_verify=on',
 	'tls=on tls_cert=nginx.crt tls_key=nginx.key',
 	"tls=on tls_ca=$dir/ca.crt tls_cert=$dir/nginx.crt tls_key=$dir/nginx.key",
@@ -181,7 +204,7 @@ foreach my $case (@wrong) {
 	my ($message) = $output =~ /(\[emerg\].*)/;
 
 	$name = qr/parameter "$name"/ unless ref $name;
-	$parameters = substr $parameters, 0, 40;
+	$parameters = substr $parameters =~ s/\0/\\0/r, 0, 40;
 
 	is($code, 1, "refused: $parameters");
 	like($message, qr/"remote_ssl_session_cache" directive: .*$name/,

@@ -40,6 +40,8 @@ pub(crate) enum Error {
     Repeated(&'static str),
     #[error("invalid value \"{value}\" of parameter \"{name}\", expected {expected}")]
     Invalid { name: &'static str, value: String, expected: &'static str },
+    #[error("invalid value of parameter \"{0}\", expected one without control characters")]
+    Control(String),
     #[error("unexpected parameter \"{name}\", expected none {context}")]
     Unexpected { name: &'static str, context: &'static str },
     #[error("incomplete parameter \"{name}\", expected {expected} with it")]
@@ -98,6 +100,10 @@ impl<'a> Directive<'a> {
             };
         };
         let (name, value) = (&word[..equals], &word[equals + 1..]);
+        // nginx reads "\n" between quotes as a new line, and what is C cuts a name at a zero.
+        if value.iter().any(u8::is_ascii_control) {
+            return Err(Error::Control(text(name)));
+        }
         match name {
             b"addr" => {
                 set(&mut self.addr, "addr", not_empty("addr", value, "an IP address or a name")?)
@@ -228,6 +234,12 @@ impl<'a> Directive<'a> {
                 (Some(&secret[..colon]), &secret[colon + 1..])
             }
         };
+        // Memcached tells them apart by a space, and reads no further than to the next.
+        let is_word = |text: &[u8]| !text.is_empty() && !text.contains(&b' ');
+        if kind == Kind::Memcached && !(user.is_some_and(is_word) && is_word(password)) {
+            let expected = "a user and a password without spaces where type is memcached";
+            return Err(Error::InvalidSecret { name, expected });
+        }
         Ok(Some(Credentials { user: user.map(Into::into), password: password.into() }))
     }
 }

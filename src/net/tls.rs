@@ -9,7 +9,7 @@ use std::string::String;
 use nginx_sys::{
     ngx_connection_t, ngx_create_pool, ngx_log_t, ngx_ssl_cleanup_ctx, ngx_ssl_create,
     ngx_ssl_create_connection, ngx_ssl_t, ERR_clear_error, ERR_error_string_n, ERR_peek_error,
-    NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, SSL_CTX_ctrl, SSL_CTX_get0_param,
+    NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, SSL_CTX_check_private_key, SSL_CTX_ctrl, SSL_CTX_get0_param,
     SSL_CTX_load_verify_locations, SSL_CTX_set_default_passwd_cb, SSL_CTX_set_default_verify_paths,
     SSL_CTX_set_verify, SSL_CTX_use_PrivateKey_file, SSL_CTX_use_certificate_chain_file, SSL_ctrl,
     SSL_get_verify_result, TLSEXT_NAMETYPE_host_name, X509_VERIFY_PARAM_set1_host,
@@ -17,6 +17,10 @@ use nginx_sys::{
     SSL_CTRL_MODE, SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX, SSL_FILETYPE_PEM,
     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_MODE_ENABLE_PARTIAL_WRITE, SSL_VERIFY_PEER, X509_V_OK,
 };
+
+/// The longest DNS name, without the dot that ends it (RFC 1035, section 2.3.4). OpenSSL sends no
+/// name longer than 255 bytes.
+const MAX_NAME: usize = 253;
 
 /// Room for what a connection allocates: nginx's state of its TLS.
 const POOL_SIZE: usize = 512;
@@ -80,7 +84,8 @@ impl Peer {
         // stand for all names below it.
         let name = text.strip_suffix('.').unwrap_or(text);
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        if name.is_empty() || name.starts_with('.') || !name.bytes().all(is_name) {
+        let is_length = (1..=MAX_NAME).contains(&name.len());
+        if !is_length || name.starts_with('.') || !name.bytes().all(is_name) {
             return None;
         }
         CString::new(name).ok().map(Self::Name)
@@ -119,6 +124,11 @@ impl Tls {
         let mode = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
         // SAFETY: the SSL_CTX is valid, and the command does not read the last argument.
         unsafe { SSL_CTX_ctrl(ctx, SSL_CTRL_MODE as c_int, mode.into(), ptr::null_mut()) };
+        if let Some(file) = &self.settings.ca {
+            // SAFETY: the SSL_CTX is valid, and so is the name of the file.
+            let rc = unsafe { SSL_CTX_load_verify_locations(ctx, file.as_ptr(), ptr::null()) };
+            check(rc, TlsPart::Ca)?;
+        }
         if self.settings.verify {
             self.verify_peer()?;
         }
@@ -130,6 +140,8 @@ impl Tls {
                 check(rc, TlsPart::Certificate)?;
                 let rc = SSL_CTX_use_PrivateKey_file(ctx, key.as_ptr(), SSL_FILETYPE_PEM as c_int);
                 check(rc, TlsPart::Key)?;
+                // OpenSSL has compared the two only if they are of the same kind, RSA or EC.
+                check(SSL_CTX_check_private_key(ctx), TlsPart::Key)?;
             }
         }
         Ok(())
@@ -141,11 +153,9 @@ impl Tls {
         // SAFETY: the SSL_CTX is valid and has parameters of verification; the texts are C strings.
         unsafe {
             SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER as c_int, None);
-            let trusted = match &self.settings.ca {
-                Some(file) => SSL_CTX_load_verify_locations(ctx, file.as_ptr(), ptr::null()),
-                None => SSL_CTX_set_default_verify_paths(ctx),
-            };
-            check(trusted, TlsPart::Ca)?;
+            if self.settings.ca.is_none() {
+                check(SSL_CTX_set_default_verify_paths(ctx), TlsPart::Ca)?;
+            }
             let param = SSL_CTX_get0_param(ctx);
             let named = match &self.settings.peer {
                 Some(Peer::Name(name)) => {
