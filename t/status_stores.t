@@ -53,6 +53,15 @@ http {
     }
 
     server {
+        listen       127.0.0.1:8445 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache port=%%PORT_8379%% timeout=2s;
+
+        return 200 "";
+    }
+
+    server {
         listen       127.0.0.1:8444 ssl;
         server_name  localhost;
 

@@ -33,12 +33,13 @@ pub(crate) fn attach(cf: &mut ngx_conf_t) -> Result<(), Reported> {
 
 /// Has the workers count what they do with the stores in use.
 fn count_stores(cf: &mut ngx_conf_t, main: &mut MainConf) -> Result<(), Reported> {
-    let counted = |store: &Store| Counted {
-        name: store.settings().name(),
-        key_time: destinations(cf)
-            .filter(|destination| core::ptr::eq(&*destination.store, store))
+    let counted = |store: &Store| {
+        let name = store.settings().name();
+        let key_time = destinations(cf)
+            .filter(|destination| destination.store.settings().name() == name)
             .filter_map(|destination| destination.key_time)
-            .min(),
+            .min();
+        Counted { name, key_time }
     };
     let stores: Vec<_> = main.stores().map(counted).collect();
     // With `master_process off`, this process counts on for the configuration before, whose zone
