@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
 # The status page counts what happens, over all workers and over reloads, as
-# JSON and for Prometheus.  Without it an operator cannot tell whether the
+# JSON and for Prometheus, and shows the workers that there are.  Without it an operator cannot tell whether the
 # cache is of use, and is told of its troubles by the users.
 
 ###############################################################################
@@ -27,7 +27,7 @@ use SSLSessionCache::Wait;
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
 	->has_daemon('openssl')->has_daemon('redis-server');
 
-$t->write_file_expand('nginx.conf', <<'EOF');
+my $config = <<'EOF';
 
 %%TEST_GLOBALS%%
 
@@ -70,7 +70,7 @@ EOF
 my $redis = SSLSessionCache::Redis->new($t);
 certificate($t, 'localhost');
 
-$t->plan(34)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(36)->run();
 
 ###############################################################################
 
@@ -161,6 +161,24 @@ $s = wait_status(sub {
 
 is($s->{handshakes}{hit}, 20, 'nor does a crash');
 is(up($s), 2, 'the new worker is shown');
+
+# a worker that dies while it retires, so that no other takes its place
+
+my ($first, $retiring) = map { $_->{pid} } @{$s->{stores}[0]{workers}};
+
+kill 'STOP', $retiring;
+$t->write_file_expand('nginx.conf', $config =~ s/processes 2/processes 1/r);
+$t->reload();
+$s = wait_status(sub { !grep { $_->{worker} == 0 && $_->{pid} == $first }
+	@{$_[0]{stores}[0]{workers}} });
+
+is(scalar grep({ $_->{pid} == $retiring } @{$s->{stores}[0]{workers}}), 1,
+	'a retiring worker is shown');
+
+kill 'KILL', $retiring;
+$s = wait_status(sub { @{$_[0]{stores}[0]{workers}} == 1 });
+
+is(@{$s->{stores}[0]{workers}}, 1, 'a dead one is not');
 
 # a store that goes
 
