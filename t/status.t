@@ -49,6 +49,7 @@ http {
         server_name  localhost;
 
         remote_ssl_session_cache port=%%PORT_8379%%;
+        ssl_verify_client optional_no_ca;
 
         location / {
             return 200 "$pid";
@@ -70,7 +71,7 @@ EOF
 my $redis = SSLSessionCache::Redis->new($t);
 certificate($t, 'localhost');
 
-$t->write_file_expand('nginx.conf', $config)->plan(36)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(39)->run();
 
 ###############################################################################
 
@@ -119,6 +120,16 @@ is($store->{sessions_failed}, 0, 'no sessions failed');
 is($store->{deletes}, 1, 'deletes');
 cmp_ok($store->{sent_bytes}, '>', 42 * 100, 'bytes sent');
 cmp_ok($store->{received_bytes}, '>', 21 * 100, 'bytes received');
+
+# sessions that are too large, for the client's certificate in them
+
+my $large = certificate($t, 'large', names => 1000);
+
+is(tls_get(8443, version => $_, cert => $large)->{reused}, 0, "$_, large")
+	foreach 'TLSv1.2', 'TLSv1.3';
+$s = wait_status(sub { $_[0]{stores}[0]{sessions_dropped} == 3 });
+
+is($s->{stores}[0]{sessions_dropped}, 3, 'sessions dropped');
 
 # Prometheus
 
