@@ -132,6 +132,9 @@ extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         for suspension in conf.suspensions() {
             log!(NGX_LOG_NOTICE, cycle.log, "handshakes are suspended with {suspension}");
         }
+        if let Some(stores) = &conf.counted {
+            status::configure(stores);
+        }
     }
     Status::NGX_OK.into()
 }

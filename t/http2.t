@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# HTTP/2 over a resumed connection, and ALPN, which is negotiated anew each
-# time.  Otherwise a browser that comes back falls to HTTP/1.1, or fails.
+# HTTP/2 over a resumed connection, all of whose requests tell how it went, and
+# ALPN, which is negotiated anew each time.  Otherwise a browser that comes back
+# falls to HTTP/1.1, or fails.
 
 ###############################################################################
 
@@ -68,10 +69,10 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 
 	my ($body, $session) = h2_get(8443, %client);
 	ok($redis->wait_id(session_id($session)), "$version, stored");
-	is($body, 'h2 . ', "$version, full handshake");
+	is($body, 'h2 . ' x 2, "$version, full handshake");
 
 	($body) = h2_get(8444, %client, session => $session);
-	is($body, 'h2 r HIT', "$version, resumed");
+	is($body, 'h2 r HIT' x 2, "$version, resumed");
 
 	my $r = tls_get(8444, %client, alpn => [ 'http/1.1' ],
 		session => $session);
@@ -85,7 +86,7 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 
 ###############################################################################
 
-# The body of the answer to one request, and the session.
+# The bodies of the answers to two requests over one connection, and the session.
 
 sub h2_get {
 	my ($port, %opts) = @_;
@@ -98,7 +99,7 @@ sub h2_get {
 	$client->write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . frame(4, 0, 0, '')
 		. frame(1, 5, 1, $headers));
 
-	my ($received, $body) = ('', '');
+	my ($received, $body, $ended) = ('', '', 0);
 
 	while (length(my $part = $client->read())) {
 		$received .= $part;
@@ -114,7 +115,10 @@ sub h2_get {
 			next if $type != 0;
 
 			$body .= $payload;
-			return ($body, $client->session()) if $flags & 1;
+			next unless $flags & 1;
+			return ($body, $client->session()) if $ended++;
+
+			$client->write(frame(1, 5, 3, $headers));
 		}
 	}
 

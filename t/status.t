@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
 # The status page counts what happens, over all workers and over reloads, as
-# JSON and for Prometheus.  Without it an operator cannot tell whether the
+# JSON and for Prometheus, and shows the workers that there are.  Without it an operator cannot tell whether the
 # cache is of use, and is told of its troubles by the users.
 
 ###############################################################################
@@ -27,7 +27,7 @@ use SSLSessionCache::Wait;
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
 	->has_daemon('openssl')->has_daemon('redis-server');
 
-$t->write_file_expand('nginx.conf', <<'EOF');
+my $config = <<'EOF';
 
 %%TEST_GLOBALS%%
 
@@ -48,7 +48,8 @@ http {
         listen       127.0.0.1:8443 ssl reuseport;
         server_name  localhost;
 
-        remote_ssl_session_cache port=%%PORT_8379%%;
+        remote_ssl_session_cache port=%%PORT_8379%% interval=1m timeout=10s;
+        ssl_verify_client optional_no_ca;
 
         location / {
             return 200 "$pid";
@@ -70,7 +71,7 @@ EOF
 my $redis = SSLSessionCache::Redis->new($t);
 certificate($t, 'localhost');
 
-$t->plan(34)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(44)->run();
 
 ###############################################################################
 
@@ -120,6 +121,16 @@ is($store->{deletes}, 1, 'deletes');
 cmp_ok($store->{sent_bytes}, '>', 42 * 100, 'bytes sent');
 cmp_ok($store->{received_bytes}, '>', 21 * 100, 'bytes received');
 
+# sessions that are too large, for the client's certificate in them
+
+my $large = certificate($t, 'large', names => 1000);
+
+is(tls_get(8443, version => $_, cert => $large)->{reused}, 0, "$_, large")
+	foreach 'TLSv1.2', 'TLSv1.3';
+$s = wait_status(sub { $_[0]{stores}[0]{sessions_dropped} == 3 });
+
+is($s->{stores}[0]{sessions_dropped}, 3, 'sessions dropped');
+
 # Prometheus
 
 my $text = http_get('/status?format=prometheus');
@@ -133,13 +144,15 @@ like($text, qr/^${prefix}_lookup_duration_seconds_count\{store="$name"\} 22$/m,
 like($text, qr/_bucket\{store="$name",le="\+Inf"\} 22$/m, 'its buckets');
 is(() = $text =~ /^${prefix}_up\{store="$name",worker="[01]"\} 1$/mg, 2,
 	'its gauges');
+is_deeply({ $text =~ /^${prefix}_(\S.*) (\S+)$/mg }, { prometheus($s) },
+	'the same numbers as in JSON');
 like(http(<<'EOF'), qr/^# TYPE/m, 'by Accept');
 GET /status HTTP/1.0
 Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4
 
 EOF
 
-# a reload, and a worker that dies
+# a reload
 
 my $master = master($t);
 my %old = map { $_ => 1 } workers($master);
@@ -151,16 +164,52 @@ is($s->{handshakes}{hit}, 20, 'a reload forgets nothing');
 is(scalar grep({ $old{$_->{pid}} } @{$s->{stores}[0]{workers}}), 0,
 	'new workers are shown');
 
-my ($victim) = workers($master);
-$t->todo_alerts();
-kill 'KILL', $victim;
-$s = wait_status(sub {
-	up($_[0]) == 2 && !grep { $_->{pid} == $victim }
-		@{$_[0]{stores}[0]{workers}};
-});
+# lookups under way, and a worker that dies with them
 
-is($s->{handshakes}{hit}, 20, 'nor does a crash');
+$redis->freeze();
+my @clients = map { tls_hello(8443, version => 'TLSv1.2',
+	session => $made[5]{session}) } 1 .. 10;
+$s = wait_status(sub { gauge($_[0], 'waiting_lookups') == 10 });
+
+is(gauge($s, 'waiting_lookups'), 10, 'waiting lookups');
+is(gauge($s, 'queued_commands'), 10, 'queued commands');
+cmp_ok(gauge($s, 'queued_bytes'), '>', 10 * 40, 'queued bytes');
+
+my ($victim) = sort { $b->{waiting_lookups} <=> $a->{waiting_lookups} }
+	@{$s->{stores}[0]{workers}};
+my $left = 10 - $victim->{waiting_lookups};
+
+$t->todo_alerts();
+kill 'KILL', $victim->{pid};
+$s = wait_status(sub { !grep { $_->{pid} == $victim->{pid} }
+	@{$_[0]{stores}[0]{workers}} });
+
+is(gauge($s, 'waiting_lookups'), $left, 'those of the dead worker are gone');
+
+$redis->thaw();
+eval { $_->handshake() } foreach @clients;
+$s = wait_status(sub { up($_[0]) == 2 && $_[0]{handshakes}{hit} == 20 + $left });
+
+is($s->{handshakes}{hit}, 20 + $left, 'a crash forgets nothing');
 is(up($s), 2, 'the new worker is shown');
+
+# a worker that dies while it retires, so that no other takes its place
+
+my ($first, $retiring) = map { $_->{pid} } @{$s->{stores}[0]{workers}};
+
+kill 'STOP', $retiring;
+$t->write_file_expand('nginx.conf', $config =~ s/processes 2/processes 1/r);
+$t->reload();
+$s = wait_status(sub { !grep { $_->{worker} == 0 && $_->{pid} == $first }
+	@{$_[0]{stores}[0]{workers}} });
+
+is(scalar grep({ $_->{pid} == $retiring } @{$s->{stores}[0]{workers}}), 1,
+	'a retiring worker is shown');
+
+kill 'KILL', $retiring;
+$s = wait_status(sub { @{$_[0]{stores}[0]{workers}} == 1 });
+
+is(@{$s->{stores}[0]{workers}}, 1, 'a dead one is not');
 
 # a store that goes
 
@@ -198,6 +247,53 @@ sub up {
 	my $workers = $status->{stores}[0]{workers} // [];
 
 	return scalar grep { $_->{state} eq 'up' } @$workers;
+}
+
+sub gauge {
+	my ($status, $name) = @_;
+
+	return sum({ map { $_->{worker} => $_->{$name} }
+		@{$status->{stores}[0]{workers}} });
+}
+
+# What the text for Prometheus is to say, without the prefix of its names.
+
+sub prometheus {
+	my ($status) = @_;
+
+	my ($handshakes, $s) = ($status->{handshakes}, $status->{stores}[0]);
+	my ($lookups, $times) = @$s{qw/ lookups lookup_seconds /};
+	my $of = qq(store="$s->{name}");
+	my %text = (start_time_seconds => $status->{since});
+
+	$text{qq(handshakes_total{result="$_"})} = $handshakes->{$_}
+		foreach keys %$handshakes;
+	$text{qq(lookups_total{$of,result="$_"})} = $lookups->{$_}
+		foreach keys %$lookups;
+	$text{"${_}_total{$of}"} = $s->{$_}
+		foreach qw/ sessions_sent sessions_dropped sessions_failed deletes
+			sent_bytes received_bytes connections failures /;
+
+	my $duration = 'lookup_duration_seconds';
+	my $count = 0;
+
+	foreach (sort { $a <=> $b } keys %{$times->{buckets}}) {
+		my $bound = $_ eq 'inf' ? '+Inf' : $_;
+		$count += $times->{buckets}{$_};
+		$text{qq(${duration}_bucket{$of,le="$bound"})} = $count;
+	}
+
+	$text{"${duration}_$_\{$of}"} = $times->{$_} foreach qw/ count sum /;
+
+	foreach my $worker (@{$s->{workers}}) {
+		my $labels = qq({$of,worker="$worker->{worker}"});
+		$text{"up$labels"} = $worker->{state} eq 'up' ? 1 : 0;
+		$text{"lookups_suspended$labels"} = $worker->{suspended} ? 1 : 0;
+		$text{"$_$labels"} = $worker->{$_}
+			foreach qw/ waiting_lookups queued_commands queued_bytes /;
+	}
+
+	return %text;
 }
 
 sub sum {

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# A browser gets a page for a person, which needs nothing but this server.
-# An operator in trouble has a phone at hand, and perhaps no other network.
+# A browser gets a page for a person, which needs nothing but this server, and
+# other clients get what they ask for.  An operator in trouble has a phone at
+# hand, and perhaps no other network.
 
 ###############################################################################
 
@@ -45,7 +46,7 @@ http {
 
 EOF
 
-$t->plan(9)->run();
+$t->plan(16)->run();
 
 ###############################################################################
 
@@ -59,8 +60,21 @@ like($html, qr!</html>\s*$!, 'complete');
 
 like(accept_get('text/html,application/xhtml+xml,*/*;q=0.8'), qr/<!doctype html/,
 	'what a browser accepts');
-like(accept_get('*/*'), qr!^Content-Type: application/json!mi,
-	'what others accept');
+foreach ('*/*', 'application/json, text/plain, */*',
+	'text/html;q=0.2, Application/JSON;q=0.7, text/plain;q=0.3',
+	"text/html;q=0\r\nAccept: application/json;q=0.1")
+{
+	like(accept_get($_), qr!^Content-Type: application/json\r$!mi,
+		'JSON for ' . s/\r\n.*//r);
+}
+
+like(accept_get('application/openmetrics-text;version=1.0.0;q=0.6,'
+	. 'text/plain;version=0.0.4;q=0.5, text/html;q=0.4, */*;q=0.2'),
+	qr/^# TYPE/m, 'what Prometheus accepts');
+like(http("HEAD /status HTTP/1.0\r\n\r\n"),
+	qr!^HTTP/1.1 200 .*^Content-Length: [1-9].*\r\n\r\n\z!ms, 'HEAD');
+like(http("POST /status HTTP/1.0\r\n\r\n"), qr/^HTTP\S+ 405 /, 'POST');
+like(accept_get('text/html'), qr/^Cache-Control: no-store\r$/mi, 'not cached');
 unlike(http_get('/status?format=json'), qr/<html/, 'by argument');
 is(@{status()->{stores}}, 0, 'no stores');
 

@@ -2,8 +2,8 @@
 
 # The status page has a row of its own for each store of the configuration, with
 # the age of its key, and a reload that changes the stores keeps the counters
-# of those that stay.  Otherwise the counters of one are taken for another's,
-# and a key that nobody has replaced is not noticed.
+# of those that stay; one that fails changes nothing.  Otherwise the counters of
+# one are taken for another's, and a key that nobody has replaced is not noticed.
 
 ###############################################################################
 
@@ -21,6 +21,7 @@ use SSLSessionCache::Redis;
 use SSLSessionCache::Seal;
 use SSLSessionCache::Status;
 use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
 
 ###############################################################################
 
@@ -47,6 +48,15 @@ http {
         server_name  localhost;
 
         remote_ssl_session_cache port=%%PORT_8379%% key=cache.key;
+
+        return 200 "";
+    }
+
+    server {
+        listen       127.0.0.1:8445 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache port=%%PORT_8379%% timeout=2s;
 
         return 200 "";
     }
@@ -79,7 +89,7 @@ seal_key($t, 'cache.key');
 my $made = time() - 86400;
 utime $made, $made, $t->testdir() . '/cache.key';
 
-$t->write_file_expand('nginx.conf', $config)->plan(9)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(11)->run();
 
 ###############################################################################
 
@@ -100,7 +110,18 @@ is($stores{$gone}{key_age}, undef, 'no key');
 like(http_get('/status?format=prometheus'),
 	qr/_key_age_seconds\{store="$kept"\} 864\d\d$/m, 'age for Prometheus');
 
-$t->write_file_expand('nginx.conf', $config =~ s/PORT_8378/PORT_8377/r);
+my $other = $config =~ s/PORT_8378/PORT_8377/r;
+
+$t->write_file_expand('nginx.conf',
+	$other =~ s!(?=listen .*:8080)!listen unix:%%TESTDIR%%/none/socket; !r);
+$t->reload();
+
+ok(wait_until(sub { $t->read_file('error.log') =~ /none.socket failed/ }),
+	'a reload fails');
+is_deeply([ sort map { $_->{name} } @{status()->{stores}} ],
+	[ sort $kept, $gone ], 'the same stores');
+
+$t->write_file_expand('nginx.conf', $other);
 $t->reload();
 
 $s = wait_status(sub { grep { $_->{name} eq $new } @{$_[0]{stores}} });

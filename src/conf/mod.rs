@@ -16,7 +16,7 @@ use ssl_session_cache_core::Keyspace;
 
 use crate::handshake::{SessionCache, Suspension};
 use crate::seal::Sealer;
-use crate::status;
+use crate::status::{self, Counted};
 use crate::store::Store;
 use crate::Module;
 
@@ -57,6 +57,8 @@ pub(crate) struct MainConf {
     /// What the callbacks of an SSL_CTX use.
     #[allow(clippy::vec_box, reason = "the SSL_CTX keeps the address")]
     caches: Vec<Box<SessionCache>>,
+    /// The stores that are counted; `None` where nothing is.
+    pub(crate) counted: Option<Vec<Counted>>,
 }
 
 impl MainConf {

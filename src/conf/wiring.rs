@@ -15,7 +15,7 @@ use crate::conf::{Destination, MainConf, Reported, ServerConf, NAME};
 use crate::handshake::{IdContext, SessionCache, SslCtx, Suspension};
 use crate::log::log;
 use crate::net::Resolver;
-use crate::status;
+use crate::status::{self, Counted};
 use crate::store::Store;
 use crate::Module;
 
@@ -32,13 +32,14 @@ pub(crate) fn attach(cf: &mut ngx_conf_t) -> Result<(), Reported> {
 }
 
 /// Has the workers count what they do with the stores in use.
-fn count_stores(cf: &mut ngx_conf_t, main: &MainConf) -> Result<(), Reported> {
-    let counted = |store: &Store| status::Counted {
-        name: store.settings().name(),
-        key_time: destinations(cf)
-            .filter(|destination| core::ptr::eq(&*destination.store, store))
+fn count_stores(cf: &mut ngx_conf_t, main: &mut MainConf) -> Result<(), Reported> {
+    let counted = |store: &Store| {
+        let name = store.settings().name();
+        let key_time = destinations(cf)
+            .filter(|destination| destination.store.settings().name() == name)
             .filter_map(|destination| destination.key_time)
-            .min(),
+            .min();
+        Counted { name, key_time }
     };
     let stores: Vec<_> = main.stores().map(counted).collect();
     // With `master_process off`, this process counts on for the configuration before, whose zone
@@ -46,8 +47,9 @@ fn count_stores(cf: &mut ngx_conf_t, main: &MainConf) -> Result<(), Reported> {
     if stores.is_empty() && !status::is_counting() {
         return Ok(());
     }
+    main.counted = Some(stores);
     // nginx has told why not.
-    status::add_zone(cf, Module::module(), stores).ok_or(Reported)
+    status::add_zone(cf, Module::module()).ok_or(Reported)
 }
 
 fn attach_server(

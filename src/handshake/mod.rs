@@ -142,9 +142,12 @@ impl SessionCache {
         let Some(entry) = self.records.entry(session.id()) else { return };
         let now = unix_time();
         let ttl = session.expires().saturating_sub(now).clamp(1, MAX_TTL);
-        self.records.encode(entry.minted.as_ref(), session, |record| {
+        let written = self.records.encode(entry.minted.as_ref(), session, |record| {
             self.store.put(&entry.key, record, ttl as u32, now as u64);
         });
+        if written.is_none() {
+            self.store.drop_record();
+        }
     }
 
     /// Queues the removal of a session from the store.

@@ -61,15 +61,15 @@ impl Records {
         Some(Entry { key, minted })
     }
 
-    /// Writes the record of a session and hands it to `store`. What cannot be written down is not
-    /// stored: the client makes a full handshake next time.
+    /// Writes the record of a session and hands it to `store`; `None` for what cannot be written
+    /// down, which is mostly too large.
     pub(super) fn encode(
         &self,
         minted: Option<&Minted>,
         session: SessionRef<'_>,
         store: impl FnOnce(&[u8]),
-    ) {
-        let Ok(mut scratch) = self.scratch.try_borrow_mut() else { return };
+    ) -> Option<()> {
+        let mut scratch = self.scratch.try_borrow_mut().ok()?;
         let encode = |space: &mut [u8]| session.encode(space);
         let record = match (&self.sealer, minted) {
             (Some(sealer), Some(minted)) => self.random.draw().and_then(|nonce| {
@@ -80,9 +80,7 @@ impl Records {
             }),
             _ => clear::write(session.id(), &mut scratch, encode),
         };
-        if let Some(record) = record {
-            store(record);
-        }
+        record.map(store)
     }
 
     /// The decoder of an entry's record for an SSL. `None` where its session id context is not

@@ -16,4 +16,4 @@ pub(crate) use self::page::COMMAND;
 pub(crate) use self::report::{finished, note, Outcome};
 pub(crate) use self::stats::{Event, LookupResult, StoreState, StoreStats};
 pub(crate) use self::variables::add_variables;
-pub(crate) use self::zone::{add_zone, enter, is_counting, leave, Counted};
+pub(crate) use self::zone::{add_zone, configure, enter, is_counting, leave, Counted};

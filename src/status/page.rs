@@ -43,13 +43,30 @@ impl Format {
             b"json" => Self::Json,
             b"prometheus" => Self::Prometheus,
             b"html" => Self::Html,
-            _ if accept.contains("text/html") => Self::Html,
-            // As Prometheus asks.
-            _ if accept.contains("text/plain") || accept.contains("openmetrics") => {
-                Self::Prometheus
-            }
-            _ => Self::Json,
+            _ => Self::accepted(accept),
         }
+    }
+
+    /// What the client likes best of the types that it names (RFC 9110, section 12.5.1), the first
+    /// of equal ones.
+    fn accepted(accept: &str) -> Self {
+        let mut best = (Self::Json, 0.0);
+        for range in accept.to_ascii_lowercase().split(',') {
+            let mut words = range.split(';').map(str::trim);
+            let format = match words.next() {
+                Some("application/json") => Self::Json,
+                Some("text/html") => Self::Html,
+                // As Prometheus asks.
+                Some("text/plain" | "application/openmetrics-text") => Self::Prometheus,
+                _ => continue,
+            };
+            let weight = words.find_map(|word| word.strip_prefix("q=")?.parse().ok());
+            let weight: f32 = weight.unwrap_or(1.0);
+            if weight > best.1 {
+                best = (format, weight);
+            }
+        }
+        best.0
     }
 
     fn content_type(self) -> &'static str {
@@ -93,6 +110,11 @@ unsafe extern "C" fn answer(request: *mut ngx_http_request_t) -> ngx_int_t {
         if (*request).method & (NGX_HTTP_GET | NGX_HTTP_HEAD) as usize == 0 {
             return NGX_HTTP_NOT_ALLOWED as ngx_int_t;
         }
+        // What it says now, in the format that this client likes best.
+        let headers = Request::from_ngx_http_request(request);
+        if headers.add_header_out("Cache-Control", "no-store").is_none() {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+        }
         let format = Format::of(argument(request, "format"), &accept(request));
         let page: *mut String = Pool::from_ngx_pool((*request).pool).allocate(format.render());
         let Some(page) = page.as_ref() else {
@@ -122,7 +144,7 @@ unsafe fn argument<'a>(request: *mut ngx_http_request_t, name: &str) -> &'a [u8]
     }
 }
 
-/// The types that the client accepts.
+/// The types that the client accepts, as it says so in one header or several.
 ///
 /// # Safety
 ///
@@ -130,10 +152,12 @@ unsafe fn argument<'a>(request: *mut ngx_http_request_t, name: &str) -> &'a [u8]
 unsafe fn accept(request: *mut ngx_http_request_t) -> String {
     // SAFETY: as the caller promises.
     let request = unsafe { Request::from_ngx_http_request(request) };
-    let accept = request
+    let accept: Vec<_> = request
         .headers_in_iterator()
-        .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(b"Accept"));
-    accept.map(|(_, value)| value.to_string_lossy().into_owned()).unwrap_or_default()
+        .filter(|(name, _)| name.as_bytes().eq_ignore_ascii_case(b"Accept"))
+        .map(|(_, value)| value.to_string_lossy())
+        .collect();
+    accept.join(",")
 }
 
 fn str_t(text: &str) -> ngx_str_t {

@@ -83,9 +83,8 @@ impl Store {
             add(&mut store.times, &slot.times);
             add(&mut store.events, &slot.events);
             store.time_sum += slot.time_sum.value();
-            match worker.owner.load(Relaxed) {
-                0 => {}
-                pid => store.workers.push(Worker::take(number, pid, slot)),
+            if let Some(pid) = worker.running() {
+                store.workers.push(Worker::take(number, pid, slot));
             }
         }
         store

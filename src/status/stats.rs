@@ -1,6 +1,7 @@
 //! The counters of a store, and of a worker.
 
 use core::time::Duration;
+use std::io;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicU8, Ordering::Relaxed};
 
 use crate::status::report::Outcome;
@@ -61,11 +62,22 @@ impl Gauge {
 /// the owner alone.
 #[repr(C, align(64))]
 pub(super) struct WorkerSlot {
-    /// The process id of the owner; 0 for none.
+    /// The process id of the owner, which may have been killed; 0 for none.
     pub(super) owner: AtomicI64,
     /// By the numbers of [`Outcome`].
     pub(super) handshakes: [Counter; Outcome::ALL.len()],
     pub(super) stores: [StoreSlot; MAX_STORES],
+}
+
+impl WorkerSlot {
+    /// The process id of the owner, if it runs.
+    pub(super) fn running(&self) -> Option<i64> {
+        let pid = self.owner.load(Relaxed);
+        // SAFETY: signal 0 is not sent: it asks whether there is such a process.
+        let is_gone = || unsafe { libc::kill(pid as libc::pid_t, 0) } != 0
+            && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
+        (pid != 0 && !is_gone()).then_some(pid)
+    }
 }
 
 /// What a worker counts of a store.

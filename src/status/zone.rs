@@ -11,7 +11,6 @@ use nginx_sys::{
     ngx_cached_time, ngx_conf_t, ngx_int_t, ngx_module_t, ngx_pid, ngx_shared_memory_add,
     ngx_shm_zone_t, ngx_slab_calloc, ngx_slab_pool_t, ngx_str_t, ngx_worker, NGX_ERROR, NGX_OK,
 };
-use ngx::core::Pool;
 
 use crate::status::stats::{StoreSlot, WorkerSlot, MAX_STORES};
 
@@ -63,24 +62,13 @@ static SHARED: AtomicPtr<Shared> = AtomicPtr::new(ptr::null_mut());
 /// This worker's slot, plus one; 0 in a process that does not count.
 static OWN: AtomicUsize = AtomicUsize::new(0);
 
-/// Adds the zone to a configuration with these stores; `None` without memory.
-pub(crate) fn add_zone(
-    cf: &mut ngx_conf_t,
-    module: &ngx_module_t,
-    stores: Vec<Counted>,
-) -> Option<()> {
+/// Adds the zone to a configuration; `None` without memory.
+pub(crate) fn add_zone(cf: &mut ngx_conf_t, module: &ngx_module_t) -> Option<()> {
     let mut name = ngx_str_t { len: NAME.len(), data: NAME.as_ptr().cast_mut() };
-    // SAFETY: nginx keeps the name, which is static, and uses the tag as an address only. The pool
-    // lives as long as the configuration.
+    // SAFETY: nginx keeps the name, which is static, and uses the tag as an address only.
     unsafe {
         let tag = ptr::from_ref(module).cast_mut().cast();
-        let stores = Pool::from_ngx_pool(cf.pool).allocate(stores);
-        let zone = ngx_shared_memory_add(cf, &mut name, SIZE, tag).as_mut()?;
-        if stores.is_null() {
-            return None;
-        }
-        zone.data = stores.cast();
-        zone.init = Some(init);
+        ngx_shared_memory_add(cf, &mut name, SIZE, tag).as_mut()?.init = Some(init);
     }
     Some(())
 }
@@ -98,11 +86,18 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, _old: *mut c_void) -> ngx_i
             };
             shared.since.store((*ngx_cached_time).sec, Relaxed);
         }
-        let shared = (*pool).data.cast::<Shared>();
-        (*shared).configure(&*(*zone).data.cast::<Vec<Counted>>());
-        SHARED.store(shared, Relaxed);
+        SHARED.store((*pool).data.cast(), Relaxed);
     }
     NGX_OK as ngx_int_t
+}
+
+/// A configuration with the zone and these stores is in use from now on. Not told before: until then
+/// it can still fail, which leaves the one before in use.
+pub(crate) fn configure(stores: &[Counted]) {
+    // SAFETY: what init() set is mapped as long as the configuration is in use.
+    if let Some(shared) = unsafe { SHARED.load(Relaxed).as_ref() } {
+        shared.configure(stores);
+    }
 }
 
 /// This process is a worker of a configuration with the zone: it counts from now on.

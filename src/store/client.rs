@@ -205,8 +205,12 @@ impl Client {
             self.count(Event::SessionSent, 1);
             self.link.at_turn_end();
         } else {
-            self.count(Event::SessionDropped, 1);
+            self.drop_record();
         }
+    }
+
+    pub(super) fn drop_record(&self) {
+        self.count(Event::SessionDropped, 1);
     }
 
     pub(super) fn delete(&self, key: &Key) {

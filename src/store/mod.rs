@@ -150,6 +150,13 @@ impl Store {
         }
     }
 
+    /// Counts a record as dropped that could not even be made.
+    pub(crate) fn drop_record(&self) {
+        if let Some(client) = self.client() {
+            client.drop_record();
+        }
+    }
+
     /// Deletes a record, or leaves it to its time to live where that cannot be done.
     pub(crate) fn delete(&self, key: &Key) {
         if let Some(client) = self.client() {
