@@ -119,13 +119,15 @@ impl Repeated {
     }
 }
 
-/// Why there is no connection, or none any more.
+/// Why the server is of no use.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
     Link(#[from] net::Error),
     #[error(transparent)]
     Pipeline(#[from] ssl_session_cache_core::Error),
+    #[error("it answers too late")]
+    Late,
 }
 
 /// A waiter as the pipeline holds it.
@@ -390,14 +392,19 @@ impl Client {
         state.failures += 1;
         let all_tried = state.failures >= state.addresses.len();
         if state.health == Health::Up || (state.health == Health::Unknown && all_tried) {
-            state.health = Health::Down;
-            let server = self.name(state);
-            state.downs.add(1, server, failure.to_string());
+            self.went_down(state, failure);
         }
         state.address = (state.address + 1) % state.addresses.len();
         state.resolve_at = now();
         let wait = if all_tried { state.backoff.failed() } else { Duration::ZERO };
         state.phase = Phase::Closed { retry_at: now() + wait };
+    }
+
+    /// The server was up, or nothing was known of it.
+    fn went_down(&self, state: &mut State, failure: &Failure) {
+        state.health = Health::Down;
+        let server = self.name(state);
+        state.downs.add(1, server, failure.to_string());
     }
 
     /// Closes the connection, and ends what waits for it.
@@ -424,6 +431,13 @@ impl Client {
 
     /// Shows, tells and plans what follows from a step.
     fn settle(&self, state: &mut State) {
+        if state.pipeline.is_ready() {
+            match state.health {
+                Health::Up if state.pipeline.is_late() => self.went_down(state, &Failure::Late),
+                Health::Down if !state.pipeline.is_suspended() => state.health = Health::Up,
+                _ => {}
+            }
+        }
         self.show(state);
         self.tell(state);
         self.link.wake_at(state.wake_at());
