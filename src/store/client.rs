@@ -461,7 +461,7 @@ impl Client {
             }
             state.told_up = false;
         }
-        if state.health == Health::Up && !state.told_up {
+        if state.health == Health::Up && state.pipeline.is_ready() && !state.told_up {
             log!(NGX_LOG_NOTICE, self.log, "{} is up", self.name(state));
             state.told_up = true;
         }
@@ -545,6 +545,7 @@ impl NameHandler for Client {
             Some(index) => state.address = index,
             None => {
                 log!(NGX_LOG_NOTICE, self.log, "{} is not in use any more", self.name(&state));
+                state.told_up = false;
                 self.disconnect(&mut state);
                 state.address = 0;
                 state.phase = Phase::Closed { retry_at: now() };
