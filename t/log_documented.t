@@ -61,7 +61,7 @@ sub documented {
 	my ($section) = @_;
 
 	my @rows = grep { !/^\|---/ } $section =~ /^(\|.*)$/mg;
-	my @messages = map { /^\| (?:(?:notice|error) \| )?(.*?) \|/ } @rows;
+	my @messages = map { /^\| (?:(?:notice|warn|error) \| )?(.*?) \|/ } @rows;
 
 	return map { s/\*\w+\*/*/gr =~ s/`//gr }
 		grep { /`/ } @messages;

@@ -65,7 +65,7 @@ my $names = SSLSessionCache::NameServer->new($t, port => 8953,
 	addresses => [ '127.0.0.1' ]);
 certificate($t, 'localhost');
 
-$t->plan(13)->run();
+$t->plan(15)->run();
 
 ###############################################################################
 
@@ -103,6 +103,13 @@ $asked = $names->questions();
 wait_until(sub { $names->questions() > $asked + 1 });
 is($first->clients(), 1, 'kept when the name is gone');
 ok(resumed(), 'resumed when the name is gone');
+
+$names->answer('127.0.0.1');
+ok(wait_until(sub { $t->read_file('error.log') =~ /is resolved again$/m }),
+	'told that it is there again');
+is(() = $t->read_file('error.log')
+	=~ /redis localhost:\d+ cannot be resolved: Host not found;/g, 1,
+	'told once that it was gone');
 
 ###############################################################################
 

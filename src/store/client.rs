@@ -50,6 +50,8 @@ struct State {
     address: usize,
     /// When the server's name is to be looked up again.
     resolve_at: Instant,
+    /// Whether the name could not be looked up the last time.
+    is_unresolved: bool,
     /// Attempts to connect that have failed in a row.
     failures: usize,
     health: Health,
@@ -187,6 +189,7 @@ impl Client {
             addresses: settings.location.addresses.as_slice().into(),
             address: 0,
             resolve_at: now(),
+            is_unresolved: false,
             failures: 0,
             health: Health::Unknown,
             told_up: false,
@@ -534,11 +537,25 @@ impl Handler for Client {
 impl NameHandler for Client {
     fn resolved(&self, result: Result<Resolved, String>) {
         let mut state = self.state.borrow_mut();
-        // The last known addresses stay in use.
-        let Ok(Resolved { addresses, valid_until }) = result else {
-            state.resolve_at = now() + RESOLVE_RETRY;
-            return;
+        let name = self.settings.name();
+        let was_unresolved = mem::replace(&mut state.is_unresolved, result.is_err());
+        let Resolved { addresses, valid_until } = match result {
+            Ok(resolved) => resolved,
+            Err(reason) => {
+                if !was_unresolved {
+                    log!(
+                        NGX_LOG_WARN,
+                        self.log,
+                        "{name} cannot be resolved: {reason}; its last addresses stay in use"
+                    );
+                }
+                state.resolve_at = now() + RESOLVE_RETRY;
+                return;
+            }
         };
+        if was_unresolved {
+            log!(NGX_LOG_NOTICE, self.log, "{name} is resolved again");
+        }
         state.resolve_at = valid_until;
         let in_use = &state.addresses[state.address];
         match addresses.iter().position(|address| address == in_use) {
