@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Every nginx.conf in examples/ passes "nginx -t".  Whoever copies one that
-# does not begins with an error.
+# Every nginx.conf in examples/ passes "nginx -t", and so does what is to be
+# added to Debian's.  Whoever copies one that does not begins with an error.
 
 ###############################################################################
 
@@ -22,7 +22,8 @@ use SSLSessionCache::TLS;
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl/)->has_daemon('openssl');
 my $dir = $t->testdir();
-my @examples = glob "$FindBin::Bin/../examples/*.conf";
+my $examples = "$FindBin::Bin/../examples";
+my %examples = map { $_ => content($_) } glob "$examples/*.conf";
 
 foreach my $name ('example', 'redis-ca') {
 	certificate($t, $name);
@@ -32,15 +33,37 @@ seal_key($t, 'cache.key');
 $t->write_file('redis.password', 'secret');
 chmod 0600, "$dir/redis.password";
 
-$t->plan(1 + 2 * @examples);
+my ($added) = content("$examples/debian.md")
+	=~ m!^`/etc/nginx/conf\.d/.*\n\n((?:    .*\n)+)!m;
+
+$examples{'debian.md'} = <<"EOF";
+%%TEST_GLOBALS%%
+
+events {
+}
+
+http {
+    access_log  /var/log/nginx/access.log;
+
+$added
+    ssl_certificate      /etc/nginx/example.crt;
+    ssl_certificate_key  /etc/nginx/example.key;
+
+    server {
+        listen       443 ssl;
+    }
+}
+EOF
+
+$t->plan(1 + 2 * keys %examples);
 
 ###############################################################################
 
-cmp_ok(@examples, '>=', 3, 'examples');
+cmp_ok(keys %examples, '>=', 4, 'examples');
 
-foreach my $example (@examples) {
+foreach my $example (sort keys %examples) {
 	my ($name) = $example =~ m!([^/]+)$!;
-	my $config = do { local (@ARGV, $/) = $example; <> };
+	my $config = $examples{$example};
 
 	# what is different here
 
@@ -54,6 +77,16 @@ foreach my $example (@examples) {
 
 	like($output, qr/test is successful/, "$name, passes");
 	unlike($output, qr/\[(?!notice)\w+\]/, "$name, without a warning");
+}
+
+###############################################################################
+
+sub content {
+	my ($name) = @_;
+
+	local (@ARGV, $/) = $name;
+
+	return <>;
 }
 
 ###############################################################################

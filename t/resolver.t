@@ -65,7 +65,7 @@ my $names = SSLSessionCache::NameServer->new($t, port => 8953,
 	addresses => [ '127.0.0.1' ]);
 certificate($t, 'localhost');
 
-$t->plan(12)->run();
+$t->plan(15)->run();
 
 ###############################################################################
 
@@ -86,6 +86,8 @@ $names->answer('127.0.0.2');
 is(wait_until(sub { $second->clients() == 1 }), 1, 'followed');
 is(wait_until(sub { $first->clients() == 0 }), 1, 'first one is left');
 ok(wait_until(sub { resumed() }), 'resumed there');
+like($t->read_file('error.log'), qr/127\.0\.0\.1:\d+\ is\ not\ in\ use\ any\ more
+	.* 127\.0\.0\.2:\d+\ is\ up$/msx, 'told of both');
 
 # moved when it is down
 
@@ -101,6 +103,13 @@ $asked = $names->questions();
 wait_until(sub { $names->questions() > $asked + 1 });
 is($first->clients(), 1, 'kept when the name is gone');
 ok(resumed(), 'resumed when the name is gone');
+
+$names->answer('127.0.0.1');
+ok(wait_until(sub { $t->read_file('error.log') =~ /is resolved again$/m }),
+	'told that it is there again');
+is(() = $t->read_file('error.log')
+	=~ /redis localhost:\d+ cannot be resolved: Host not found;/g, 1,
+	'told once that it was gone');
 
 ###############################################################################
 

@@ -38,6 +38,10 @@ impl Breaker {
         matches!(self.state, State::Closed { .. })
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. } | State::Probing)
+    }
+
     pub(crate) fn admits(&self) -> bool {
         matches!(self.state, State::Closed { .. } | State::HalfOpen)
     }

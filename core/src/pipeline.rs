@@ -228,6 +228,11 @@ impl<W: Waiter> Pipeline<W> {
         !self.breaker.is_closed()
     }
 
+    /// Whether the store was too late with the last answers, and has not answered a probe since.
+    pub fn is_late(&self) -> bool {
+        self.breaker.is_open()
+    }
+
     /// Whether every command has its reply.
     pub fn is_drained(&self) -> bool {
         self.commands.is_empty()

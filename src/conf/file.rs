@@ -69,11 +69,9 @@ pub(crate) fn read_secret(
         ngx_conf_log_error!(
             NGX_LOG_WARN,
             cf,
-            "\"{}\" directive: file \"{}\" of parameter \"{}\" can be read by anybody; \
+            "\"{NAME}\" directive: file \"{}\" of parameter \"{parameter}\" can be read by anybody; \
              \"chmod o-r\" it",
-            NAME,
-            path.display(),
-            parameter
+            path.display()
         );
     }
     Ok(secret)

@@ -178,7 +178,7 @@ extern "C" fn set_cache(
             NGX_CONF_OK
         }
         Err(error) => {
-            ngx_conf_log_error!(NGX_LOG_EMERG, cf, "\"{}\" directive: {}", NAME, error);
+            ngx_conf_log_error!(NGX_LOG_EMERG, cf, "\"{NAME}\" directive: {error}");
             NGX_CONF_ERROR
         }
     }

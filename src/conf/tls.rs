@@ -87,9 +87,8 @@ impl Words<'_> {
             ngx_conf_log_error!(
                 NGX_LOG_WARN,
                 cf,
-                "\"{}\" directive: with \"tls_verify=off\" whoever answers in place of the store is \
-                 taken for the store",
-                NAME
+                "\"{NAME}\" directive: with \"tls_verify=off\" whoever answers in place of the store \
+                 is taken for the store"
             );
         }
         Ok(Some(Rc::new(tls)))

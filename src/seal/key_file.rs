@@ -12,6 +12,7 @@ use ngx::ngx_conf_log_error;
 use ssl_session_cache_core::record::{KeyError, KEY_LEN};
 use zeroize::Zeroizing;
 
+use crate::conf::NAME;
 use crate::seal::{Aes, Gcm, Sealer};
 
 /// Why a key file is refused.
@@ -70,8 +71,7 @@ fn add(sealer: &mut Sealer, cf: &mut ngx_conf_t, file: &[u8]) -> Result<i64, Rea
         ngx_conf_log_error!(
             NGX_LOG_WARN,
             cf,
-            "sslsessioncache: key file \"{}\" is open to others than its owner; run \"chmod 600\" \
-             on it",
+            "\"{NAME}\" directive: key file \"{}\" is open to others than its owner; \"chmod 600\" it",
             String::from_utf8_lossy(file)
         );
     }

@@ -21,8 +21,8 @@ use crate::net::{self, now, Handler, Io, Link, NameHandler, NameLookup, Resolved
 use crate::status::{Event, LookupResult, StoreState, StoreStats};
 use crate::store::{Settings, Waiter};
 
-/// What the server refuses is written to the log once in this time.
-const REFUSAL_LOG_PERIOD: Duration = Duration::from_secs(1);
+/// What goes wrong again and again is written to the log once in this time.
+const LOG_PERIOD: Duration = Duration::from_secs(1);
 
 /// A name that could not be looked up is tried again after this time.
 const RESOLVE_RETRY: Duration = Duration::from_secs(1);
@@ -50,10 +50,17 @@ struct State {
     address: usize,
     /// When the server's name is to be looked up again.
     resolve_at: Instant,
+    /// Whether the name could not be looked up the last time.
+    is_unresolved: bool,
     /// Attempts to connect that have failed in a row.
     failures: usize,
     health: Health,
-    refusals: Refusals,
+    /// Whether the last line in the log says that the server is up.
+    told_up: bool,
+    /// How often the server has gone down.
+    downs: Repeated,
+    /// Commands that the server has refused.
+    refusals: Repeated,
     /// Sessions that were sent, and of which the server has not said yet whether it has stored them.
     unconfirmed: usize,
 }
@@ -72,7 +79,7 @@ enum Phase {
     Stopped,
 }
 
-/// The server's health, as last told in the log.
+/// The server's health. What was not told yet of its changes is in `downs`.
 #[derive(PartialEq, Eq)]
 enum Health {
     Unknown,
@@ -80,19 +87,49 @@ enum Health {
     Down,
 }
 
-/// Commands that the server has refused, counted until the next line in the log.
-struct Refusals {
+/// What goes wrong again and again, counted until the next line in the log.
+struct Repeated {
     count: u32,
+    /// Of the last time: which server, and why.
+    server: String,
+    reason: String,
     next_log: Instant,
 }
 
-/// Why there is no connection, or none any more.
+impl Repeated {
+    fn new() -> Self {
+        Self { count: 0, server: String::new(), reason: String::new(), next_log: now() }
+    }
+
+    fn add(&mut self, count: u32, server: String, reason: String) {
+        self.count = self.count.saturating_add(count);
+        self.server = server;
+        self.reason = reason;
+    }
+
+    /// When there is something to tell.
+    fn due(&self) -> Option<Instant> {
+        (self.count > 0).then_some(self.next_log)
+    }
+
+    /// What there is to tell, where it is time to.
+    fn take(&mut self) -> Option<Self> {
+        if self.due()? > now() {
+            return None;
+        }
+        Some(mem::replace(self, Self { next_log: now() + LOG_PERIOD, ..Self::new() }))
+    }
+}
+
+/// Why the server is of no use.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
     Link(#[from] net::Error),
     #[error(transparent)]
     Pipeline(#[from] ssl_session_cache_core::Error),
+    #[error("it answers too late")]
+    Late,
 }
 
 /// A waiter as the pipeline holds it.
@@ -152,9 +189,12 @@ impl Client {
             addresses: settings.location.addresses.as_slice().into(),
             address: 0,
             resolve_at: now(),
+            is_unresolved: false,
             failures: 0,
             health: Health::Unknown,
-            refusals: Refusals { count: 0, next_log: now() },
+            told_up: false,
+            downs: Repeated::new(),
+            refusals: Repeated::new(),
             unconfirmed: 0,
         };
         let link = Link::new(settings.tls.clone());
@@ -269,8 +309,7 @@ impl Client {
             }
             Err(error) => self.fail(&mut state, &error.into()),
         }
-        self.show(&state);
-        self.link.wake_at(state.wake_at());
+        self.settle(&mut state);
     }
 
     /// Goes on with the attempt to connect.
@@ -324,24 +363,11 @@ impl Client {
             state.backoff.succeeded();
             // What has waited for this.
             self.link.at_turn_end();
-            if state.health != Health::Up {
-                state.health = Health::Up;
-                log!(NGX_LOG_NOTICE, self.log, "{} is up", self.name(state));
-            }
+            state.health = Health::Up;
         }
-        state.refusals.count = state.refusals.count.saturating_add(received.refused);
         if let Some(refusal) = received.refusal {
-            if state.refusals.next_log <= now() {
-                log!(
-                    NGX_LOG_ERR,
-                    self.log,
-                    "{} refuses commands, {} since the last such message: {}",
-                    self.name(state),
-                    state.refusals.count,
-                    refusal
-                );
-                state.refusals = Refusals { count: 0, next_log: now() + REFUSAL_LOG_PERIOD };
-            }
+            let server = self.name(state);
+            state.refusals.add(received.refused, server, refusal);
         }
     }
 
@@ -373,18 +399,19 @@ impl Client {
         state.failures += 1;
         let all_tried = state.failures >= state.addresses.len();
         if state.health == Health::Up || (state.health == Health::Unknown && all_tried) {
-            state.health = Health::Down;
-            log!(
-                NGX_LOG_ERR,
-                self.log,
-                "{} is down: {failure}; handshakes are full ones until it is up again",
-                self.name(state)
-            );
+            self.went_down(state, failure);
         }
         state.address = (state.address + 1) % state.addresses.len();
         state.resolve_at = now();
         let wait = if all_tried { state.backoff.failed() } else { Duration::ZERO };
         state.phase = Phase::Closed { retry_at: now() + wait };
+    }
+
+    /// The server was up, or nothing was known of it.
+    fn went_down(&self, state: &mut State, failure: &Failure) {
+        state.health = Health::Down;
+        let server = self.name(state);
+        state.downs.add(1, server, failure.to_string());
     }
 
     /// Closes the connection, and ends what waits for it.
@@ -406,22 +433,67 @@ impl Client {
         if let Err(failure) = step(self, &mut state) {
             self.fail(&mut state, &failure);
         }
-        self.show(&state);
+        self.settle(&mut state);
+    }
+
+    /// Shows, tells and plans what follows from a step.
+    fn settle(&self, state: &mut State) {
+        if state.pipeline.is_ready() {
+            match state.health {
+                Health::Up if state.pipeline.is_late() => self.went_down(state, &Failure::Late),
+                Health::Down if !state.pipeline.is_suspended() => state.health = Health::Up,
+                _ => {}
+            }
+        }
+        self.show(state);
+        self.tell(state);
         self.link.wake_at(state.wake_at());
+    }
+
+    /// Tells in the log what has changed: at once, but not the same over and over.
+    fn tell(&self, state: &mut State) {
+        if let Some(Repeated { count, server, reason, .. }) = state.downs.take() {
+            if count == 1 {
+                log!(
+                    NGX_LOG_ERR,
+                    self.log,
+                    "{server} is down: {reason}; handshakes are full ones until it is up again"
+                );
+            } else {
+                log!(
+                    NGX_LOG_ERR,
+                    self.log,
+                    "{server} is down, {count} times since the last such message: {reason}"
+                );
+            }
+            state.told_up = false;
+        }
+        if state.health == Health::Up && state.pipeline.is_ready() && !state.told_up {
+            log!(NGX_LOG_NOTICE, self.log, "{} is up", self.name(state));
+            state.told_up = true;
+        }
+        if let Some(Repeated { count, server, reason, .. }) = state.refusals.take() {
+            log!(
+                NGX_LOG_ERR,
+                self.log,
+                "{server} refuses commands, {count} since the last such message: {reason}"
+            );
+        }
     }
 }
 
 impl State {
     /// When there is something to do next.
     fn wake_at(&self) -> Option<Instant> {
-        match self.phase {
+        let next = match self.phase {
             Phase::Closed { retry_at } => Some(retry_at),
             Phase::Connecting { deadline } => {
                 Some(self.pipeline.deadline().map_or(deadline, |lookup| lookup.min(deadline)))
             }
             Phase::Open => self.pipeline.deadline(),
             Phase::Stopped => None,
-        }
+        };
+        [next, self.downs.due(), self.refusals.due()].into_iter().flatten().min()
     }
 }
 
@@ -469,17 +541,32 @@ impl Handler for Client {
 impl NameHandler for Client {
     fn resolved(&self, result: Result<Resolved, String>) {
         let mut state = self.state.borrow_mut();
-        // The last known addresses stay in use.
-        let Ok(Resolved { addresses, valid_until }) = result else {
-            state.resolve_at = now() + RESOLVE_RETRY;
-            return;
+        let name = self.settings.name();
+        let was_unresolved = mem::replace(&mut state.is_unresolved, result.is_err());
+        let Resolved { addresses, valid_until } = match result {
+            Ok(resolved) => resolved,
+            Err(reason) => {
+                if !was_unresolved {
+                    log!(
+                        NGX_LOG_WARN,
+                        self.log,
+                        "{name} cannot be resolved: {reason}; its last addresses stay in use"
+                    );
+                }
+                state.resolve_at = now() + RESOLVE_RETRY;
+                return;
+            }
         };
+        if was_unresolved {
+            log!(NGX_LOG_NOTICE, self.log, "{name} is resolved again");
+        }
         state.resolve_at = valid_until;
         let in_use = &state.addresses[state.address];
         match addresses.iter().position(|address| address == in_use) {
             Some(index) => state.address = index,
             None => {
                 log!(NGX_LOG_NOTICE, self.log, "{} is not in use any more", self.name(&state));
+                state.told_up = false;
                 self.disconnect(&mut state);
                 state.address = 0;
                 state.phase = Phase::Closed { retry_at: now() };

@@ -84,6 +84,7 @@ sub new {
 # join N: the replies of so many commands in one write
 # instead BYTES, before BYTES, after BYTES: other bytes, or more of them
 # endless BYTES: those in place of the reply, again and again
+# late N: the reply, after so many seconds, in which nobody else is answered
 # silence: no reply any more
 
 sub fault {
@@ -349,6 +350,9 @@ sub _answer {
 	} elsif ($fault eq 'endless') {
 		1 while syswrite $socket, $argument x 1000;
 		return 0;
+
+	} elsif ($fault eq 'late') {
+		sleep $argument;
 
 	} elsif ($fault eq 'silence') {
 		$faults{$_} = [ 'silence' ] foreach 'get', 'ping';
