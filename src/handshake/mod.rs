@@ -335,8 +335,7 @@ unsafe extern "C" fn remove_session(ctx: *mut SSL_CTX, session: *mut SSL_SESSION
 unsafe extern "C" fn mint_session_id(ssl: *mut SSL, id: *mut c_uchar, len: *mut c_uint) -> c_int {
     // SAFETY: OpenSSL passes a valid SSL, and room for as many bytes as `len` says.
     let (ssl, id) = unsafe { (Ssl::from_ptr(ssl), slice::from_raw_parts_mut(id, (*len) as usize)) };
-    let cache = ssl.and_then(Ssl::session_ctx).and_then(SessionCache::of);
-    match cache.and_then(|cache| cache.records.mint()) {
+    match ssl.and_then(|ssl| SessionCache::of_ssl(ssl)?.records.mint(ssl)) {
         Some(minted) if minted.len() == id.len() => {
             id.copy_from_slice(&minted);
             1

@@ -46,9 +46,9 @@ impl Records {
         self.sealer.is_some()
     }
 
-    /// A session id of our own.
-    pub(super) fn mint(&self) -> Option<[u8; ID_LEN]> {
-        self.sealer.as_ref()?.mint(&self.random.draw()?)
+    /// A session id of our own, for a handshake of this SSL's.
+    pub(super) fn mint(&self, ssl: Ssl) -> Option<[u8; ID_LEN]> {
+        self.sealer.as_ref()?.mint(&self.random.draw()?, &ssl.client_random())
     }
 
     /// The entry of a session id; `None` where there can be none in the store.
