@@ -249,16 +249,16 @@ impl SessionCache {
     /// What is found is decoded when OpenSSL asks: since nginx 1.29.2, which server a session has to
     /// fit is not known before.
     fn look_ahead<'a>(&self, ssl: Ssl, ids: impl Iterator<Item = &'a [u8]>) {
-        for id in ids.take(MAX_LOOKUPS) {
+        // Of those that can be in the store: no other takes the place of one.
+        let entries = ids.filter_map(|id| Some((id, self.records.entry(id)?)));
+        for (id, entry) in entries.take(MAX_LOOKUPS) {
             let Some(handshake) = Handshake::of(ssl) else { return };
             if let Some(session) = self.local(ssl, id) {
                 // OpenSSL takes the first that is found.
                 return handshake.keep(self, id, session);
             }
-            if let Some(entry) = self.records.entry(id) {
-                if let Err(outcome) = handshake.begin(self, ssl, id, &entry.key, None) {
-                    ssl.note(outcome, None);
-                }
+            if let Err(outcome) = handshake.begin(self, ssl, id, &entry.key, None) {
+                ssl.note(outcome, None);
             }
         }
     }
