@@ -17,6 +17,7 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
+use SSLSessionCache::Hello;
 use SSLSessionCache::Redis;
 use SSLSessionCache::Seal;
 use SSLSessionCache::TLS;
@@ -59,7 +60,7 @@ my $redis = SSLSessionCache::Redis->new($t);
 certificate($t, 'localhost');
 my $key = seal_key($t, 'cache.key');
 
-$t->plan(13)->run();
+$t->plan(21)->run();
 
 ###############################################################################
 
@@ -68,8 +69,7 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	my $id = session_id($session);
 	$redis->wait_id(seal_name($key, $id));
 
-	my $seed = join '', map { chr rand 256 } 1 .. 15;
-	my $random = join '', map { chr rand 256 } 1 .. 32;
+	my $random = random(32);
 
 	asks($version, $session, $random, 0, 'random id');
 	asks($version, $session, $id ^ ("\0" x 31 . "\1"), 0, 'tag changed');
@@ -79,7 +79,7 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 
 	# the other way round: an id that is minted with the key is looked up
 
-	asks($version, $session, seal_id($key, $seed), 1, 'minted');
+	asks($version, $session, minted(), 1, 'minted');
 	asks($version, $session, $id, 1, 'minted and stored');
 }
 
@@ -89,9 +89,30 @@ $redis->forget_calls();
 tls_get(8443, version => 'TLSv1.3') foreach 1 .. 10;
 is($redis->calls('get'), 0, 'compatibility id');
 
+# many at once: those that could be ours are looked up, and four at most
+
+my $hello = SSLSessionCache::Hello->new(version => 'TLSv1.3');
+my @forged = map { random(32) } 1 .. 300;
+
+my @minted = map { minted() } 1 .. 6;
+
+foreach my $case (
+	[ 'forged', 0, @forged ],
+	[ 'forged, one minted', 1, @forged, $minted[0] ],
+	[ 'minted', 4, @minted ],
+	[ 'forged and minted', 4, @forged, @minted ])
+{
+	my ($name, $expected, @tickets) = @$case;
+
+	$redis->forget_calls();
+	ok(is_answered(8443, $hello->offering(@tickets)), "$name, answered");
+	is($redis->calls('get'), $expected, "$name, lookups");
+}
+
 ###############################################################################
 
-# Offers a session under another id; how many lookups that makes.
+# Offers a session under another id; how many commands that makes before the
+# new session is stored.
 
 sub asks {
 	my ($version, $session, $id, $expected, $name) = @_;
@@ -102,8 +123,19 @@ sub asks {
 	$redis->forget_calls();
 	my $r = tls_get(8443, version => $version, session => $session);
 
-	is($redis->calls('get'), $expected, "$version, $name")
-		or diag($r->{error});
+	$redis->wait_id(seal_name($key, session_id($r->{session})));
+	is($redis->calls('get') + $redis->calls('delete'), $expected,
+		"$version, $name") or diag($r->{error});
+}
+
+sub minted {
+	return seal_id($key, random(15));
+}
+
+sub random {
+	my ($length) = @_;
+
+	return join '', map { chr rand 256 } 1 .. $length;
 }
 
 ###############################################################################

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
 # Whatever somebody who can write to the store does to a record, the client gets
-# an ordinary full handshake, and the record is deleted.  Without it a store that
+# an ordinary full handshake, which is counted, and the record is deleted.  Without it a store that
 # was broken into could hand out sessions of its own, or fail handshakes.
 
 ###############################################################################
@@ -47,7 +47,7 @@ http {
         server_name  localhost;
 
         location / {
-            return 200 "";
+            return 200 $remote_ssl_session_cache_status;
         }
     }
 
@@ -58,7 +58,7 @@ http {
         ssl_session_timeout 2s;
 
         location / {
-            return 200 "";
+            return 200 $remote_ssl_session_cache_status;
         }
     }
 
@@ -70,7 +70,7 @@ http {
         ssl_client_certificate client.crt;
 
         location / {
-            return 200 "";
+            return 200 $remote_ssl_session_cache_status;
         }
     }
 
@@ -81,7 +81,19 @@ http {
         remote_ssl_session_cache on port=%%PORT_8379%%;
 
         location / {
-            return 200 "";
+            return 200 $remote_ssl_session_cache_status;
+        }
+    }
+
+    server {
+        listen       127.0.0.1:8447 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache on port=%%PORT_8379%% key=cache.key
+                                 prefix=another:;
+
+        location / {
+            return 200 $remote_ssl_session_cache_status;
         }
     }
 }
@@ -92,7 +104,7 @@ my $redis = SSLSessionCache::Redis->new($t);
 certificate($t, $_) foreach 'localhost', 'client';
 my $key = seal_key($t, 'cache.key');
 
-$t->plan(55)->run();
+$t->plan(60)->run();
 
 ###############################################################################
 
@@ -127,9 +139,13 @@ is(offer('TLSv1.2', 8443, $session)->{reused}, 1, 'put back');
 
 # another session id context
 
-$redis->forget_calls();
-is(offer('TLSv1.2', 8445, $session)->{reused}, 0, 'in another context');
-is($redis->wait_calls('delete', 1), 1, 'in another context, deleted');
+refused('TLSv1.2', 8445, $session, 'in another context');
+
+# another prefix
+
+$redis->command('SET', 'another:' . unpack('H*', seal_name($key,
+	session_id($session))), $record);
+refused('TLSv1.2', 8447, $session, 'with another prefix');
 
 # put back after its time
 
@@ -140,18 +156,16 @@ is(offer('TLSv1.2', 8444, $old)->{reused}, 1, 'in its time');
 
 select undef, undef, undef, 0.1 while time() <= $expiry + 1;
 $redis->command('SET', stored($old), $kept);
-is(offer('TLSv1.2', 8444, $old)->{reused}, 0, 'after its time');
+refused('TLSv1.2', 8444, $old, 'after its time');
 
 substr $kept, 1, 8, pack 'Q>', time() + 300;
 $redis->command('SET', stored($old), $kept);
-is(offer('TLSv1.2', 8444, $old)->{reused}, 0, 'with another time');
+refused('TLSv1.2', 8444, $old, 'with another time');
 
 # sealed where records are in clear: the server asks for it by the id itself
 
-$redis->forget_calls();
 $redis->command('SET', $redis->key(session_id($session)), $record);
-is(offer('TLSv1.2', 8446, $session)->{reused}, 0, 'sealed, without a key');
-is($redis->wait_calls('delete', 1), 1, 'sealed, without a key, deleted');
+refused('TLSv1.2', 8446, $session, 'sealed, without a key');
 
 # TLS 1.3
 
@@ -161,15 +175,10 @@ my @records = map { $redis->command('GET', stored($_)) } $one, $two;
 $redis->command('SET', stored($one), $records[1]);
 $redis->command('SET', stored($two), $records[0]);
 
-foreach ($one, $two) {
-	my $r = offer('TLSv1.3', 8443, $_);
-	is($r->{reused}, 0, 'swapped') or diag($r->{error});
-}
+refused('TLSv1.3', 8443, $_, 'swapped') foreach $one, $two;
 
 $redis->command('SET', stored($one), $records[0]);
 is(offer('TLSv1.3', 8443, $one)->{reused}, 1, 'swapped back');
-
-is($redis->command('EXISTS', stored($two)), 0, 'swapped, deleted');
 
 ###############################################################################
 
@@ -198,10 +207,16 @@ sub invalid {
 	my ($changed, $what) = @_;
 
 	$redis->command('SET', $name, $changed);
+	refused('TLSv1.2', 8443, $session, $what);
+}
+
+sub refused {
+	my ($version, $port, $session, $what) = @_;
+
 	$redis->forget_calls();
 
-	my $r = offer('TLSv1.2', 8443, $session);
-	is($r->{reused} // $r->{error}, 0, $what);
+	my $r = offer($version, $port, $session);
+	is($r->{error} // "$r->{reused} $r->{body}", '0 INVALID', $what);
 	is($redis->wait_calls('delete', 1), 1, "$what, deleted");
 }
 

@@ -16,10 +16,11 @@
 //! record key      = AES(3 | seed) | AES(4 | seed)
 //! ```
 //!
-//! A session id is minted as `seed | mark[0] | tag`, the seed random: 32 bytes, the only length of
-//! a stateful ticket that OpenSSL looks up. Whoever has the key can tell an id of its own from any
-//! other without asking the store. The first byte of the mark tells at once that an id is not of a
-//! key, or else of which of several; what then decides is the tag.
+//! A session id is minted as `seed | mark[0] | tag`: 32 bytes, the only length of a stateful ticket
+//! that OpenSSL looks up. The seed is random: 15 bytes of our own, XORed with the last 15 of the
+//! ClientHello's random. Whoever has the key can tell an id of its own from any other without asking
+//! the store. The first byte of the mark tells at once that an id is not of a key, or else of which
+//! of several; what then decides is the tag.
 //!
 //! The session lies in the store under `name`. It is sealed with AES-256-GCM (NIST SP 800-38D)
 //! under the record key of its id and a random nonce:
@@ -31,7 +32,7 @@
 //!
 //! The context is nginx's session id context, and the prefix that of the store's keys. So a record
 //! opens only as what it was sealed as: under its own id, in its own context, in its own store, up
-//! to its expiry.
+//! to its expiry by the clock of the machine that opens it.
 //!
 //! # Limits and reasons
 //!
@@ -40,9 +41,13 @@
 //!   even with 2^10 of them the odds are 2^-77. Under one key for all records, random nonces would
 //!   allow 2^32 records over the life of the key (SP 800-38D, section 8.3).
 //! - Seeds are 120 bits: two sessions in 2^50 share one with odds of 2^-21. The later record then
-//!   replaces the earlier, which is a miss. AES being a permutation shows in the outputs only after
-//!   some 2^64 blocks. Both say: a key is good for 2^50 sessions, a million each second for 35
-//!   years.
+//!   replaces the earlier, and who offers the earlier session fails a handshake. AES being a
+//!   permutation shows in the outputs only after some 2^64 blocks. Both say: a key is good for 2^50
+//!   sessions, a million each second for 35 years.
+//! - Machines woken from one snapshot of memory draw the same bytes until OpenSSL takes new entropy.
+//!   The ClientHello's random then keeps their ids apart, and so the record keys, which makes
+//!   repeated nonces harmless. It does so for honest clients: who sees another's random, repeats it
+//!   to a machine that draws the same, and reads the store, learns the other's session.
 //! - The tag is 128 bits, where 2^-64 would do: who guesses one has won a lookup that finds nothing.
 //! - AES in place of HMAC: in OpenSSL 3.0 an HMAC-SHA-256 of such an input takes 5,800 instructions
 //!   without the SHA extensions of the processor, the four blocks 300.
@@ -62,6 +67,9 @@ pub const ID_LEN: usize = 32;
 
 /// The length of the random part of a session id, in bytes.
 pub const SEED_LEN: usize = 15;
+
+/// The length of the random of a ClientHello, in bytes.
+pub const HELLO_RANDOM_LEN: usize = 32;
 
 /// The length of a record's nonce, in bytes.
 pub const NONCE_LEN: usize = 12;
@@ -191,12 +199,18 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
         Ok(())
     }
 
-    /// The session id made of `seed`, which must be random.
-    pub fn mint(&self, seed: &[u8; SEED_LEN]) -> Option<[u8; ID_LEN]> {
+    /// The session id made of `random`, which must be that, and of the ClientHello's random.
+    pub fn mint(
+        &self,
+        random: &[u8; SEED_LEN],
+        hello: &[u8; HELLO_RANDOM_LEN],
+    ) -> Option<[u8; ID_LEN]> {
         let key = self.keys.first()?;
-        let derived = key.derive(seed)?;
+        let hello = hello.last_chunk::<SEED_LEN>()?;
+        let seed = core::array::from_fn(|i| random[i] ^ hello[i]);
+        let derived = key.derive(&seed)?;
         let mut id = [0; ID_LEN];
-        id[..SEED_LEN].copy_from_slice(seed);
+        id[..SEED_LEN].copy_from_slice(&seed);
         id[SEED_LEN] = key.mark[0];
         id[SEED_LEN + 1..].copy_from_slice(&derived[..BLOCK_LEN]);
         Some(id)
@@ -366,6 +380,7 @@ mod tests {
 
     const KEY: [u8; KEY_LEN] = *b"0123456789abcdef0123456789abcdef";
     const SEED: [u8; SEED_LEN] = *b"fifteen bytes!!";
+    const HELLO: [u8; HELLO_RANDOM_LEN] = [0; HELLO_RANDOM_LEN];
     const NONCE: [u8; NONCE_LEN] = *b"twelve bytes";
     const BINDING: Binding<'_> = Binding { context: b"context", prefix: b"prefix:" };
     const NOW: u64 = 1_800_000_000;
@@ -415,7 +430,7 @@ mod tests {
     }
 
     fn minted(sealer: &Sealer<Aes256, Gcm>, seed: &[u8; SEED_LEN]) -> Minted {
-        sealer.recognise(&sealer.mint(seed).unwrap()).unwrap()
+        sealer.recognise(&sealer.mint(seed, &HELLO).unwrap()).unwrap()
     }
 
     fn seal(sealer: &Sealer<Aes256, Gcm>, session: &Minted, text: &[u8]) -> Vec<u8> {
@@ -452,7 +467,10 @@ mod tests {
     #[test]
     fn known_answers() {
         let sealer = sealer(&[core::array::from_fn(|i| i as u8)]);
-        let session = minted(&sealer, &core::array::from_fn(|i| 0x40 + i as u8));
+        let mut hello = [0xff; HELLO_RANDOM_LEN];
+        hello[HELLO_RANDOM_LEN - SEED_LEN..].fill(0x10);
+        let id = sealer.mint(&core::array::from_fn(|i| 0x50 + i as u8), &hello).unwrap();
+        let session = sealer.recognise(&id).unwrap();
         let nonce = core::array::from_fn(|i| 0x60 + i as u8);
         let mut buffer = [0; 64];
         let record = sealer
@@ -642,7 +660,7 @@ mod tests {
     #[test]
     fn recognises_no_changed_id() {
         let sealer = sealer(&[KEY]);
-        let id = sealer.mint(&SEED).unwrap();
+        let id = sealer.mint(&SEED, &HELLO).unwrap();
         for bit in 0..8 * ID_LEN {
             let mut changed = id;
             changed[bit / 8] ^= 1 << (bit % 8);
@@ -652,6 +670,12 @@ mod tests {
             assert!(sealer.recognise(&id[..len]).is_none());
         }
         assert!(sealer.recognise(&[&id[..], b"\0"].concat()).is_none());
+    }
+
+    #[test]
+    fn random_bytes_that_repeat_make_another_id_for_another_client() {
+        let sealer = sealer(&[KEY]);
+        assert_ne!(sealer.mint(&SEED, &HELLO), sealer.mint(&SEED, &[1; HELLO_RANDOM_LEN]));
     }
 
     #[test]
@@ -668,7 +692,7 @@ mod tests {
     #[test]
     fn without_a_key_nothing_is_minted() {
         let sealer = sealer(&[]);
-        assert!(sealer.mint(&SEED).is_none());
+        assert!(sealer.mint(&SEED, &HELLO).is_none());
         assert!(sealer.recognise(&[0; ID_LEN]).is_none());
     }
 
@@ -726,7 +750,7 @@ mod tests {
 
         let mut sealer = Sealer::new(Broken);
         sealer.add(Aes256::new(&KEY.into())).unwrap();
-        let session = sealer.recognise(&sealer.mint(&SEED).unwrap()).unwrap();
+        let session = sealer.recognise(&sealer.mint(&SEED, &HELLO).unwrap()).unwrap();
         let mut buffer = [0; 256];
         let sealed = sealer.seal(&session, BINDING, EXPIRY, &NONCE, &mut buffer, |space| {
             space[..TEXT.len()].copy_from_slice(TEXT);

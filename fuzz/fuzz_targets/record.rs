@@ -4,7 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use libfuzzer_sys::fuzz_target;
 use ssl_session_cache_core::record::{
-    Aead, Binding, BlockCipher, Minted, OpenError, Sealer, ID_LEN, KEY_LEN, NONCE_LEN, TAG_LEN,
+    Aead, Binding, BlockCipher, Minted, OpenError, Sealer, HELLO_RANDOM_LEN, ID_LEN, KEY_LEN,
+    NONCE_LEN, TAG_LEN,
 };
 
 const BINDING: Binding<'_> = Binding { context: b"context", prefix: b"prefix:" };
@@ -83,7 +84,7 @@ fn open(sealer: &ToySealer, session: &Minted, record: &[u8]) -> Result<Vec<u8>, 
 fn check(data: &[u8]) {
     let mut sealer = Sealer::new(Hashed);
     sealer.add(Hashed).unwrap();
-    let id: [u8; ID_LEN] = sealer.mint(b"fifteen bytes!!").unwrap();
+    let id: [u8; ID_LEN] = sealer.mint(b"fifteen bytes!!", &[0; HELLO_RANDOM_LEN]).unwrap();
     let session = sealer.recognise(&id).unwrap();
     let record = seal(&sealer, &session);
 

@@ -252,16 +252,16 @@ impl SessionCache {
     /// What is found is decoded when OpenSSL asks: since nginx 1.29.2, which server a session has to
     /// fit is not known before.
     fn look_ahead<'a>(&self, ssl: Ssl, ids: impl Iterator<Item = &'a [u8]>) {
-        for id in ids.take(MAX_LOOKUPS) {
+        // Of those that can be in the store: no other takes the place of one.
+        let entries = ids.filter_map(|id| Some((id, self.records.entry(id)?)));
+        for (id, entry) in entries.take(MAX_LOOKUPS) {
             let Some(handshake) = Handshake::of(ssl) else { return };
             if let Some(session) = self.local(ssl, id) {
                 // OpenSSL takes the first that is found.
                 return handshake.keep(self, id, session);
             }
-            if let Some(entry) = self.records.entry(id) {
-                if let Err(outcome) = handshake.begin(self, ssl, id, &entry.key, None) {
-                    ssl.note(outcome, None);
-                }
+            if let Err(outcome) = handshake.begin(self, ssl, id, &entry.key, None) {
+                ssl.note(outcome, None);
             }
         }
     }
@@ -338,8 +338,7 @@ unsafe extern "C" fn remove_session(ctx: *mut SSL_CTX, session: *mut SSL_SESSION
 unsafe extern "C" fn mint_session_id(ssl: *mut SSL, id: *mut c_uchar, len: *mut c_uint) -> c_int {
     // SAFETY: OpenSSL passes a valid SSL, and room for as many bytes as `len` says.
     let (ssl, id) = unsafe { (Ssl::from_ptr(ssl), slice::from_raw_parts_mut(id, (*len) as usize)) };
-    let cache = ssl.and_then(Ssl::session_ctx).and_then(SessionCache::of);
-    match cache.and_then(|cache| cache.records.mint()) {
+    match ssl.and_then(|ssl| SessionCache::of_ssl(ssl)?.records.mint(ssl)) {
         Some(minted) if minted.len() == id.len() => {
             id.copy_from_slice(&minted);
             1

@@ -13,11 +13,13 @@ use nginx_sys::{
     d2i_SSL_SESSION, i2d_SSL_SESSION, ngx_connection_t, ngx_ssl_connection_index,
     ASYNC_get_current_job, ERR_clear_error, ERR_peek_error, SSL_CTX_ctrl, SSL_CTX_set_options,
     SSL_SESSION_free, SSL_SESSION_get0_id_context, SSL_SESSION_get_id, SSL_SESSION_get_time,
-    SSL_SESSION_get_timeout, SSL_SESSION_up_ref, SSL_ctrl, SSL_get_ex_data, SSL_get_options,
-    SSL_get_shutdown, SSL_version, SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_GET_MAX_PROTO_VERSION,
-    SSL_CTRL_MODE, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX, SSL_MAX_SSL_SESSION_ID_LENGTH,
-    SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER, TLS1_3_VERSION,
+    SSL_SESSION_get_timeout, SSL_SESSION_up_ref, SSL_ctrl, SSL_get_client_random, SSL_get_ex_data,
+    SSL_get_options, SSL_get_shutdown, SSL_version, SSL, SSL_CTRL_CLEAR_MODE,
+    SSL_CTRL_GET_MAX_PROTO_VERSION, SSL_CTRL_MODE, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX,
+    SSL_MAX_SSL_SESSION_ID_LENGTH, SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL,
+    SSL_SESS_CACHE_SERVER, TLS1_3_VERSION,
 };
+use ssl_session_cache_core::record::HELLO_RANDOM_LEN;
 use ssl_session_cache_core::ServerAbilities;
 
 use crate::log::debug;
@@ -155,6 +157,14 @@ impl Ssl {
                 stateless_tickets: options & SSL_OP_NO_TICKET == 0,
             }
         }
+    }
+
+    /// The random of the ClientHello.
+    pub(super) fn client_random(self) -> [u8; HELLO_RANDOM_LEN] {
+        let mut random = [0; HELLO_RANDOM_LEN];
+        // SAFETY: the SSL is valid, and there is room for as many bytes as are told.
+        unsafe { SSL_get_client_random(self.as_ptr(), random.as_mut_ptr(), random.len()) };
+        random
     }
 
     /// Whether the client is reached over TCP, and not over QUIC.

@@ -46,9 +46,9 @@ impl Records {
         self.sealer.is_some()
     }
 
-    /// A session id of our own.
-    pub(super) fn mint(&self) -> Option<[u8; ID_LEN]> {
-        self.sealer.as_ref()?.mint(&self.random.draw()?)
+    /// A session id of our own, for a handshake of this SSL's.
+    pub(super) fn mint(&self, ssl: Ssl) -> Option<[u8; ID_LEN]> {
+        self.sealer.as_ref()?.mint(&self.random.draw()?, &ssl.client_random())
     }
 
     /// The entry of a session id; `None` where there can be none in the store.
@@ -71,14 +71,14 @@ impl Records {
     ) -> Option<()> {
         let mut scratch = self.scratch.try_borrow_mut().ok()?;
         let encode = |space: &mut [u8]| session.encode(space);
-        let record = match (&self.sealer, minted) {
-            (Some(sealer), Some(minted)) => self.random.draw().and_then(|nonce| {
+        let record = match &self.sealer {
+            Some(sealer) => minted.zip(self.random.draw()).and_then(|(minted, nonce)| {
                 let context = session.id_context();
                 let binding = Binding { context, prefix: self.keyspace.prefix() };
                 let expiry = session.expires().max(0) as u64;
                 sealer.seal(minted, binding, expiry, &nonce, &mut scratch, encode)
             }),
-            _ => clear::write(session.id(), &mut scratch, encode),
+            None => clear::write(session.id(), &mut scratch, encode),
         };
         record.map(store)
     }
@@ -99,15 +99,16 @@ impl Decoder {
     /// sealed, authentic.
     pub(super) fn decode(&self, id: &[u8], record: &[u8]) -> Option<Session> {
         let records = &self.records;
-        let session = match (&records.sealer, &self.minted, &self.context) {
-            (Some(sealer), Some(minted), Some(context)) => {
+        let session = match &records.sealer {
+            Some(sealer) => {
+                let (minted, context) = self.minted.as_ref().zip(self.context.as_ref())?;
                 let mut scratch = records.scratch.try_borrow_mut().ok()?;
                 let context = context.as_bytes();
                 let binding = Binding { context, prefix: records.keyspace.prefix() };
                 let now = unix_time() as u64;
                 sealer.open(minted, binding, now, record, &mut scratch, Session::decode).ok()?
             }
-            _ => Session::decode(clear::read(id, record)?),
+            None => Session::decode(clear::read(id, record)?),
         };
         session.filter(|session| session.as_ref().id() == id)
     }

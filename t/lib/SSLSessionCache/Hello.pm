@@ -10,9 +10,12 @@ use strict;
 
 use parent 'SSLSessionCache::TLS';
 
+use Exporter qw/ import /;
 use IO::Socket::INET;
 use Socket qw/ IPPROTO_TCP TCP_NODELAY /;
 use Test::Nginx;
+
+our @EXPORT = qw/ is_answered /;
 
 ###############################################################################
 
@@ -41,6 +44,48 @@ sub in_records {
 	my $message = join '', unpack '(x3n/a)*', $self->{hello};
 
 	return map { pack 'Cnn/a', 22, 0x301, $_ } unpack "(a$size)*", $message;
+}
+
+# The records of the hello with these tickets: an extension more, the last one.
+# Proof of having a ticket's session is looked at only when that is found.
+
+sub offering {
+	my ($self, @tickets) = @_;
+
+	my $body = join '', unpack '(x3n/a)*', $self->{hello};
+	substr $body, 0, 4, '';
+
+	my $start = 35 + unpack 'x34C', $body;
+	$start += 2 + unpack "x$start n", $body;
+	$start += 1 + unpack "x$start C", $body;
+
+	my $identities = join '', map { pack 'n/aN', $_, 0 } @tickets;
+	my $extensions = substr($body, $start + 2)
+		. pack 'nn/a', 41, pack 'n/an/a', $identities,
+		pack 'C/a', "\0" x 32;
+
+	$body = substr($body, 0, $start) . pack 'n/a', $extensions;
+
+	my $message = pack('N', 1 << 24 | length $body) . $body;
+
+	return join '', map { pack 'Cnn/a', 22, 0x301, $_ }
+		unpack '(a16384)*', $message;
+}
+
+# Whether what is sent is answered by a ServerHello.
+
+sub is_answered {
+	my ($port, $stream) = @_;
+
+	my $socket = connected($port);
+	local $SIG{ALRM} = sub { die "timeout\n" };
+
+	alarm(10);
+	syswrite $socket, $stream;
+	sysread $socket, my $answer, 6;
+	alarm(0);
+
+	return $answer =~ /^\x16\x03\x03..\x02/s;
 }
 
 # The pieces arrive one by one: each is sent when the one before has been read.
