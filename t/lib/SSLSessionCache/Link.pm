@@ -41,7 +41,8 @@ my %spoilt = (
 # Options: port and peer as in Test::Nginx::port() (8378, 8379), delay: what
 # one end sends reaches the other so many seconds later, piece: and so many bytes
 # at once at most, a millisecond apart, buffer: about how many bytes the kernel
-# holds of what nginx sends.
+# holds of what nginx sends, breaks: for one connection after the other, what
+# happens to it (stuck, reset) behind how many bytes of the store.
 
 sub new {
 	my ($class, $t, %opts) = @_;
@@ -88,7 +89,7 @@ sub reads {
 	return grep { $_ } map { $_->[0] } $self->_trace();
 }
 
-# All lookups, or all probes, up to now.
+# All lookups, probes, or connections up to now.
 
 sub lookups {
 	my ($self) = @_;
@@ -100,6 +101,12 @@ sub probes {
 	my ($self) = @_;
 
 	return sum0(map { $_->[1] } $self->_trace());
+}
+
+sub connections {
+	my ($self) = @_;
+
+	return sum0(map { $_->[2] } $self->_trace());
 }
 
 sub wait_lookups {
@@ -127,7 +134,8 @@ sub _run {
 	my ($fault, $delay) = ('none', $self->{delay});
 	my $piece = $self->{piece} // 65536;
 	my $gap = defined $self->{piece} ? 0.001 : 0;
-	my (%peer, %from_store, %ended, @queue);
+	my @breaks = @{$self->{breaks} // []};
+	my (%peer, %from_store, %broken, %ended, @queue);
 
 	my $close = sub {
 		my ($socket, $reset) = @_;
@@ -137,7 +145,8 @@ sub _run {
 			setsockopt $one, SOL_SOCKET, SO_LINGER, pack 'II', 1, 0
 				if $reset;
 			$select->remove($one);
-			delete @{$_}{$one} foreach \%peer, \%from_store, \%ended;
+			delete @{$_}{$one}
+				foreach \%peer, \%from_store, \%broken, \%ended;
 			close $one;
 		}
 	};
@@ -171,6 +180,8 @@ sub _run {
 					for $one, $other;
 				@peer{$one, $other} = ($other, $one);
 				$from_store{$other} = 1;
+				$broken{$other} = _broken(@{shift @breaks}) if @breaks;
+				print $trace "0 0 1\n";
 				$select->add($one, $other);
 
 			} elsif ($peer{$socket}) {
@@ -179,10 +190,11 @@ sub _run {
 
 				my $lookups = () = $bytes =~ /\nGET\r\n|^get /mg;
 				my $probes = () = $bytes =~ /\nPING\r\n|^version\r\n/mg;
-				print $trace "$lookups $probes\n"
+				print $trace "$lookups $probes 0\n"
 					unless $from_store{$socket};
 
-				my $spoil = $from_store{$socket} && $spoilt{$fault};
+				my $spoil = $broken{$socket}
+					// ($from_store{$socket} && $spoilt{$fault});
 				my $due = time() + $delay;
 
 				# an empty string is the end of the stream
@@ -191,7 +203,7 @@ sub _run {
 					from => $socket,
 					bytes => $_,
 				} } !length $bytes ? ''
-					: $spoil ? $spoil->($bytes)
+					: $spoil ? grep({ !defined || length } $spoil->($bytes))
 					: unpack "(a$piece)*", $bytes;
 				$select->remove($socket) unless length $bytes;
 			}
@@ -214,6 +226,19 @@ sub _run {
 			}
 		}
 	}
+}
+
+# As in %spoilt, for one connection.
+
+sub _broken {
+	my ($how, $left) = @_;
+
+	return sub {
+		my $bytes = substr $_[0], 0, $left;
+		$left -= length $bytes;
+
+		return $bytes, $left == 0 && $how eq 'reset' ? undef : ();
+	};
 }
 
 ###############################################################################
