@@ -1,0 +1,231 @@
+#!/usr/bin/perl
+
+# A store that stops or breaks off at any byte of a TLS handshake is a store
+# that is down: full handshakes, and resumption as soon as it behaves.  nginx
+# exits and reloads in the middle of such a handshake; a reload reads anew what
+# tls_ca names.  Otherwise a bad moment of the network costs more than some
+# resumptions, and a store with a renewed certificate a restart of nginx.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use IO::Select;
+use IO::Socket::INET;
+use Socket qw/ SOL_SOCKET SO_LINGER /;
+use Test::Nginx;
+use Time::HiRes qw/ time /;
+
+use SSLSessionCache::Authority;
+use SSLSessionCache::Daemon;
+use SSLSessionCache::Nginx;
+use SSLSessionCache::Redis;
+use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl')->has_daemon('redis-server');
+
+my $config = <<'EOF';
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache port=%%PORT_8377%% tls=on tls_ca=ca.crt
+                                 interval=10ms timeout=300ms;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+# how much a connection gets to read, through the handshake and the tickets
+# and replies that follow it, and what it meets then
+
+my @bytes = (0, 1, 5, 60, 127, 200, 400, 600, 800, 1000, 1200, 1400, 2000);
+my @faults = ((map { [ 'stuck', $_ ] } @bytes), map { [ 'reset', $_ ] } @bytes);
+
+my $dir = $t->testdir();
+
+certificate($t, 'localhost');
+SSLSessionCache::Authority->new($t, 'ca')
+	->issue('redis', names => 'IP:127.0.0.1');
+SSLSessionCache::Authority->new($t, 'new')
+	->issue('renewed', names => 'IP:127.0.0.1');
+
+my $redis = SSLSessionCache::Redis->new($t, args => tls_args('redis'));
+
+link_to_store($t, 8377, @faults);
+link_to_store($t, 8378, map { [ 'stuck', 200 ] } 1 .. 10);
+
+$t->write_file_expand('nginx.conf', $config)->plan(13)->run();
+
+###############################################################################
+
+my ($failed, $longest, $handshakes) = (0, 0, 0);
+
+wait_until(sub {
+	my $start = time();
+	defined offer(full())->{body} or $failed++;
+	my $seconds = time() - $start;
+	$longest = $seconds if $seconds > $longest;
+	$handshakes += 2;
+
+	return connected($t, 8377) > @faults;
+}, 30);
+
+cmp_ok(connected($t, 8377), '>', @faults, 'all faults were met');
+is($failed, 0, "no handshake fails of $handshakes");
+cmp_ok($longest, '<', 2, 'no handshake waits longer than the timeout');
+ok(resumes(), 'resumed after all');
+like($t->read_file('error.log'), qr/ is down: TLS handshake timed out/,
+	'reason in the log');
+
+# in the middle of a handshake
+
+my $other = SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8463/r
+	=~ s/PORT_8377/PORT_8378/r =~ s/timeout=\d+ms/timeout=60s/r);
+
+ok(wait_until(sub { connected($t, 8378) == 1 }), 'handshake begun');
+
+my @old = $other->workers();
+$other->signal('HUP');
+
+ok(wait_until(sub { !grep { kill 0, $_ } @old }), 'reload, old worker exits');
+ok(wait_until(sub { connected($t, 8378) == 2 }), 'reload, handshake begun');
+ok($other->end('QUIT'), 'quit');
+
+# a renewed certificate, of another authority
+
+$redis->stop();
+$redis->{args} = tls_args('renewed');
+$redis->start();
+
+is(offer(full())->{reused}, 0, 'unknown authority, full handshake');
+ok(!resumes(1), 'unknown authority, not resumed');
+
+@old = workers(master($t));
+$t->write_file('ca.crt', $t->read_file('ca.crt') . $t->read_file('new.crt'));
+kill 'HUP', master($t);
+
+ok(wait_until(sub { !grep { kill 0, $_ } @old }), 'another tls_ca, reloaded');
+ok(resumes(), 'another tls_ca, resumed');
+
+###############################################################################
+
+sub tls_args {
+	my ($name) = @_;
+
+	return [ '--tls-port', port(8381), '--tls-auth-clients', 'no',
+		'--tls-cert-file', "$dir/$name.crt",
+		'--tls-key-file', "$dir/$name.key",
+		'--tls-ca-cert-file', "$dir/ca.crt" ];
+}
+
+sub resumes {
+	my ($seconds) = @_;
+
+	return wait_until(sub { offer(full())->{reused} }, $seconds);
+}
+
+sub full {
+	return tls_get(8443, version => 'TLSv1.3');
+}
+
+sub offer {
+	my ($r) = @_;
+
+	return tls_get(8443, version => 'TLSv1.3', session => $r->{session});
+}
+
+###############################################################################
+
+# A link to the store, on which each connection meets the next fault, and none
+# once there are no more.
+
+sub link_to_store {
+	my ($t, $port, @faults) = @_;
+
+	my $trace = $t->testdir() . "/link.$port";
+	my $listener = IO::Socket::INET->new(
+		LocalAddr => '127.0.0.1:' . port($port),
+		Listen => 128,
+		ReuseAddr => 1,
+	)
+		or die "Can't listen: $!\n";
+
+	$t->write_file("link.$port", '');
+
+	return SSLSessionCache::Daemon->new($t)->launch(sub {
+		local $SIG{PIPE} = 'IGNORE';
+
+		open my $file, '>', $trace or die "open() failed: $!\n";
+		$file->autoflush(1);
+
+		while (my $client = $listener->accept()) {
+			print $file "connected\n";
+			relay($client, @{shift @faults // [ 'none', -1 ]});
+		}
+	});
+}
+
+sub connected {
+	my ($t, $port) = @_;
+
+	return scalar(() = $t->read_file("link.$port") =~ /\n/g);
+}
+
+# All that nginx sends, and so many bytes of what the store does.
+
+sub relay {
+	my ($client, $fault, $bytes) = @_;
+
+	my $store = IO::Socket::INET->new('127.0.0.1:' . port(8381)) or return;
+	my $select = IO::Select->new($client, $store);
+
+	while (1) {
+		if ($bytes == 0) {
+			last if $fault eq 'reset';
+			$select->remove($store);
+		}
+
+		my ($from) = $select->can_read();
+		sysread $from, my $data, 65536 or return;
+
+		if ($from == $store && $bytes > 0) {
+			$data = substr $data, 0, $bytes;
+			$bytes -= length $data;
+		}
+
+		syswrite $from == $store ? $client : $store, $data;
+	}
+
+	setsockopt $client, SOL_SOCKET, SO_LINGER, pack 'II', 1, 0;
+}
+
+###############################################################################
