@@ -17,6 +17,7 @@ use Test::More;
 
 BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
+use IO::Socket::INET;
 use Test::Nginx;
 
 use SSLSessionCache::Authority;
@@ -62,12 +63,11 @@ my @good = (
 	[ 'not verified', 'port=%%PORT_8385%% tls=on tls_verify=off' ],
 	[ 'memcached', 'type=memcached port=%%PORT_8386%% tls=on '
 		. 'tls_ca=ca.crt' ],
+	[ 'CAs of the system', 'port=%%PORT_8381%% tls=on' ],
 );
 
 my @bad = (
 	[ 'wrong CA', 'port=%%PORT_8381%% tls=on tls_ca=other.crt',
-		qr/TLS handshake failed: self.signed certificate in certificate chain/ ],
-	[ 'CAs of the system', 'port=%%PORT_8381%% tls=on',
 		qr/TLS handshake failed: self.signed certificate in certificate chain/ ],
 	[ 'wrong name', 'port=%%PORT_8381%% tls=on tls_ca=ca.crt '
 		. 'tls_name=sub.redis.example',
@@ -88,6 +88,8 @@ my @bad = (
 	[ 'memcached, wrong name', 'type=memcached port=%%PORT_8386%% tls=on '
 		. 'tls_ca=ca.crt tls_name=redis',
 		qr/TLS handshake failed: hostname mismatch/ ],
+	[ 'store that hangs up', 'port=%%PORT_8387%% tls=on tls_name=sni.example',
+		qr/TLS handshake failed: peer closed connection/ ],
 );
 
 my $port = 8443;
@@ -128,8 +130,23 @@ my $expired = redis($t, 8384, 'expired', '--tls-auth-clients', 'no');
 SSLSessionCache::Memcached->new($t, port => 8386, args => [
 	'-Z', '-o', "ssl_chain_cert=$dir/redis.crt,ssl_key=$dir/redis.key" ]);
 
+my $listener = IO::Socket::INET->new(
+	LocalAddr => '127.0.0.1:' . port(8387), Listen => 128, ReuseAddr => 1)
+	or die "Can't listen: $!\n";
+$t->write_file('hello', '');
+$t->run_daemon(sub {
+	while (my $socket = $listener->accept()) {
+		sysread $socket, my $hello, 16384;
+		$t->write_file('hello', $hello);
+	}
+});
+
+# where OpenSSL looks for the CAs of the system
+
+$ENV{SSL_CERT_FILE} = "$dir/ca.crt";
+
 $t->write_file_expand('nginx.conf', $config =~ s/GLOBALS/%%TEST_GLOBALS%%/r)
-	->plan(4 * @good + 2 * @bad + 5)->run();
+	->plan(4 * @good + 2 * @bad + 6)->run();
 
 # without the debug log, which has nginx's own messages as well
 
@@ -206,6 +223,8 @@ is(grep({ /TLS handshake|certificate required|unknown ca/ } @down),
 	@bad - 1, 'told once of each');
 unlike($log, qr/^(?!.*sslsessioncache: ).*(?:SSL_|connect\(\)|recv\(\))/m,
 	'nothing of each attempt');
+
+like($t->read_file('hello'), qr/sni\.example/, 'name is sent');
 
 # TLS 1.2 to the store
 
