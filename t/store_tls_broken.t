@@ -64,7 +64,7 @@ EOF
 # how much a connection gets to read, through the handshake and the tickets
 # and replies that follow it, and what it meets then
 
-my @bytes = (0, 1, 5, 60, 127, 200, 400, 600, 800, 1000, 1200);
+my @bytes = (0, 1, 5, 60, 127, 200, 400, 600, 800, 1000, 1200, 1400, 2000);
 my @faults = ((map { [ 'stuck', $_ ] } @bytes), map { [ 'reset', $_ ] } @bytes);
 
 my $dir = $t->testdir();
