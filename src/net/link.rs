@@ -19,7 +19,7 @@ use ssl_session_cache_core::Instant;
 
 use crate::net::now;
 use crate::net::quiet::QuietLog;
-use crate::net::tls::Tls;
+use crate::net::tls::{Messages, Tls};
 
 /// Who a link calls.
 ///
@@ -54,6 +54,8 @@ pub(crate) enum Error {
     Handshake(String),
     #[error("TLS handshake timed out")]
     HandshakeTimeout,
+    #[error("too many TLS messages without data")]
+    Messages,
     #[error("the connection was closed")]
     Closed,
     /// What nginx says is wrong.
@@ -72,6 +74,7 @@ pub(crate) struct Link {
     connection: Cell<Option<NonNull<ngx_connection_t>>>,
     /// How TLS is spoken, if it is.
     tls: Option<Rc<Tls>>,
+    messages: Messages,
     log: QuietLog,
     /// The time that the timer is set for.
     wake: Cell<Option<Instant>>,
@@ -102,6 +105,7 @@ impl Link {
             handler: Cell::new(None),
             connection: Cell::new(None),
             tls,
+            messages: Messages::default(),
             log: QuietLog::new(),
             wake: Cell::new(None),
             put_off: Cell::new(false),
@@ -133,6 +137,7 @@ impl Link {
     /// asking [`established`](Self::established) how that goes.
     pub(crate) fn connect(&self, sockaddr: &[u8], name: &str) -> Result<(), Error> {
         self.close();
+        self.messages.reset();
 
         let mut name = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
         // SAFETY: nginx itself starts the structure from all-zero.
@@ -185,8 +190,9 @@ impl Link {
             connect_result(connection).map_err(Error::Connect)?;
         }
         let Some(tls) = &self.tls else { return Ok(true) };
-        // SAFETY: the connection is valid, and has neither TLS nor a pool before the handshake.
-        if !handshaking && !unsafe { tls.start(connection.as_ptr()) } {
+        // SAFETY: the connection is valid, and has neither TLS nor a pool before the handshake. The
+        // link, which does not move, closes the connection before it goes.
+        if !handshaking && !unsafe { tls.start(connection.as_ptr(), &self.messages) } {
             return Err(Error::Handshake(self.log.take().unwrap_or_default()));
         }
         self.handshake(connection.as_ptr(), tls)
@@ -216,6 +222,9 @@ impl Link {
             if rc == NGX_AGAIN as isize {
                 return Ok(false);
             }
+            if self.messages.are_too_many() {
+                return Err(self.failure());
+            }
             let reason = self.log.take();
             Err(Error::Handshake(tls.verify_error(connection).or(reason).unwrap_or_default()))
         }
@@ -229,8 +238,11 @@ impl Link {
             (*connection).recv.map_or(0, |recv| recv(connection, buffer.as_mut_ptr(), buffer.len()))
         };
         match usize::try_from(n) {
-            Ok(0) => Err(Error::Closed),
-            Ok(n) => Ok(Io::Done(n)),
+            Ok(0) => Err(self.ended(None)),
+            Ok(n) => {
+                self.messages.reset();
+                Ok(Io::Done(n))
+            }
             // SAFETY: the connection has a read event.
             Err(_) if n == NGX_AGAIN as isize => unsafe {
                 self.again(ngx_handle_read_event((*connection).read, 0))
@@ -285,7 +297,14 @@ impl Link {
 
     /// Why the connection is of no more use.
     fn failure(&self) -> Error {
-        self.log.take().map_or(Error::Closed, Error::Nginx)
+        self.ended(self.log.take())
+    }
+
+    fn ended(&self, reason: Option<String>) -> Error {
+        if self.messages.are_too_many() {
+            return Error::Messages;
+        }
+        reason.map_or(Error::Closed, Error::Nginx)
     }
 
     /// Whether nginx asks to close the connection: the worker exits when its clients are served.

@@ -1,4 +1,4 @@
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use core::ffi::{c_char, c_int, c_void, CStr};
 use core::mem;
 use core::net::IpAddr;
@@ -8,14 +8,16 @@ use std::string::String;
 
 use nginx_sys::{
     ngx_connection_t, ngx_create_pool, ngx_log_t, ngx_ssl_cleanup_ctx, ngx_ssl_create,
-    ngx_ssl_create_connection, ngx_ssl_t, ERR_clear_error, ERR_error_string_n, ERR_peek_error,
-    NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, SSL_CTX_check_private_key, SSL_CTX_ctrl, SSL_CTX_get0_param,
-    SSL_CTX_load_verify_locations, SSL_CTX_set_default_passwd_cb, SSL_CTX_set_default_verify_paths,
-    SSL_CTX_set_verify, SSL_CTX_use_PrivateKey_file, SSL_CTX_use_certificate_chain_file, SSL_ctrl,
-    SSL_get_verify_result, TLSEXT_NAMETYPE_host_name, X509_VERIFY_PARAM_set1_host,
-    X509_VERIFY_PARAM_set1_ip_asc, X509_verify_cert_error_string, NGX_OK, NGX_SSL_CLIENT,
-    SSL_CTRL_MODE, SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX, SSL_FILETYPE_PEM,
-    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_MODE_ENABLE_PARTIAL_WRITE, SSL_VERIFY_PEER, X509_V_OK,
+    ngx_ssl_create_connection, ngx_ssl_t, BIO_int_ctrl, ERR_clear_error, ERR_error_string_n,
+    ERR_peek_error, NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, SSL_CTX_check_private_key, SSL_CTX_ctrl,
+    SSL_CTX_get0_param, SSL_CTX_load_verify_locations, SSL_CTX_set_default_passwd_cb,
+    SSL_CTX_set_default_verify_paths, SSL_CTX_set_verify, SSL_CTX_use_PrivateKey_file,
+    SSL_CTX_use_certificate_chain_file, SSL_ctrl, SSL_get_rbio, SSL_get_verify_result,
+    SSL_set_msg_callback, TLSEXT_NAMETYPE_host_name, X509_VERIFY_PARAM_set1_host,
+    X509_VERIFY_PARAM_set1_ip_asc, X509_verify_cert_error_string, BIO_C_SET_FD, BIO_NOCLOSE,
+    NGX_OK, NGX_SSL_CLIENT, SSL, SSL_CTRL_MODE, SSL_CTRL_SET_MSG_CALLBACK_ARG,
+    SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX, SSL_FILETYPE_PEM, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
+    SSL_MODE_ENABLE_PARTIAL_WRITE, SSL_VERIFY_PEER, X509_V_OK,
 };
 
 /// The longest DNS name, without the dot that ends it (RFC 1035, section 2.3.4). OpenSSL sends no
@@ -24,6 +26,33 @@ const MAX_NAME: usize = 253;
 
 /// Room for what a connection allocates: nginx's state of its TLS.
 const POOL_SIZE: usize = 512;
+
+/// What a server may send in TLS without any data: headers, messages and alerts. A handshake with a
+/// long chain of certificates has some dozens.
+const MAX_MESSAGES: u32 = 1000;
+
+/// Counts what a server sends in TLS besides data. OpenSSL reads on until there is data or nothing
+/// more: without a limit, a server that sends key updates (RFC 8446, section 4.6.3) as fast as they
+/// are taken would hold the worker for as long as it likes.
+#[derive(Default)]
+pub(super) struct Messages(Cell<u32>);
+
+impl Messages {
+    /// There was data.
+    pub(super) fn reset(&self) {
+        self.0.set(0);
+    }
+
+    /// Whether the connection was ended for them.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.0.get() >= MAX_MESSAGES
+    }
+
+    /// One more.
+    fn add(&self) {
+        self.0.set(self.0.get().saturating_add(1));
+    }
+}
 
 /// How TLS to a server is spoken.
 #[derive(PartialEq, Eq)]
@@ -175,10 +204,15 @@ impl Tls {
     ///
     /// # Safety
     ///
-    /// The connection must be valid, without TLS and without a pool.
-    pub(super) unsafe fn start(&self, connection: *mut ngx_connection_t) -> bool {
-        // SAFETY: as the caller promises; SSL_set_tlsext_host_name() is a macro for this call, and
-        // OpenSSL copies the name.
+    /// The connection must be valid, without TLS and without a pool. The messages must stay where
+    /// they are as long as it has TLS.
+    pub(super) unsafe fn start(
+        &self,
+        connection: *mut ngx_connection_t,
+        messages: &Messages,
+    ) -> bool {
+        // SAFETY: as the caller promises; SSL_set_msg_callback_arg() and SSL_set_tlsext_host_name()
+        // are macros for these calls, and OpenSSL copies the name.
         unsafe {
             (*connection).pool = ngx_create_pool(POOL_SIZE, (*connection).log);
             if (*connection).pool.is_null()
@@ -187,9 +221,13 @@ impl Tls {
             {
                 return false;
             }
+            let ssl = (*(*connection).ssl).connection;
+            SSL_set_msg_callback(ssl, Some(on_message));
+            let arg = ptr::from_ref(messages).cast_mut().cast();
+            SSL_ctrl(ssl, SSL_CTRL_SET_MSG_CALLBACK_ARG as c_int, 0, arg);
             let Some(Peer::Name(name)) = &self.settings.peer else { return true };
             SSL_ctrl(
-                (*(*connection).ssl).connection,
+                ssl,
                 SSL_CTRL_SET_TLSEXT_HOSTNAME as c_int,
                 TLSEXT_NAMETYPE_host_name.into(),
                 name.as_ptr().cast_mut().cast(),
@@ -232,6 +270,31 @@ impl Drop for Tls {
     fn drop(&mut self) {
         // SAFETY: the structure holds an SSL_CTX; connections have references of their own.
         unsafe { ngx_ssl_cleanup_ctx(self.ssl.get().cast()) };
+    }
+}
+
+/// OpenSSL has sent or read a message, or the header of a record. If it has read too many, it finds
+/// nothing more to read.
+unsafe extern "C" fn on_message(
+    is_sent: c_int,
+    _version: c_int,
+    _content_type: c_int,
+    _message: *const c_void,
+    _len: usize,
+    ssl: *mut SSL,
+    messages: *mut c_void,
+) {
+    if is_sent != 0 {
+        return;
+    }
+    // SAFETY: the SSL is valid and reads from a socket, which its BIO does not own: see start() for
+    // the messages, and for nginx ngx_ssl_create_connection() and SSL_set_fd().
+    unsafe {
+        let messages = &*messages.cast::<Messages>();
+        messages.add();
+        if messages.are_too_many() {
+            BIO_int_ctrl(SSL_get_rbio(ssl), BIO_C_SET_FD as c_int, BIO_NOCLOSE.into(), -1);
+        }
     }
 }
 
