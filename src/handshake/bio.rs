@@ -59,8 +59,9 @@ impl Source<'_> {
 
         let source = self.0.as_ptr();
         let len = bytes.len();
-        bytes.reserve(READ);
-        let room = (bytes.capacity() - len).min(max.saturating_sub(len));
+        let left = max.saturating_sub(len);
+        bytes.reserve(READ.min(left));
+        let room = (bytes.capacity() - len).min(left);
         // SAFETY: the BIO is valid, the vector has the room, and so many bytes are then written.
         let read = unsafe {
             let read = BIO_read(source, bytes.as_mut_ptr().add(len).cast(), room as c_int);
