@@ -51,6 +51,9 @@ http {
         remote_ssl_session_cache port=%%PORT_8379%% interval=1m timeout=10s;
         ssl_verify_client optional_no_ca;
 
+        # OpenSSL then tells twice of the end of a handshake
+        ssl_early_data on;
+
         location / {
             return 200 "$pid";
         }

@@ -7,9 +7,9 @@ use core::ptr::{self, NonNull};
 use nginx_sys::{
     BIO_clear_flags, BIO_copy_next_retry, BIO_ctrl, BIO_get_data, BIO_get_new_index, BIO_meth_new,
     BIO_meth_set_ctrl, BIO_meth_set_destroy, BIO_meth_set_read, BIO_method_type, BIO_new, BIO_next,
-    BIO_push, BIO_read, BIO_set_data, BIO_set_flags, BIO_test_flags, BIO_up_ref, SSL_get_rbio,
-    SSL_set0_rbio, BIO, BIO_FLAGS_READ, BIO_FLAGS_RWS, BIO_FLAGS_SHOULD_RETRY, BIO_METHOD,
-    BIO_TYPE_FILTER,
+    BIO_pop, BIO_push, BIO_read, BIO_set_data, BIO_set_flags, BIO_test_flags, BIO_up_ref,
+    SSL_get_rbio, SSL_set0_rbio, BIO, BIO_FLAGS_READ, BIO_FLAGS_RWS, BIO_FLAGS_SHOULD_RETRY,
+    BIO_METHOD, BIO_TYPE_FILTER,
 };
 
 use crate::handshake::openssl::{non_null, Ssl};
@@ -59,8 +59,9 @@ impl Source<'_> {
 
         let source = self.0.as_ptr();
         let len = bytes.len();
-        bytes.reserve(READ);
-        let room = (bytes.capacity() - len).min(max.saturating_sub(len));
+        let left = max.saturating_sub(len);
+        bytes.reserve(READ.min(left));
+        let room = (bytes.capacity() - len).min(left);
         // SAFETY: the BIO is valid, the vector has the room, and so many bytes are then written.
         let read = unsafe {
             let read = BIO_read(source, bytes.as_mut_ptr().add(len).cast(), room as c_int);
@@ -126,16 +127,14 @@ impl<F: Filter> Method<F> {
     /// Not to be called while OpenSSL reads through the filter.
     pub(super) fn remove_if(&self, ssl: Ssl, is_done: impl FnOnce(&F) -> bool) {
         // SAFETY: the SSL is valid; a BIO of this kind was made by insert(), and nothing else refers
-        // to its filter now. Freeing the filter frees its reference to the source, so the SSL gets
-        // one of its own before.
+        // to its filter now. The filter's reference to the source becomes the SSL's: since OpenSSL
+        // 3.2 the record layer frees a BIO without those behind it.
         unsafe {
             let Some(bio) = NonNull::new(SSL_get_rbio(ssl.as_ptr())) else { return };
             if BIO_method_type(bio.as_ptr()) != self.kind || !is_done(filter_of(bio.as_ptr())) {
                 return;
             }
-            let source = BIO_next(bio.as_ptr());
-            BIO_up_ref(source);
-            SSL_set0_rbio(ssl.as_ptr(), source);
+            SSL_set0_rbio(ssl.as_ptr(), BIO_pop(bio.as_ptr()));
         }
     }
 }

@@ -96,6 +96,10 @@ impl Filter for Gate {
             self.phase = Phase::Open;
         }
         while self.phase != Phase::Open {
+            if self.held.len() >= MAX_HELD {
+                self.phase = Phase::Open;
+                break;
+            }
             // Also while lookups are under way: what is left in the socket would wake a
             // level-triggered event method again and again, and the client's end goes unseen.
             match source.read(&mut self.held, MAX_HELD) {
@@ -103,15 +107,11 @@ impl Filter for Gate {
                 Read::Retry => return Supply::Retry,
                 Read::End(result) => return Supply::End(result),
             }
-            match self.phase {
-                Phase::Reading { until } if self.held.len() >= until => {
-                    self.phase = self.examine();
-                    if self.phase == Phase::Waiting {
-                        return Supply::Retry;
-                    }
+            if matches!(self.phase, Phase::Reading { until } if self.held.len() >= until) {
+                self.phase = self.examine();
+                if self.phase == Phase::Waiting {
+                    return Supply::Retry;
                 }
-                _ if self.held.len() >= MAX_HELD => self.phase = Phase::Open,
-                _ => {}
             }
         }
         match &self.held[self.supplied..] {

@@ -5,6 +5,7 @@
 //! They run inside a handshake, mostly on the small stack of an OpenSSL job (see `suspend`): they
 //! queue commands and look at results, and leave all else to the event loop.
 
+use core::cell::Cell;
 use core::ffi::{c_int, c_long, c_uchar, c_uint, c_void};
 use core::ptr;
 use core::slice;
@@ -12,12 +13,13 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 
 use nginx_sys::{
-    ngx_cached_time, CRYPTO_get_ex_new_index, SSL_CTX_get_ex_data, SSL_CTX_get_info_callback,
-    SSL_CTX_sess_get_get_cb, SSL_CTX_sess_get_new_cb, SSL_CTX_sess_get_remove_cb,
-    SSL_CTX_sess_set_get_cb, SSL_CTX_sess_set_new_cb, SSL_CTX_sess_set_remove_cb,
-    SSL_CTX_set_ex_data, SSL_CTX_set_generate_session_id, SSL_CTX_set_info_callback,
-    SSL_set_info_callback, CRYPTO_EX_DATA, CRYPTO_EX_INDEX_SSL, CRYPTO_EX_INDEX_SSL_CTX, SSL,
-    SSL_CB_HANDSHAKE_DONE, SSL_CB_HANDSHAKE_START, SSL_CTX, SSL_SESSION,
+    ngx_cached_time, ngx_cycle_t, CRYPTO_get_ex_new_index, SSL_CTX_get_ex_data,
+    SSL_CTX_get_info_callback, SSL_CTX_sess_get_get_cb, SSL_CTX_sess_get_new_cb,
+    SSL_CTX_sess_get_remove_cb, SSL_CTX_sess_set_get_cb, SSL_CTX_sess_set_new_cb,
+    SSL_CTX_sess_set_remove_cb, SSL_CTX_set_ex_data, SSL_CTX_set_generate_session_id,
+    SSL_CTX_set_info_callback, SSL_set_info_callback, CRYPTO_EX_DATA, CRYPTO_EX_INDEX_SSL,
+    CRYPTO_EX_INDEX_SSL_CTX, SSL, SSL_CB_HANDSHAKE_DONE, SSL_CB_HANDSHAKE_START, SSL_CTX,
+    SSL_SESSION,
 };
 use ssl_session_cache_core::Keyspace;
 
@@ -47,9 +49,10 @@ const MAX_TTL: i64 = 365 * 24 * 60 * 60;
 
 /// What the callbacks of an SSL_CTX use.
 pub(crate) struct SessionCache {
+    ctx: SslCtx,
     store: Rc<Store>,
     records: Rc<Records>,
-    suspension: Suspension,
+    suspension: Cell<Suspension>,
     nginx: NginxCallbacks,
 }
 
@@ -85,9 +88,10 @@ impl SessionCache {
         // the cache by the address set here.
         unsafe {
             let cache = Box::new(Self {
+                ctx,
                 store,
                 records: Records::new(keyspace, sealer),
-                suspension,
+                suspension: Cell::new(suspension),
                 nginx: NginxCallbacks {
                     new: SSL_CTX_sess_get_new_cb(raw),
                     get: SSL_CTX_sess_get_get_cb(raw),
@@ -107,7 +111,6 @@ impl SessionCache {
                 SSL_CTX_set_generate_session_id(raw, Some(mint_session_id));
             }
             ctx.cache_externally();
-            cache.suspension.prepare(ctx);
             Some(cache)
         }
     }
@@ -119,7 +122,13 @@ impl SessionCache {
 
     /// How the handshakes wait for it.
     pub(crate) fn suspension(&self) -> Suspension {
-        self.suspension
+        self.suspension.get()
+    }
+
+    /// Prepares for handshakes, once all of the configuration has been read.
+    pub(crate) fn prepare(&self, cycle: &ngx_cycle_t) {
+        self.suspension.set(self.suspension().fit(cycle));
+        self.suspension().prepare(self.ctx);
     }
 
     /// The cache that a connection uses, if it uses one.
@@ -192,7 +201,7 @@ impl SessionCache {
                 },
             },
         };
-        if !lookup.is_done() && !self.suspension.wait(ssl, &lookup) {
+        if !lookup.is_done() && !self.suspension().wait(ssl, &lookup) {
             lookup.cancel();
             ssl.note(Outcome::Miss, None);
             return None;
@@ -234,7 +243,7 @@ impl SessionCache {
     fn begin(&self, ssl: Ssl, id: &[u8]) -> Result<Rc<Lookup>, Outcome> {
         // Nothing is spent on an id that cannot be in the store: not even the handshake's state.
         let entry = self.records.entry(id).ok_or(Outcome::Foreign)?;
-        if !self.suspension.can_wait() {
+        if !self.suspension().can_wait() {
             return Err(Outcome::Miss);
         }
         let decoder = self.records.decoder(entry.minted, ssl).ok_or(Outcome::Miss)?;
@@ -358,7 +367,7 @@ unsafe extern "C" fn info(ssl: *const SSL, event: c_int, value: c_int) {
         // SAFETY: the SSL is valid.
         unsafe { SSL_set_info_callback(ssl.as_ptr(), Some(info)) };
         if let Some(cache) = SessionCache::of_ssl(ssl) {
-            cache.suspension.started(ssl);
+            cache.suspension().started(ssl);
         }
     } else {
         gate::uninstall_if_done(ssl);

@@ -11,7 +11,7 @@
 
 use core::fmt;
 
-use nginx_sys::{dlsym, ASYNC_is_capable, ASYNC_pause_job};
+use nginx_sys::{dlsym, ngx_cycle_t, ASYNC_is_capable, ASYNC_pause_job};
 
 use crate::handshake::gate;
 use crate::handshake::lookup::Lookup;
@@ -40,6 +40,11 @@ pub(crate) enum Missing {
          makecontext()"
     )]
     Jobs,
+    #[error(
+        "this nginx was built with PCRE, whose regular expressions can take more stack than an \
+         OpenSSL job has; build it with PCRE2"
+    )]
+    Stack,
 }
 
 impl fmt::Display for Suspension {
@@ -74,7 +79,24 @@ impl Suspension {
         if unsafe { ASYNC_is_capable() } == 0 {
             return Err(Missing::Jobs);
         }
+        // It recurses for each repetition of a group: the names that clients ask for, matched with
+        // that of a server, took 189 KB.
+        if cfg!(all(ngx_feature = "pcre", not(ngx_feature = "pcre2"))) {
+            return Err(Missing::Stack);
+        }
         Ok(())
+    }
+
+    /// This way, or the other one where regular expressions take the stack of a job: nginx matches
+    /// the names of servers in a handshake, and what PCRE2 has compiled to machine code takes 32 KB
+    /// for itself.
+    ///
+    /// For when all of the configuration has been read: `pcre_jit` may come last.
+    pub(super) fn fit(self, cycle: &ngx_cycle_t) -> Self {
+        match self {
+            Self::Async if compiles_regexes(cycle) => Self::Hello,
+            way => way,
+        }
     }
 
     /// As it is configured.
@@ -133,4 +155,23 @@ impl Suspension {
             Self::Hello => lookup.is_done(),
         }
     }
+}
+
+/// Whether regular expressions are compiled to machine code (`pcre_jit on`).
+#[cfg(ngx_feature = "pcre")]
+fn compiles_regexes(cycle: &ngx_cycle_t) -> bool {
+    use nginx_sys::{ngx_flag_t, ngx_module_t};
+
+    extern "C" {
+        static ngx_regex_module: ngx_module_t;
+    }
+
+    // SAFETY: the module is a part of nginx, and its configuration, ngx_regex_conf_t in
+    // src/core/ngx_regex.c, begins with the flag.
+    unsafe { *(*cycle.conf_ctx.add(ngx_regex_module.index)).cast::<ngx_flag_t>() == 1 }
+}
+
+#[cfg(not(ngx_feature = "pcre"))]
+fn compiles_regexes(_cycle: &ngx_cycle_t) -> bool {
+    false
 }
