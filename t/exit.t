@@ -2,7 +2,8 @@
 
 # nginx exits at once by "stop" and gracefully by "quit", with the store's
 # connection open and lookups waiting, and leaves no worker behind and no alert
-# in the log.
+# in the log.  A handshake that goes on meanwhile still has the store: without it
+# each reload costs the resumptions of those clients.
 
 ###############################################################################
 
@@ -10,6 +11,7 @@ use warnings;
 use strict;
 
 use FindBin;
+use IO::Socket::INET;
 use Test::More;
 
 BEGIN { push @INC, "$FindBin::Bin/lib"; }
@@ -61,7 +63,7 @@ EOF
 my $store = store($t);
 certificate($t, 'localhost');
 
-$t->write_file_expand('nginx.conf', $config)->plan(24)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(31)->run();
 
 ###############################################################################
 
@@ -97,6 +99,26 @@ ok(wait_until(sub { $store->clients() == 2 }), 'quit, store is left');
 ok(grep({ kill 0, $_ } @workers), 'quit, a worker stays for its request');
 is($client->get('/')->{body}, '.', 'quit, the request is answered');
 exits('QUIT', 'quit, a request goes on', @workers);
+
+# handshakes that go on, and one that has not begun: their worker still needs it
+
+restart();
+my @clients = map { tls_hello(8444, version => $_) } 'TLSv1.2', 'TLSv1.3';
+my $silent = IO::Socket::INET->new('127.0.0.1:' . port(8444));
+ok($_->answered(5), 'quit, a handshake goes on') foreach @clients;
+@workers = $other->workers();
+$other->signal('QUIT');
+select undef, undef, undef, 0.7;
+
+foreach (@clients) {
+	my $session = $_->get('/')->{session};
+	ok($store->wait_id(session_id($session)), 'quit, its session is stored');
+}
+
+my $late = tls_hello(8444, version => 'TLSv1.2', session => $sessions[0],
+	socket => $silent);
+is($late->get('/')->{body}, 'r', 'quit, a late handshake resumes');
+exits('QUIT', 'quit, handshakes go on', @workers);
 
 # lookups that wait
 

@@ -65,6 +65,7 @@ my $other = SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
 
 ###############################################################################
 
+my @versions = ('TLSv1.2', 'TLSv1.3');
 my $made = 0;
 my @pool = map { full(8443), full(8444) } 1 .. 4;
 minted_with('old');
@@ -81,8 +82,8 @@ minted_with('new');
 
 ###############################################################################
 
-# Takes a step on one machine and then on the other, with resumptions on both
-# all the while.
+# Takes a step on one machine and then on the other, with handshakes under way
+# on both all the while.
 
 sub rotate {
 	my ($t, $parameters, $step) = @_;
@@ -105,10 +106,8 @@ sub resumes_during {
 	kill 'HUP', $master;
 
 	while ($tried < 30 || grep { $old{$_} } workers($master)) {
-		my $client = $pool[$tried % @pool];
-
-		$tried++;
-		$resumed += resume($client, $tried & 1 ? 8444 : 8443);
+		$tried += @pool;
+		$resumed += resume_all();
 		last if time() > $until;
 	}
 
@@ -121,22 +120,34 @@ sub resumes_during {
 sub full {
 	my ($port) = @_;
 
-	my $client = { version => (++$made & 1 ? 'TLSv1.2' : 'TLSv1.3') };
+	my $client = { port => $port, version => $versions[$made++ >> 1 & 1] };
 	$client->{session} = tls_get($port, %$client)->{session};
 	$redis->wait_id(name_of($client));
 
 	return $client;
 }
 
-sub resume {
-	my ($client, $port) = @_;
+# All clients at a time, each on the machine where it was not the time before.
 
-	my $r = tls_get($port, %$client);
+sub resume_all {
+	my $resumed = 0;
+	my @begun;
 
-	$client->{session} = $r->{session} if $r->{session};
-	$redis->wait_id(name_of($client));
+	foreach my $client (@pool) {
+		my $port = $client->{port} = $client->{port} == 8443 ? 8444 : 8443;
+		push @begun, eval { tls_hello($port, %$client) };
+	}
 
-	return $r->{reused} // 0;
+	foreach my $client (@pool) {
+		my $begun = shift @begun;
+		my $r = eval { $begun->get('/') } // {};
+
+		$client->{session} = $r->{session} if $r->{session};
+		$redis->wait_id(name_of($client));
+		$resumed += $r->{reused} // 0;
+	}
+
+	return $resumed;
 }
 
 sub minted_with {

@@ -1,7 +1,9 @@
 //! One connection on nginx's event loop, with TLS or without, with a timer and an event for the end
 //! of the turn, and the lookup of the name of whom to connect to.
 
-use nginx_sys::{ngx_current_msec, ngx_process, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER};
+use core::slice;
+
+use nginx_sys::{ngx_current_msec, ngx_cycle, ngx_process, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER};
 use ssl_session_cache_core::Instant;
 
 mod link;
@@ -25,4 +27,16 @@ pub(crate) fn process_serves_clients() -> bool {
     // SAFETY: nginx sets the kind of a process before it runs any code of a module's in it.
     let process = unsafe { ngx_process };
     process == NGX_PROCESS_WORKER as usize || process == NGX_PROCESS_SINGLE as usize
+}
+
+/// Whether a client of this worker has its handshake before it, or is in the middle: one that has
+/// made no request yet.
+pub(crate) fn clients_may_handshake() -> bool {
+    // SAFETY: a worker has a cycle, whose array of connections is as long as told; nothing writes to
+    // it meanwhile.
+    let connections = unsafe {
+        let cycle = &*ngx_cycle;
+        slice::from_raw_parts(cycle.connections, cycle.connection_n)
+    };
+    connections.iter().any(|c| c.fd != -1 && !c.listening.is_null() && c.requests == 0)
 }

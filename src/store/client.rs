@@ -377,7 +377,11 @@ impl Client {
             Phase::Connecting { deadline } if deadline <= now() => {
                 Err(self.link.timed_out().into())
             }
-            Phase::Open if self.link.is_close_requested() && state.pipeline.is_drained() => {
+            Phase::Open
+                if self.link.is_close_requested()
+                    && state.pipeline.is_drained()
+                    && !net::clients_may_handshake() =>
+            {
                 self.disconnect(state);
                 state.phase = Phase::Stopped;
                 Ok(())
