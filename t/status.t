@@ -74,7 +74,7 @@ EOF
 my $redis = SSLSessionCache::Redis->new($t);
 certificate($t, 'localhost');
 
-$t->write_file_expand('nginx.conf', $config)->plan(44)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(45)->run();
 
 ###############################################################################
 
@@ -155,24 +155,28 @@ Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4
 
 EOF
 
-# a reload
+# a reload, while the workers before it have lookups under way
 
 my $master = master($t);
 my %old = map { $_ => 1 } workers($master);
+my @clients = waiting(10);
 $t->reload();
-wait_until(sub { !grep { $old{$_} } workers($master) });
-$s = wait_status(sub { up($_[0]) == 2 });
+$s = wait_status(sub { !grep { $old{$_->{pid}} }
+	@{$_[0]{stores}[0]{workers}} });
 
-is($s->{handshakes}{hit}, 20, 'a reload forgets nothing');
-is(scalar grep({ $old{$_->{pid}} } @{$s->{stores}[0]{workers}}), 0,
-	'new workers are shown');
+is(gauge($s, 'waiting_lookups'), 0, 'new workers are shown');
+
+$redis->thaw();
+$_->handshake() foreach splice @clients;
+wait_until(sub { !grep { $old{$_} } workers($master) });
+$s = wait_status(sub { up($_[0]) == 2 && $_[0]{handshakes}{hit} == 30 });
+
+is($s->{handshakes}{hit}, 30, 'a reload forgets nothing');
 
 # lookups under way, and a worker that dies with them
 
-$redis->freeze();
-my @clients = map { tls_hello(8443, version => 'TLSv1.2',
-	session => $made[5]{session}) } 1 .. 10;
-$s = wait_status(sub { gauge($_[0], 'waiting_lookups') == 10 });
+@clients = waiting(10);
+$s = status();
 
 is(gauge($s, 'waiting_lookups'), 10, 'waiting lookups');
 is(gauge($s, 'queued_commands'), 10, 'queued commands');
@@ -191,9 +195,10 @@ is(gauge($s, 'waiting_lookups'), $left, 'those of the dead worker are gone');
 
 $redis->thaw();
 eval { $_->handshake() } foreach @clients;
-$s = wait_status(sub { up($_[0]) == 2 && $_[0]{handshakes}{hit} == 20 + $left });
+$s = wait_status(sub { up($_[0]) == 2 && $_[0]{handshakes}{hit} == 30 + $left });
 
-is($s->{handshakes}{hit}, 20 + $left, 'a crash forgets nothing');
+is($s->{handshakes}{hit}, 30 + $left, 'a crash forgets nothing');
+is(gauge($s, 'waiting_lookups'), 0, 'nothing waits any more');
 is(up($s), 2, 'the new worker is shown');
 
 # a worker that dies while it retires, so that no other takes its place
@@ -242,6 +247,20 @@ sub offer {
 	my $r = tls_get(8443, version => $made->{version},
 		session => $made->{session});
 	$workers{$r->{body}} = 1;
+}
+
+# Clients whose lookups the store does not answer.
+
+sub waiting {
+	my ($count) = @_;
+
+	$redis->freeze();
+
+	my @clients = map { tls_hello(8443, version => 'TLSv1.2',
+		session => $made[5]{session}) } 1 .. $count;
+	wait_status(sub { gauge($_[0], 'waiting_lookups') == $count });
+
+	return @clients;
 }
 
 sub up {
