@@ -50,7 +50,7 @@
 //!   to a machine that draws the same, and reads the store, learns the other's session.
 //! - The tag is 128 bits, where 2^-64 would do: who guesses one has won a lookup that finds nothing.
 //! - AES in place of HMAC: in OpenSSL 3.0 an HMAC-SHA-256 of such an input takes 5,800 instructions
-//!   without the SHA extensions of the processor, the four blocks 300.
+//!   without the SHA extensions of the processor, the four blocks 500.
 //! - The store sees how many sessions there are, when they come, are asked for and go, about how
 //!   long they are, and when they expire. It can withhold a record, or give back an older one of
 //!   the same id that has not expired: what is resumed then is a session of that id all the same.
@@ -81,6 +81,11 @@ pub const TAG_LEN: usize = 16;
 pub const MAX_CONTEXT: usize = 32;
 
 const BLOCK_LEN: usize = 16;
+
+/// The label of a tag; that of the name is the next.
+const TAG: u8 = 1;
+/// The label of the first half of a record key; that of the second is the next.
+const RECORD_KEY: u8 = 3;
 
 /// No ASN.1 form of a session begins with it: a sealed record cannot be taken for one in clear.
 const VERSION: u8 = 1;
@@ -147,11 +152,13 @@ pub enum KeyError {
     Cipher,
 }
 
-/// A session whose id was minted under one of the keys: its name, and the key of its record.
+/// A session whose id was minted under one of the keys, and its name. Nothing here is secret: the key
+/// of its record is derived where it is used, and wiped there.
 pub struct Minted {
     id: [u8; ID_LEN],
-    /// Tag, name and record key.
-    derived: Zeroizing<[u8; 4 * BLOCK_LEN]>,
+    name: [u8; BLOCK_LEN],
+    /// The index of the key in its sealer.
+    key: usize,
 }
 
 /// What a record is bound to, besides its id and its expiry.
@@ -208,11 +215,10 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
         let key = self.keys.first()?;
         let hello = hello.last_chunk::<SEED_LEN>()?;
         let seed = core::array::from_fn(|i| random[i] ^ hello[i]);
-        let derived = key.derive(&seed)?;
         let mut id = [0; ID_LEN];
         id[..SEED_LEN].copy_from_slice(&seed);
         id[SEED_LEN] = key.mark[0];
-        id[SEED_LEN + 1..].copy_from_slice(&derived[..BLOCK_LEN]);
+        key.derive(TAG, &seed, &mut id[SEED_LEN + 1..])?;
         Some(id)
     }
 
@@ -221,10 +227,18 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
         let id: &[u8; ID_LEN] = id.try_into().ok()?;
         let (seed, rest) = id.split_first_chunk::<SEED_LEN>()?;
         let (&mark, tag) = rest.split_first()?;
-        self.keys.iter().filter(|key| key.mark[0] == mark).find_map(|key| {
-            let derived = key.derive(seed)?;
-            (word(&derived[..BLOCK_LEN]) == word(tag)).then_some(Minted { id: *id, derived })
+        let mut keys = self.keys.iter().enumerate().filter(|(_, key)| key.mark[0] == mark);
+        keys.find_map(|(index, key)| {
+            let mut derived = [[0; BLOCK_LEN]; 2];
+            key.derive(TAG, seed, derived.as_flattened_mut())?;
+            let [our_tag, name] = derived;
+            (word(&our_tag) == word(tag)).then_some(Minted { id: *id, name, key: index })
         })
+    }
+
+    /// Writes down the key of a session's record.
+    fn record_key(&self, session: &Minted, key: &mut [u8; KEY_LEN]) -> Option<()> {
+        self.keys.get(session.key)?.derive(RECORD_KEY, session.id.first_chunk()?, key)
     }
 
     /// Writes the record of a session to the front of `buffer`; `None` where it does not fit, or
@@ -242,6 +256,8 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
         encode: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> Option<&'b [u8]> {
         let aad = AssociatedData::new(session, binding, expiry)?;
+        let mut key = Zeroizing::new([0; KEY_LEN]);
+        self.record_key(session, &mut key)?;
         let (header, rest) = buffer.split_at_mut_checked(HEADER_LEN)?;
         let room = rest.len().checked_sub(TAG_LEN)?;
         let len = encode(&mut rest[..room])?;
@@ -250,7 +266,7 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
         header[0] = VERSION;
         header[1..1 + EXPIRY_LEN].copy_from_slice(&expiry.to_be_bytes());
         header[1 + EXPIRY_LEN..].copy_from_slice(nonce);
-        let Some(tag) = self.aead.seal(session.key(), nonce, aad.as_bytes(), text) else {
+        let Some(tag) = self.aead.seal(&key, nonce, aad.as_bytes(), text) else {
             wipe(text);
             return None;
         };
@@ -286,7 +302,9 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
         // What is too long for the buffer was not sealed here.
         let text = buffer.get_mut(..sealed.len()).ok_or(OpenError::Forged)?;
         let aad = AssociatedData::new(session, binding, expiry).ok_or(OpenError::Forged)?;
-        let authentic = self.aead.open(session.key(), nonce, aad.as_bytes(), sealed, tag, text);
+        let mut key = Zeroizing::new([0; KEY_LEN]);
+        self.record_key(session, &mut key).ok_or(OpenError::Forged)?;
+        let authentic = self.aead.open(&key, nonce, aad.as_bytes(), sealed, tag, text);
         let decoded = authentic.then(|| decode(text)).ok_or(OpenError::Forged);
         wipe(text);
         decoded
@@ -301,13 +319,13 @@ impl<B, A> PartialEq for Sealer<B, A> {
 }
 
 impl<B: BlockCipher> Key<B> {
-    fn derive(&self, seed: &[u8; SEED_LEN]) -> Option<Zeroizing<[u8; 4 * BLOCK_LEN]>> {
-        let mut blocks = Zeroizing::new([0; 4 * BLOCK_LEN]);
-        for (label, block) in (1..).zip(blocks.chunks_exact_mut(BLOCK_LEN)) {
+    /// Fills the blocks with what a seed makes with this label and those that follow it.
+    fn derive(&self, label: u8, seed: &[u8; SEED_LEN], blocks: &mut [u8]) -> Option<()> {
+        for (label, block) in (label..).zip(blocks.chunks_exact_mut(BLOCK_LEN)) {
             block[0] = label;
             block[1..].copy_from_slice(seed);
         }
-        self.cipher.encrypt(&mut blocks[..]).then_some(blocks)
+        self.cipher.encrypt(blocks).then_some(())
     }
 }
 
@@ -319,11 +337,7 @@ impl Minted {
 
     /// What the session is called in the store.
     pub fn name(&self) -> &[u8] {
-        &self.derived[BLOCK_LEN..2 * BLOCK_LEN]
-    }
-
-    fn key(&self) -> &[u8; KEY_LEN] {
-        self.derived.last_chunk().expect("two blocks of four")
+        &self.name
     }
 }
 
