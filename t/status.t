@@ -50,6 +50,9 @@ http {
 
         remote_ssl_session_cache port=%%PORT_8379%%;
 
+        # OpenSSL then tells twice of the end of a handshake
+        ssl_early_data on;
+
         location / {
             return 200 "$pid";
         }

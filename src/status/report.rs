@@ -83,10 +83,13 @@ pub(super) struct Report {
     pub(super) outcome: Outcome,
     /// How long the handshake waited for its lookups, in milliseconds; none without a lookup.
     pub(super) waited: Option<usize>,
+    is_counted: bool,
 }
 
 impl Report {
-    const OUTCOME_BITS: u32 = 4;
+    const OUTCOME: usize = 0b1111;
+    const COUNTED: usize = 0b1_0000;
+    const WAITED_SHIFT: u32 = 5;
 
     /// The report of a connection; an empty one where there is none.
     ///
@@ -97,8 +100,9 @@ impl Report {
         // SAFETY: as the caller promises.
         let bits = unsafe { SSL_get_ex_data(ssl.as_ptr(), index()) } as usize;
         Self {
-            outcome: Outcome::ALL[bits & ((1 << Self::OUTCOME_BITS) - 1)],
-            waited: (bits >> Self::OUTCOME_BITS).checked_sub(1),
+            outcome: Outcome::ALL[bits & Self::OUTCOME],
+            waited: (bits >> Self::WAITED_SHIFT).checked_sub(1),
+            is_counted: bits & Self::COUNTED != 0,
         }
     }
 
@@ -107,8 +111,9 @@ impl Report {
     /// The SSL must be valid.
     unsafe fn keep(self, ssl: NonNull<SSL>) {
         let waited = self.waited.map_or(0, |waited| waited.saturating_add(1));
-        let bits = waited.min(usize::MAX >> Self::OUTCOME_BITS) << Self::OUTCOME_BITS
-            | self.outcome as usize;
+        let waited = waited.min(usize::MAX >> Self::WAITED_SHIFT) << Self::WAITED_SHIFT;
+        let counted = if self.is_counted { Self::COUNTED } else { 0 };
+        let bits = waited | counted | self.outcome as usize;
         // SAFETY: as the caller promises. Without memory, the report stays as it is.
         unsafe { SSL_set_ex_data(ssl.as_ptr(), index(), bits as *mut c_void) };
     }
@@ -125,11 +130,12 @@ pub(crate) unsafe fn note(ssl: NonNull<SSL>, outcome: Outcome, waited: Option<Du
     unsafe {
         let report = Report::of(ssl);
         let waited = waited.map(|waited| waited.as_millis() as usize).max(report.waited);
-        Report { outcome: report.outcome.max(outcome), waited }.keep(ssl);
+        Report { outcome: report.outcome.max(outcome), waited, ..report }.keep(ssl);
     }
 }
 
-/// Counts a handshake that is done.
+/// Counts a handshake that is done, once: where early data is allowed, OpenSSL says so for the
+/// server's part of it, and then for all of it.
 ///
 /// # Safety
 ///
@@ -137,6 +143,11 @@ pub(crate) unsafe fn note(ssl: NonNull<SSL>, outcome: Outcome, waited: Option<Du
 pub(crate) unsafe fn finished(ssl: NonNull<SSL>) {
     // SAFETY: as the caller promises.
     let report = unsafe { Report::of(ssl) };
+    if report.is_counted {
+        return;
+    }
+    // SAFETY: as above.
+    unsafe { Report { is_counted: true, ..report }.keep(ssl) };
     if let Some(worker) = zone::own_slot() {
         worker.handshakes[report.outcome as usize].add(1);
     }
