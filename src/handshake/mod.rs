@@ -79,7 +79,7 @@ impl SessionCache {
         keyspace: Keyspace,
         sealer: Option<Rc<Sealer>>,
         suspension: Suspension,
-    ) -> Option<Box<Self>> {
+    ) -> Option<Rc<Self>> {
         if Self::of(ctx).is_some() {
             return None;
         }
@@ -87,7 +87,7 @@ impl SessionCache {
         // SAFETY: the SSL_CTX is valid; the callbacks have the types that OpenSSL asks for, and find
         // the cache by the address set here.
         unsafe {
-            let cache = Box::new(Self {
+            let cache = Rc::new(Self {
                 ctx,
                 store,
                 records: Records::new(keyspace, sealer),
@@ -98,8 +98,7 @@ impl SessionCache {
                     remove: SSL_CTX_sess_get_remove_cb(raw),
                 },
             });
-            if SSL_CTX_set_ex_data(raw, ctx_index(), ptr::from_ref(&*cache).cast_mut().cast()) == 0
-            {
+            if SSL_CTX_set_ex_data(raw, ctx_index(), Rc::as_ptr(&cache).cast_mut().cast()) == 0 {
                 return None;
             }
             SSL_CTX_sess_set_new_cb(raw, Some(new_session));

@@ -111,9 +111,9 @@ impl Report {
     /// The SSL must be valid.
     unsafe fn keep(self, ssl: NonNull<SSL>) {
         let waited = self.waited.map_or(0, |waited| waited.saturating_add(1));
-        let bits = waited.min(usize::MAX >> Self::WAITED_SHIFT) << Self::WAITED_SHIFT
-            | usize::from(self.is_counted) * Self::COUNTED
-            | self.outcome as usize;
+        let waited = waited.min(usize::MAX >> Self::WAITED_SHIFT) << Self::WAITED_SHIFT;
+        let counted = if self.is_counted { Self::COUNTED } else { 0 };
+        let bits = waited | counted | self.outcome as usize;
         // SAFETY: as the caller promises. Without memory, the report stays as it is.
         unsafe { SSL_set_ex_data(ssl.as_ptr(), index(), bits as *mut c_void) };
     }
