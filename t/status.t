@@ -54,9 +54,6 @@ http {
         # OpenSSL then tells twice of the end of a handshake
         ssl_early_data on;
 
-        # OpenSSL then tells twice of the end of a handshake
-        ssl_early_data on;
-
         location / {
             return 200 "$pid";
         }
