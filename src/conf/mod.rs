@@ -24,7 +24,7 @@ use self::directive::Directive;
 
 pub(crate) mod address;
 pub(crate) mod directive;
-mod file;
+pub(crate) mod file;
 pub(crate) mod tickets;
 mod tls;
 pub(crate) mod wiring;
