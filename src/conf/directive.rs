@@ -10,7 +10,6 @@
 
 use core::str;
 use core::time::Duration;
-use std::string::String;
 
 use nginx_sys::{ngx_conf_t, ngx_parse_time, ngx_str_t, NGX_ERROR};
 use ssl_session_cache_core::{Credentials, Keyspace, PrefixError};

@@ -3,7 +3,6 @@
 use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
 use std::rc::Rc;
-use std::string::String;
 
 use nginx_sys::{ngx_conf_t, NGX_LOG_WARN};
 use ngx::ngx_conf_log_error;

@@ -5,7 +5,6 @@ use core::ptr::{self, NonNull};
 use core::time::Duration;
 use std::io;
 use std::rc::Rc;
-use std::string::String;
 
 use nginx_sys::{
     ngx_add_timer, ngx_close_connection, ngx_connection_log_error_e_NGX_ERROR_INFO,

@@ -3,7 +3,6 @@
 use core::ffi::{c_int, c_void};
 use core::ptr::{self, NonNull};
 use core::time::Duration;
-use std::string::String;
 use std::sync::OnceLock;
 
 use nginx_sys::{

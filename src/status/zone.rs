@@ -2,7 +2,6 @@
 
 use core::ffi::c_void;
 use core::{mem, ptr};
-use std::string::String;
 use std::sync::atomic::{
     AtomicI64, AtomicPtr, AtomicU32, AtomicU8, AtomicUsize, Ordering::Relaxed,
 };
