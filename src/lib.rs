@@ -3,8 +3,8 @@
 //!
 //! This file holds the module's table and its process hooks; the parts are in `conf` (the
 //! directive), `handshake` (OpenSSL's session callbacks), `seal` (the ciphers and keys of sealed
-//! records), `store` (the client of a store), `net` (a connection on nginx's event loop) and `status` (counters,
-//! variables and the status page).
+//! records), `store` (the client of a store), `net` (a connection on nginx's event loop) and
+//! `status` (counters, variables and the status page).
 
 use core::ffi::{c_char, c_void};
 use core::ptr;

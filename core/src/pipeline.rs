@@ -175,9 +175,9 @@ impl<W: Waiter> Pipeline<W> {
         }
     }
 
-    /// A transport is on its way, and nothing speaks against its success: commands are accepted from
-    /// now on, and wait for the greeting to be answered. Without this call they are turned away until
-    /// then.
+    /// A transport is on its way, and nothing speaks against its success: commands are accepted
+    /// from now on, and wait for the greeting to be answered. Without this call they are turned
+    /// away until then.
     pub fn opening(&mut self, now: Instant) {
         self.closed();
         self.greet(now);

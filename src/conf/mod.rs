@@ -54,8 +54,8 @@ pub(crate) struct Reported;
 pub(crate) struct MainConf {
     /// The stores that the configuration names; equal directives share one.
     stores: Vec<Rc<Store>>,
-    /// What the callbacks of an SSL_CTX use, which keeps the address: a box would forbid that, as who
-    /// moves one claims to have the only pointer.
+    /// What the callbacks of an SSL_CTX use, which keeps the address: a box would forbid that, as
+    /// who moves one claims to have the only pointer.
     caches: Vec<Rc<SessionCache>>,
     /// The stores that are counted; `None` where nothing is.
     pub(crate) counted: Option<Vec<Counted>>,

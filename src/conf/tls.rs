@@ -86,8 +86,8 @@ impl Words<'_> {
             ngx_conf_log_error!(
                 NGX_LOG_WARN,
                 cf,
-                "\"{NAME}\" directive: with \"tls_verify=off\" whoever answers in place of the store \
-                 is taken for the store"
+                "\"{NAME}\" directive: with \"tls_verify=off\" whoever answers in place of the \
+                 store is taken for the store"
             );
         }
         Ok(Some(Rc::new(tls)))

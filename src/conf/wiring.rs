@@ -260,8 +260,8 @@ fn ssl_ctx(server: &ngx_http_core_srv_conf_t) -> Option<SslCtx> {
 
 /// The `resolver` of a server.
 fn resolver(server: &ngx_http_core_srv_conf_t) -> Option<Resolver> {
-    // SAFETY: the type is that of ngx_http_core_module's location configuration, which a server has,
-    // merged with that of http{}; the resolver lives as long.
+    // SAFETY: the type is that of ngx_http_core_module's location configuration, which a server
+    // has, merged with that of http{}; the resolver lives as long.
     unsafe {
         let conf: &ngx_http_core_loc_conf_t = server
             .http_location_conf_unchecked(&*core::ptr::addr_of!(ngx_http_core_module))

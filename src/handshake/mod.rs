@@ -85,8 +85,8 @@ impl SessionCache {
             return None;
         }
         let raw = ctx.as_ptr();
-        // SAFETY: the SSL_CTX is valid; the callbacks have the types that OpenSSL asks for, and find
-        // the cache by the address set here.
+        // SAFETY: the SSL_CTX is valid; the callbacks have the types that OpenSSL asks for, and
+        // find the cache by the address set here.
         unsafe {
             let cache = Rc::new(Self {
                 ctx,
@@ -138,8 +138,8 @@ impl SessionCache {
 
     /// The cache of an SSL_CTX, if there is one.
     fn of<'a>(ctx: SslCtx) -> Option<&'a Self> {
-        // SAFETY: the index is ours: what it holds is null or what attach() set, which lives as long
-        // as the SSL_CTX.
+        // SAFETY: the index is ours: what it holds is null or what attach() set, which lives as
+        // long as the SSL_CTX.
         unsafe {
             let cache = SSL_CTX_get_ex_data(ctx.as_ptr(), ctx_index());
             non_null(cache).map(|cache| cache.as_ref())
@@ -251,8 +251,8 @@ impl SessionCache {
 
     /// Begins to look for the sessions that OpenSSL is going to ask for.
     ///
-    /// What is found is decoded when OpenSSL asks: since nginx 1.29.2, which server a session has to
-    /// fit is not known before.
+    /// What is found is decoded when OpenSSL asks: since nginx 1.29.2, which server a session has
+    /// to fit is not known before.
     fn look_ahead<'a>(&self, ssl: Ssl, ids: impl Iterator<Item = &'a [u8]>) {
         // Of those that can be in the store: no other takes the place of one.
         let entries = ids.filter_map(|id| Some((id, self.records.entry(id)?)));

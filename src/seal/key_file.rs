@@ -63,7 +63,8 @@ fn add(sealer: &mut Sealer, cf: &mut ngx_conf_t, file: &[u8]) -> Result<i64, Rea
         ngx_conf_log_error!(
             NGX_LOG_WARN,
             cf,
-            "\"{NAME}\" directive: key file \"{}\" is open to others than its owner; \"chmod 600\" it",
+            "\"{NAME}\" directive: key file \"{}\" is open to others than its owner; \
+             \"chmod 600\" it",
             String::from_utf8_lossy(file)
         );
     }

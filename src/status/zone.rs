@@ -92,8 +92,8 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, _old: *mut c_void) -> ngx_i
     NGX_OK as ngx_int_t
 }
 
-/// A configuration with the zone and these stores is in use from now on. Not told before: until then
-/// it can still fail, which leaves the one before in use.
+/// A configuration with the zone and these stores is in use from now on. Not told before: until
+/// then it can still fail, which leaves the one before in use.
 pub(crate) fn configure(stores: &[Counted]) {
     // SAFETY: what init() set is mapped as long as the configuration is in use.
     if let Some(shared) = unsafe { SHARED.load(Relaxed).as_ref() } {

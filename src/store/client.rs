@@ -252,7 +252,7 @@ impl Client {
         match self.link.connect(address.sockaddr(), address.name()) {
             Ok(()) => {
                 state.phase = Phase::Connecting { deadline: now() + self.settings.timeout };
-                // A new worker has clients before it has a connection: after a reload, they can wait.
+                // A new worker has clients before a connection: after a reload, they can wait.
                 if state.health == Health::Unknown {
                     state.pipeline.opening(now());
                 }
