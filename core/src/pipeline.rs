@@ -274,6 +274,9 @@ impl<W: Waiter> Pipeline<W> {
 
     /// Stores `record` under `key` for `ttl` seconds, at least one. `unix_now` is the time of day
     /// in seconds.
+    ///
+    /// On an error nothing was queued. Whether the store took the record is told by
+    /// [`received`](Self::received).
     pub fn put(
         &mut self,
         key: &Key,
@@ -291,7 +294,7 @@ impl<W: Waiter> Pipeline<W> {
         Ok(())
     }
 
-    /// Deletes what lies under `key`.
+    /// Deletes what lies under `key`. On an error nothing was queued.
     pub fn delete(&mut self, key: &Key, now: Instant) -> Result<(), Unavailable> {
         self.admit()?;
         self.protocol.delete(key.as_bytes(), self.outgoing.tail());

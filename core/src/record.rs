@@ -104,7 +104,7 @@ pub trait BlockCipher {
 
 /// AES-256-GCM (NIST SP 800-38D).
 pub trait Aead {
-    /// Encrypts `text` in place and returns the tag.
+    /// Encrypts `text` in place and returns the tag; `None` where that failed.
     fn seal(
         &self,
         key: &[u8; KEY_LEN],
@@ -206,7 +206,8 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
         Ok(())
     }
 
-    /// The session id made of `random`, which must be that, and of the ClientHello's random.
+    /// The session id made of `random`, which must be that, and of the ClientHello's random; `None`
+    /// without a key, or where the cipher failed.
     pub fn mint(
         &self,
         random: &[u8; SEED_LEN],
@@ -222,7 +223,8 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
         Some(id)
     }
 
-    /// The session with this id, if the id was minted under one of the keys.
+    /// The session with this id; `None` where the id was minted under none of the keys, or the
+    /// cipher failed.
     pub fn recognise(&self, id: &[u8]) -> Option<Minted> {
         let id: &[u8; ID_LEN] = id.try_into().ok()?;
         let (seed, rest) = id.split_first_chunk::<SEED_LEN>()?;
