@@ -33,8 +33,8 @@ crate_source() {
     compgen -G "$crates/*/$1-$2" | head -n 1 || true
 }
 
-# Runs tests with an nginx and a module, one at a time: some measure how long something takes. Before
-# 1.23.4, nginx has TLS 1.3 only if told so.
+# Runs tests with an nginx and a module, one at a time: some measure how long something takes.
+# Before 1.23.4, nginx has TLS 1.3 only if told so.
 run_tests() {
     local nginx=$1 module=$2 log=$root/build/prove.log
     shift 2

@@ -3,8 +3,8 @@
 //!
 //! This file holds the module's table and its process hooks; the parts are in `conf` (the
 //! directive), `handshake` (OpenSSL's session callbacks), `seal` (the ciphers and keys of sealed
-//! records), `store` (the client of a store), `net` (a connection on nginx's event loop) and `status` (counters,
-//! variables and the status page).
+//! records), `store` (the client of a store), `net` (a connection on nginx's event loop) and
+//! `status` (counters, variables and the status page).
 
 use core::ffi::{c_char, c_void};
 use core::ptr;
@@ -17,7 +17,6 @@ use ngx::core::{Status, NGX_CONF_OK};
 use ngx::http::{HttpModule, HttpModuleMainConf, HttpModuleServerConf};
 
 use crate::conf::{MainConf, ServerConf, COMMANDS};
-use crate::handshake::Suspension;
 use crate::log::log;
 
 mod conf;
@@ -130,17 +129,7 @@ extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     // SAFETY: nginx passes its current cycle, and writes to the flag on this one thread.
     let (cycle, is_test) = unsafe { (&*cycle, ngx_test_config != 0) };
     let Some(conf) = Module::main_conf(cycle) else { return Status::NGX_OK.into() };
-    let chosen = conf.suspensions().next();
-    conf.prepare(cycle);
-    if conf.suspensions().next() != chosen {
-        log!(
-            NGX_LOG_WARN,
-            cycle.log,
-            "with \"pcre_jit on\" handshakes are suspended with {}: regular expressions then take \
-             more stack than an OpenSSL job has",
-            Suspension::Hello
-        );
-    }
+    conf::wiring::prepare(cycle, conf);
     if !is_test {
         for suspension in conf.suspensions() {
             log!(NGX_LOG_NOTICE, cycle.log, "handshakes are suspended with {suspension}");

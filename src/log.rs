@@ -20,6 +20,10 @@ macro_rules! log {
 ///
 /// Nothing is left of it where nginx was built without `--with-debug`: the connection is not even
 /// asked for.
+///
+/// # Safety
+///
+/// The connection must be valid, and the arguments must be what the format takes.
 macro_rules! debug {
     ($connection:expr, $format:literal $(, $arg:expr)* $(,)?) => {
         if cfg!(ngx_feature = "debug") {

@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 
 # Whatever somebody who can write to the store does to a record, the client gets
-# an ordinary full handshake, which is counted, and the record is deleted.  Without it a store that
-# was broken into could hand out sessions of its own, or fail handshakes.
+# an ordinary full handshake, which is counted, and the record is deleted.
+# Without it a store that was broken into could hand out sessions of its own, or
+# fail handshakes.
 
 ###############################################################################
 

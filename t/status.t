@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 
 # The status page counts what happens, over all workers and over reloads, as
-# JSON and for Prometheus, and shows the workers that there are.  Without it an operator cannot tell whether the
-# cache is of use, and is told of its troubles by the users.
+# JSON and for Prometheus, and shows the workers that there are.  Without it an
+# operator cannot tell whether the cache is of use, and is told of its troubles
+# by the users.
 
 ###############################################################################
 

@@ -5,10 +5,10 @@
 //! record = text | CRC-32 of id and text (4, big-endian)
 //! ```
 //!
-//! A text that was damaged can still be well formed, and then fails the handshake of the client that
-//! offers its session: both sides go on with different secrets. CRC-32 misses no change within 32
-//! bits in a row, and one in 2^32 of the others. It is no defence against whoever writes into the
-//! store on purpose: that is what [sealed records](crate::record) are for.
+//! A text that was damaged can still be well formed, and then fails the handshake of the client
+//! that offers its session: both sides go on with different secrets. CRC-32 misses no change within
+//! 32 bits in a row, and one in 2^32 of the others. It is no defence against whoever writes into
+//! the store on purpose: that is what [sealed records](crate::record) are for.
 
 use crc32fast::Hasher;
 

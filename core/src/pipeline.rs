@@ -175,9 +175,9 @@ impl<W: Waiter> Pipeline<W> {
         }
     }
 
-    /// A transport is on its way, and nothing speaks against its success: commands are accepted from
-    /// now on, and wait for the greeting to be answered. Without this call they are turned away until
-    /// then.
+    /// A transport is on its way, and nothing speaks against its success: commands are accepted
+    /// from now on, and wait for the greeting to be answered. Without this call they are turned
+    /// away until then.
     pub fn opening(&mut self, now: Instant) {
         self.closed();
         self.greet(now);
@@ -274,6 +274,9 @@ impl<W: Waiter> Pipeline<W> {
 
     /// Stores `record` under `key` for `ttl` seconds, at least one. `unix_now` is the time of day
     /// in seconds.
+    ///
+    /// On an error nothing was queued. Whether the store took the record is told by
+    /// [`received`](Self::received).
     pub fn put(
         &mut self,
         key: &Key,
@@ -291,7 +294,7 @@ impl<W: Waiter> Pipeline<W> {
         Ok(())
     }
 
-    /// Deletes what lies under `key`.
+    /// Deletes what lies under `key`. On an error nothing was queued.
     pub fn delete(&mut self, key: &Key, now: Instant) -> Result<(), Unavailable> {
         self.admit()?;
         self.protocol.delete(key.as_bytes(), self.outgoing.tail());

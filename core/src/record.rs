@@ -18,9 +18,9 @@
 //!
 //! A session id is minted as `seed | mark[0] | tag`: 32 bytes, the only length of a stateful ticket
 //! that OpenSSL looks up. The seed is random: 15 bytes of our own, XORed with the last 15 of the
-//! ClientHello's random. Whoever has the key can tell an id of its own from any other without asking
-//! the store. The first byte of the mark tells at once that an id is not of a key, or else of which
-//! of several; what then decides is the tag.
+//! ClientHello's random. Whoever has the key can tell an id of its own from any other without
+//! asking the store. The first byte of the mark tells at once that an id is not of a key, or else
+//! of which of several; what then decides is the tag.
 //!
 //! The session lies in the store under `name`. It is sealed with AES-256-GCM (NIST SP 800-38D)
 //! under the record key of its id and a random nonce:
@@ -44,11 +44,11 @@
 //!   replaces the earlier, and who offers the earlier session fails a handshake. AES being a
 //!   permutation shows in the outputs only after some 2^64 blocks. Both say: a key is good for 2^50
 //!   sessions, a million each second for 35 years.
-//! - Machines woken from one snapshot of memory draw the same bytes until OpenSSL takes new entropy.
-//!   The ClientHello's random then keeps their ids apart, and so the record keys, which makes
-//!   repeated nonces harmless. It does so for honest clients: who sees another's random, repeats it
-//!   to a machine that draws the same, and reads the store, learns the other's session.
-//! - The tag is 128 bits, where 2^-64 would do: who guesses one has won a lookup that finds nothing.
+//! - Machines woken from one snapshot of memory draw the same bytes until OpenSSL takes new
+//!   entropy. The ClientHello's random then keeps their ids apart, and so the record keys, which
+//!   makes repeated nonces harmless. It does so for honest clients: who sees another's random,
+//!   repeats it to a machine that draws the same, and reads the store, learns the other's session.
+//! - The tag is 128 bits, where 2^-64 would do: who guesses one wins a lookup that finds nothing.
 //! - AES in place of HMAC: in OpenSSL 3.0 an HMAC-SHA-256 of such an input takes 5,800 instructions
 //!   without the SHA extensions of the processor, the four blocks 500.
 //! - The store sees how many sessions there are, when they come, are asked for and go, about how
@@ -104,7 +104,7 @@ pub trait BlockCipher {
 
 /// AES-256-GCM (NIST SP 800-38D).
 pub trait Aead {
-    /// Encrypts `text` in place and returns the tag.
+    /// Encrypts `text` in place and returns the tag; `None` where that failed.
     fn seal(
         &self,
         key: &[u8; KEY_LEN],
@@ -152,8 +152,8 @@ pub enum KeyError {
     Cipher,
 }
 
-/// A session whose id was minted under one of the keys, and its name. Nothing here is secret: the key
-/// of its record is derived where it is used, and wiped there.
+/// A session whose id was minted under one of the keys, and its name. Nothing here is secret: the
+/// key of its record is derived where it is used, and wiped there.
 pub struct Minted {
     id: [u8; ID_LEN],
     name: [u8; BLOCK_LEN],
@@ -206,7 +206,8 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
         Ok(())
     }
 
-    /// The session id made of `random`, which must be that, and of the ClientHello's random.
+    /// The session id made of `random`, which must be that, and of the ClientHello's random; `None`
+    /// without a key, or where the cipher failed.
     pub fn mint(
         &self,
         random: &[u8; SEED_LEN],
@@ -222,7 +223,8 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
         Some(id)
     }
 
-    /// The session with this id, if the id was minted under one of the keys.
+    /// The session with this id; `None` where the id was minted under none of the keys, or the
+    /// cipher failed.
     pub fn recognise(&self, id: &[u8]) -> Option<Minted> {
         let id: &[u8; ID_LEN] = id.try_into().ok()?;
         let (seed, rest) = id.split_first_chunk::<SEED_LEN>()?;

@@ -12,8 +12,8 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Authenticates with `credentials` where there are any; a user needs Redis 6 or later. Uses the
-    /// database with this number.
+    /// Authenticates with `credentials` where there are any; a user needs Redis 6 or later. Uses
+    /// the database with this number.
     pub fn new(credentials: Option<Credentials>, database: u16) -> Self {
         Self { credentials, database }
     }

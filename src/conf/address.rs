@@ -2,7 +2,6 @@
 
 use core::ffi::c_char;
 use core::{mem, ptr, slice};
-use std::string::String;
 
 use nginx_sys::{
     in_port_t, ngx_addr_t, ngx_inet_resolve_host, ngx_inet_set_port, ngx_parse_addr, ngx_pool_t,

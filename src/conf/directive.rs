@@ -10,7 +10,6 @@
 
 use core::str;
 use core::time::Duration;
-use std::string::String;
 
 use nginx_sys::{ngx_conf_t, ngx_parse_time, ngx_str_t, NGX_ERROR};
 use ssl_session_cache_core::{Credentials, Keyspace, PrefixError};
@@ -144,8 +143,8 @@ impl<'a> Directive<'a> {
         self.suspend.flatten()
     }
 
-    /// Reads the key files, and tells the time of the first; `None` where there are none, or the cache
-    /// is off.
+    /// Reads the key files, and tells the time of the first; `None` where there are none, or the
+    /// cache is off.
     pub(crate) fn sealer(&self, cf: &mut ngx_conf_t) -> Result<Option<(Sealer, i64)>, Error> {
         if self.enabled == Some(false) || self.keys.is_empty() {
             return Ok(None);

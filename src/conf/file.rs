@@ -69,8 +69,8 @@ pub(crate) fn read_secret(
         ngx_conf_log_error!(
             NGX_LOG_WARN,
             cf,
-            "\"{NAME}\" directive: file \"{}\" of parameter \"{parameter}\" can be read by anybody; \
-             \"chmod o-r\" it",
+            "\"{NAME}\" directive: file \"{}\" of parameter \"{parameter}\" can be read by \
+             anybody; \"chmod o-r\" it",
             path.display()
         );
     }

@@ -6,8 +6,8 @@ use core::ptr;
 use std::rc::Rc;
 
 use nginx_sys::{
-    ngx_command_t, ngx_conf_t, ngx_cycle_t, ngx_str_t, ngx_uint_t, NGX_CONF_1MORE,
-    NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET, NGX_LOG_EMERG,
+    ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t, NGX_CONF_1MORE, NGX_HTTP_MAIN_CONF,
+    NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET, NGX_LOG_EMERG,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleMainConf, Merge, MergeConfigError};
@@ -24,7 +24,7 @@ use self::directive::Directive;
 
 pub(crate) mod address;
 pub(crate) mod directive;
-mod file;
+pub(crate) mod file;
 pub(crate) mod tickets;
 mod tls;
 pub(crate) mod wiring;
@@ -54,8 +54,8 @@ pub(crate) struct Reported;
 pub(crate) struct MainConf {
     /// The stores that the configuration names; equal directives share one.
     stores: Vec<Rc<Store>>,
-    /// What the callbacks of an SSL_CTX use, which keeps the address: a box would forbid that, as who
-    /// moves one claims to have the only pointer.
+    /// What the callbacks of an SSL_CTX use, which keeps the address: a box would forbid that, as
+    /// who moves one claims to have the only pointer.
     caches: Vec<Rc<SessionCache>>,
     /// The stores that are counted; `None` where nothing is.
     pub(crate) counted: Option<Vec<Counted>>,
@@ -68,11 +68,6 @@ impl MainConf {
             .iter()
             .map(Rc::as_ref)
             .filter(|store| self.caches.iter().any(|cache| ptr::eq(cache.store(), *store)))
-    }
-
-    /// Prepares for handshakes, once all of the configuration has been read.
-    pub(crate) fn prepare(&self, cycle: &ngx_cycle_t) {
-        self.caches.iter().for_each(|cache| cache.prepare(cycle));
     }
 
     /// The ways in which handshakes are suspended.

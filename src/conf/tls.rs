@@ -3,7 +3,6 @@
 use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
 use std::rc::Rc;
-use std::string::String;
 
 use nginx_sys::{ngx_conf_t, NGX_LOG_WARN};
 use ngx::ngx_conf_log_error;
@@ -87,8 +86,8 @@ impl Words<'_> {
             ngx_conf_log_error!(
                 NGX_LOG_WARN,
                 cf,
-                "\"{NAME}\" directive: with \"tls_verify=off\" whoever answers in place of the store \
-                 is taken for the store"
+                "\"{NAME}\" directive: with \"tls_verify=off\" whoever answers in place of the \
+                 store is taken for the store"
             );
         }
         Ok(Some(Rc::new(tls)))

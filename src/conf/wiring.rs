@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use nginx_sys::{
-    ngx_conf_t, ngx_http_conf_addr_t, ngx_http_conf_port_t, ngx_http_core_loc_conf_t,
+    ngx_conf_t, ngx_cycle_t, ngx_http_conf_addr_t, ngx_http_conf_port_t, ngx_http_core_loc_conf_t,
     ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_core_srv_conf_t,
     ngx_http_ssl_srv_conf_t, NGX_SSL_NO_SCACHE,
 };
@@ -29,6 +29,20 @@ pub(crate) fn attach(cf: &mut ngx_conf_t) -> Result<(), Reported> {
     warn_of_sessions_in_clear(cf);
     warn_of_ignored_servers(cf);
     count_stores(cf, main)
+}
+
+/// Prepares for handshakes, once all of the configuration has been read: `pcre_jit` may come last.
+pub(crate) fn prepare(cycle: &ngx_cycle_t, main: &MainConf) {
+    if main.suspensions().any(|way| way.fit(cycle) != way) {
+        log!(
+            NGX_LOG_WARN,
+            cycle.log,
+            "with \"pcre_jit on\" handshakes are suspended with {}: regular expressions then take \
+             more stack than an OpenSSL job has",
+            Suspension::Hello
+        );
+    }
+    main.caches.iter().for_each(|cache| cache.prepare(cycle));
 }
 
 /// Has the workers count what they do with the stores in use.
@@ -246,8 +260,8 @@ fn ssl_ctx(server: &ngx_http_core_srv_conf_t) -> Option<SslCtx> {
 
 /// The `resolver` of a server.
 fn resolver(server: &ngx_http_core_srv_conf_t) -> Option<Resolver> {
-    // SAFETY: the type is that of ngx_http_core_module's location configuration, which a server has,
-    // merged with that of http{}; the resolver lives as long.
+    // SAFETY: the type is that of ngx_http_core_module's location configuration, which a server
+    // has, merged with that of http{}; the resolver lives as long.
     unsafe {
         let conf: &ngx_http_core_loc_conf_t = server
             .http_location_conf_unchecked(&*core::ptr::addr_of!(ngx_http_core_module))

@@ -9,6 +9,7 @@ use core::cell::Cell;
 use core::ffi::{c_int, c_long, c_uchar, c_uint, c_void};
 use core::ptr;
 use core::slice;
+use core::time::Duration;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -29,7 +30,7 @@ use crate::store::Store;
 
 use self::lookup::{Answer, Handshake, Lookup, MAX_LOOKUPS};
 use self::openssl::{clear_errors, non_null, Session, SessionRef, Ssl};
-use self::records::{Decoder, Records};
+use self::records::Records;
 
 pub(crate) use self::id_context::IdContext;
 pub(crate) use self::openssl::SslCtx;
@@ -84,8 +85,8 @@ impl SessionCache {
             return None;
         }
         let raw = ctx.as_ptr();
-        // SAFETY: the SSL_CTX is valid; the callbacks have the types that OpenSSL asks for, and find
-        // the cache by the address set here.
+        // SAFETY: the SSL_CTX is valid; the callbacks have the types that OpenSSL asks for, and
+        // find the cache by the address set here.
         unsafe {
             let cache = Rc::new(Self {
                 ctx,
@@ -137,8 +138,8 @@ impl SessionCache {
 
     /// The cache of an SSL_CTX, if there is one.
     fn of<'a>(ctx: SslCtx) -> Option<&'a Self> {
-        // SAFETY: the index is ours: what it holds is null or what attach() set, which lives as long
-        // as the SSL_CTX.
+        // SAFETY: the index is ours: what it holds is null or what attach() set, which lives as
+        // long as the SSL_CTX.
         unsafe {
             let cache = SSL_CTX_get_ex_data(ctx.as_ptr(), ctx_index());
             non_null(cache).map(|cache| cache.as_ref())
@@ -184,58 +185,45 @@ impl SessionCache {
 
     /// Looks for a session, which suspends the handshake until the lookup has ended.
     fn find(&self, ssl: Ssl, id: &[u8]) -> Option<Session> {
+        let (answer, waited) = self.answer(ssl, id);
+        let (outcome, session) = match answer {
+            Answer::Local(session) => (Outcome::Local, Some(session)),
+            Answer::Found(session) => (Outcome::Hit, Some(session)),
+            Answer::Missing(outcome) => (outcome, None),
+            Answer::Invalid => (Outcome::Invalid, None),
+            Answer::Record(record) => self.decode(ssl, id, &record),
+        };
+        ssl.note(outcome, waited);
+        match (outcome, &session) {
+            (Outcome::Hit, Some(session)) => self.keep_locally(ssl, session.as_ref()),
+            (Outcome::Invalid, _) => self.delete(id),
+            _ => {}
+        }
+        session
+    }
+
+    /// What there is under an id, in the tier of this machine or in the store, and how long the
+    /// handshake has waited for the store.
+    fn answer(&self, ssl: Ssl, id: &[u8]) -> (Answer, Option<Duration>) {
         let lookup = match Handshake::lookup(ssl, id) {
             Some(begun) => begun,
-            None => match self.local(ssl, id) {
-                Some(session) => {
-                    ssl.note(Outcome::Local, None);
-                    return Some(session);
+            None => {
+                if let Some(session) = self.local(ssl, id) {
+                    return (Answer::Local(session), None);
                 }
-                None => match self.begin(ssl, id) {
+                match self.begin(ssl, id) {
                     Ok(begun) => begun,
-                    Err(outcome) => {
-                        ssl.note(outcome, None);
-                        return None;
-                    }
-                },
-            },
+                    Err(outcome) => return (Answer::Missing(outcome), None),
+                }
+            }
         };
         if !lookup.is_done() && !self.suspension().wait(ssl, &lookup) {
             lookup.cancel();
-            ssl.note(Outcome::Miss, None);
-            return None;
         }
-        let waited = lookup.waited();
-        let session = match lookup.answer()? {
-            Answer::Local(session) => {
-                ssl.note(Outcome::Local, None);
-                return Some(session);
-            }
-            Answer::Found(session) => Some(session),
-            Answer::Record(record) => match self.decoder(ssl, id) {
-                Some(decoder) => decoder.decode(id, &record),
-                None => {
-                    ssl.note(Outcome::Miss, waited);
-                    return None;
-                }
-            },
-            Answer::Missing(outcome) => {
-                ssl.note(outcome, waited);
-                return None;
-            }
-            Answer::Invalid => None,
-        };
-        match &session {
-            Some(session) => {
-                ssl.note(Outcome::Hit, waited);
-                self.keep_locally(ssl, session.as_ref());
-            }
-            None => {
-                ssl.note(Outcome::Invalid, waited);
-                self.delete(id);
-            }
+        match lookup.answer() {
+            Some(answer) => (answer, lookup.waited()),
+            None => (Answer::Missing(Outcome::Miss), None),
         }
-        session
     }
 
     /// Begins a lookup in the store from within a handshake.
@@ -250,15 +238,21 @@ impl SessionCache {
         handshake.begin(self, ssl, id, &entry.key, Some(decoder))
     }
 
-    /// What decodes the record of an id.
-    fn decoder(&self, ssl: Ssl, id: &[u8]) -> Option<Decoder> {
-        self.records.decoder(self.records.entry(id)?.minted, ssl)
+    /// The session of a record that was looked up ahead, and what that comes to.
+    fn decode(&self, ssl: Ssl, id: &[u8], record: &[u8]) -> (Outcome, Option<Session>) {
+        let decoder =
+            self.records.entry(id).and_then(|entry| self.records.decoder(entry.minted, ssl));
+        match decoder.map(|decoder| decoder.decode(id, record)) {
+            Some(Some(session)) => (Outcome::Hit, Some(session)),
+            Some(None) => (Outcome::Invalid, None),
+            None => (Outcome::Miss, None),
+        }
     }
 
     /// Begins to look for the sessions that OpenSSL is going to ask for.
     ///
-    /// What is found is decoded when OpenSSL asks: since nginx 1.29.2, which server a session has to
-    /// fit is not known before.
+    /// What is found is decoded when OpenSSL asks: since nginx 1.29.2, which server a session has
+    /// to fit is not known before.
     fn look_ahead<'a>(&self, ssl: Ssl, ids: impl Iterator<Item = &'a [u8]>) {
         // Of those that can be in the store: no other takes the place of one.
         let entries = ids.filter_map(|id| Some((id, self.records.entry(id)?)));

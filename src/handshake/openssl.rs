@@ -319,8 +319,8 @@ impl<'a> SessionRef<'a> {
         }
     }
 
-    /// Writes the ASN.1 form to the front of the buffer and returns its length; `None` where it does
-    /// not fit.
+    /// Writes the ASN.1 form to the front of the buffer and returns its length; `None` where it
+    /// does not fit.
     pub(super) fn encode(self, buffer: &mut [u8]) -> Option<usize> {
         // SAFETY: the session is valid; without an output the length is told, and nothing written.
         let len = unsafe { i2d_SSL_SESSION(self.as_ptr(), ptr::null_mut()) };

@@ -89,10 +89,8 @@ impl Suspension {
 
     /// This way, or the other one where regular expressions take the stack of a job: nginx matches
     /// the names of servers in a handshake, and what PCRE2 has compiled to machine code takes 32 KB
-    /// for itself.
-    ///
-    /// For when all of the configuration has been read: `pcre_jit` may come last.
-    pub(super) fn fit(self, cycle: &ngx_cycle_t) -> Self {
+    /// for itself. To be asked once all of the configuration has been read.
+    pub(crate) fn fit(self, cycle: &ngx_cycle_t) -> Self {
         match self {
             Self::Async if compiles_regexes(cycle) => Self::Hello,
             way => way,

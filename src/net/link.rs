@@ -5,7 +5,6 @@ use core::ptr::{self, NonNull};
 use core::time::Duration;
 use std::io;
 use std::rc::Rc;
-use std::string::String;
 
 use nginx_sys::{
     ngx_add_timer, ngx_close_connection, ngx_connection_log_error_e_NGX_ERROR_INFO,
@@ -316,8 +315,8 @@ impl Link {
     /// Closes the connection, if there is one.
     pub(crate) fn close(&self) {
         let Some(connection) = self.connection.take().map(NonNull::as_ptr) else { return };
-        // SAFETY: the connection is valid, and nothing else refers to it nor, after it is closed, to
-        // its pool.
+        // SAFETY: the connection is valid, and nothing else refers to it nor, after it is closed,
+        // to its pool.
         unsafe {
             if let Some(ssl) = (*connection).ssl.as_mut() {
                 // Without a word to the server, which might have to be waited for.
@@ -334,8 +333,8 @@ impl Link {
         self.log.take();
     }
 
-    /// Has [`Handler::timer`] called at this time, or earlier: the timer is moved only to an earlier
-    /// time, so that a busy link leaves it alone. `None` changes nothing.
+    /// Has [`Handler::timer`] called at this time, or earlier: the timer is moved only to an
+    /// earlier time, so that a busy link leaves it alone. `None` changes nothing.
     pub(crate) fn wake_at(&self, time: Option<Instant>) {
         let Some(time) = time else { return };
         if self.wake.get().is_some_and(|wake| wake <= time) {
@@ -463,8 +462,8 @@ unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
 unsafe extern "C" fn on_turn_end(event: *mut ngx_event_t) {
     // SAFETY: the event of a link that is bound.
     let link = unsafe { link(event) };
-    // What is posted behind this event, such as a handshake that a reply has woken, may have more to
-    // send: let it go first, once.
+    // What is posted behind this event, such as a handshake that a reply has woken, may have more
+    // to send: let it go first, once.
     // SAFETY: nginx initialises the queue before the first event.
     let others_wait = unsafe { !ngx_queue_empty(&raw const ngx_posted_events) };
     if others_wait && !link.put_off.replace(true) {

@@ -32,8 +32,8 @@ pub(crate) fn process_serves_clients() -> bool {
 /// Whether a client of this worker has its handshake before it, or is in the middle: one that has
 /// made no request yet.
 pub(crate) fn clients_may_handshake() -> bool {
-    // SAFETY: a worker has a cycle, whose array of connections is as long as told; nothing writes to
-    // it meanwhile.
+    // SAFETY: a worker has a cycle, whose array of connections is as long as told; nothing writes
+    // to it meanwhile.
     let connections = unsafe {
         let cycle = &*ngx_cycle;
         slice::from_raw_parts(cycle.connections, cycle.connection_n)

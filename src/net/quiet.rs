@@ -1,6 +1,5 @@
 use core::cell::{RefCell, UnsafeCell};
 use core::{mem, ptr, slice};
-use std::string::String;
 
 use nginx_sys::{ngx_log_t, ngx_uint_t, NGX_LOG_DEBUG, NGX_LOG_DEBUG_ALL, NGX_LOG_INFO};
 

@@ -3,7 +3,6 @@ use core::ffi::CStr;
 use core::ptr::{self, NonNull};
 use core::slice;
 use core::time::Duration;
-use std::string::String;
 
 use nginx_sys::{
     ngx_cached_time, ngx_msec_t, ngx_resolve_name, ngx_resolve_name_done, ngx_resolve_start,

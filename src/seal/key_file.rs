@@ -1,17 +1,15 @@
 //! Key files, read when the configuration is.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
 
-use nginx_sys::{ngx_conf_full_name, ngx_conf_t, ngx_str_t, NGX_LOG_WARN};
+use nginx_sys::{ngx_conf_t, NGX_LOG_WARN};
 use ngx::ngx_conf_log_error;
 use ssl_session_cache_core::record::{KeyError, KEY_LEN};
 use zeroize::Zeroizing;
 
+use crate::conf::file::full_name;
 use crate::conf::NAME;
 use crate::seal::{Aes, Gcm, Sealer};
 
@@ -56,13 +54,7 @@ fn error(file: &[u8], reason: Reason) -> Error {
 
 /// Adds a key, and tells the time of its file.
 fn add(sealer: &mut Sealer, cf: &mut ngx_conf_t, file: &[u8]) -> Result<i64, Reason> {
-    let mut path = ngx_str_t { len: file.len(), data: file.as_ptr().cast_mut() };
-    // SAFETY: the name is a part of a word of the configuration up to its end, where nginx has put
-    // a zero; what it is replaced by lies in the pool, which outlives this call.
-    if unsafe { ngx_conf_full_name(cf.cycle, &mut path, 1) } != 0 {
-        return Err(io::Error::from(io::ErrorKind::OutOfMemory).into());
-    }
-    let mut opened = File::open(Path::new(OsStr::from_bytes(path.as_bytes())))?;
+    let mut opened = File::open(full_name(cf, file)?)?;
     let metadata = opened.metadata()?;
     if metadata.len() != KEY_LEN as u64 {
         return Err(Reason::Length);
@@ -71,7 +63,8 @@ fn add(sealer: &mut Sealer, cf: &mut ngx_conf_t, file: &[u8]) -> Result<i64, Rea
         ngx_conf_log_error!(
             NGX_LOG_WARN,
             cf,
-            "\"{NAME}\" directive: key file \"{}\" is open to others than its owner; \"chmod 600\" it",
+            "\"{NAME}\" directive: key file \"{}\" is open to others than its owner; \
+             \"chmod 600\" it",
             String::from_utf8_lossy(file)
         );
     }

@@ -1,7 +1,6 @@
 //! The status page as JSON.
 
 use core::fmt::{self, Display};
-use std::string::String;
 
 use crate::status::report::Outcome;
 use crate::status::snapshot::{Snapshot, Store, Worker};

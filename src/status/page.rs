@@ -2,7 +2,6 @@
 
 use core::ffi::{c_char, c_void};
 use core::ptr;
-use std::string::String;
 
 use nginx_sys::{
     ngx_command_t, ngx_conf_t, ngx_http_arg, ngx_http_complex_value_t, ngx_http_core_loc_conf_t,

@@ -2,7 +2,6 @@
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 
 use core::fmt::Display;
-use std::string::String;
 
 use crate::status::json::Seconds;
 use crate::status::report::Outcome;

@@ -3,7 +3,6 @@
 use core::ffi::{c_int, c_void};
 use core::ptr::{self, NonNull};
 use core::time::Duration;
-use std::string::String;
 use std::sync::OnceLock;
 
 use nginx_sys::{
@@ -12,8 +11,8 @@ use nginx_sys::{
 
 use crate::status::zone;
 
-/// What a handshake got for the sessions that its client offered: the most telling of them, which is
-/// the last one here.
+/// What a handshake got for the sessions that its client offered: the most telling of them, which
+/// is the last one here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Outcome {

@@ -1,8 +1,6 @@
 //! All counters at one time, those of all workers together.
 
-use std::string::String;
 use std::sync::atomic::Ordering::Relaxed;
-use std::vec::Vec;
 
 use nginx_sys::ngx_cached_time;
 

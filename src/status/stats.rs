@@ -58,8 +58,8 @@ impl Gauge {
 /// workers do not slow each other down.
 ///
 /// A worker that takes another's place, after a crash or a reload, counts on in its slot. After a
-/// reload both may be there for a while: counters are added to atomically, and gauges are written by
-/// the owner alone.
+/// reload both may be there for a while: counters are added to atomically, and gauges are written
+/// by the owner alone.
 #[repr(C, align(64))]
 pub(super) struct WorkerSlot {
     /// The process id of the owner, which may have been killed; 0 for none.

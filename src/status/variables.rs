@@ -1,7 +1,6 @@
 //! `$remote_ssl_session_cache_status` and `$remote_ssl_session_cache_time`.
 
 use core::ptr::NonNull;
-use std::string::String;
 
 use nginx_sys::{
     ngx_conf_t, ngx_http_add_variable, ngx_http_get_variable_pt, ngx_http_request_t,

@@ -2,7 +2,6 @@
 
 use core::ffi::c_void;
 use core::{mem, ptr};
-use std::string::String;
 use std::sync::atomic::{
     AtomicI64, AtomicPtr, AtomicU32, AtomicU8, AtomicUsize, Ordering::Relaxed,
 };
@@ -33,7 +32,7 @@ pub(super) struct Shared {
     pub(super) since: AtomicI64,
     /// So many slots of workers have been in use.
     workers_used: AtomicU32,
-    store_names: [StoreName; MAX_STORES],
+    stores: [StoreEntry; MAX_STORES],
     workers: [WorkerSlot; MAX_WORKERS],
 }
 
@@ -45,13 +44,15 @@ pub(crate) struct Counted {
     pub(crate) key_time: Option<i64>,
 }
 
-/// Whose the slots of a store's number are. Written by the process that reads the configuration.
+/// The store that has a number, and so the slots of that number. Written by the process that reads
+/// the configuration.
 #[repr(C)]
-struct StoreName {
+struct StoreEntry {
     /// Whether the configuration in use has the store.
     is_configured: AtomicU8,
-    len: AtomicU8,
-    bytes: [AtomicU8; MAX_NAME],
+    /// The length of its name; 0 where the number has never been a store's.
+    name_len: AtomicU8,
+    name: [AtomicU8; MAX_NAME],
     /// `Counted::key_time`, 0 for none.
     key_time: AtomicI64,
 }
@@ -91,8 +92,8 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, _old: *mut c_void) -> ngx_i
     NGX_OK as ngx_int_t
 }
 
-/// A configuration with the zone and these stores is in use from now on. Not told before: until then
-/// it can still fail, which leaves the one before in use.
+/// A configuration with the zone and these stores is in use from now on. Not told before: until
+/// then it can still fail, which leaves the one before in use.
 pub(crate) fn configure(stores: &[Counted]) {
     // SAFETY: what init() set is mapped as long as the configuration is in use.
     if let Some(shared) = unsafe { SHARED.load(Relaxed).as_ref() } {
@@ -150,32 +151,32 @@ pub(super) fn store_index(name: &str) -> Option<usize> {
 impl Shared {
     /// Gives each store of a configuration its number: the one that it had, or a free one.
     fn configure(&self, stores: &[Counted]) {
-        for slot in &self.store_names {
-            slot.is_configured.store(0, Relaxed);
+        for entry in &self.stores {
+            entry.is_configured.store(0, Relaxed);
         }
         // Those that had one first, as the others get what is free.
         let (known, new): (Vec<_>, Vec<_>) =
             stores.iter().partition(|store| self.index(&store.name).is_some());
         for store in known.into_iter().chain(new) {
-            let unused = || self.store_names.iter().position(|slot| slot.len.load(Relaxed) == 0);
-            let free = || self.store_names.iter().position(|slot| !slot.is_configured());
-            let known = self.index(&store.name);
-            let Some(index) = known.or_else(unused).or_else(free) else { return };
-            if known.is_none() {
+            let unused = || self.stores.iter().position(StoreEntry::is_unused);
+            let free = || self.stores.iter().position(|entry| !entry.is_configured());
+            let kept = self.index(&store.name);
+            let Some(index) = kept.or_else(unused).or_else(free) else { return };
+            if kept.is_none() {
                 self.workers.iter().for_each(|worker| worker.stores[index].reset());
             }
-            self.store_names[index].set(store);
+            self.stores[index].set(store);
         }
     }
 
     fn index(&self, name: &str) -> Option<usize> {
-        self.store_names.iter().position(|slot| slot.is(name))
+        self.stores.iter().position(|entry| entry.is_of(name))
     }
 
     /// The stores of the configuration, with their numbers.
     pub(super) fn stores(&self) -> impl Iterator<Item = (usize, Counted)> + '_ {
-        let names = self.store_names.iter().enumerate();
-        names.filter(|(_, name)| name.is_configured()).map(|(index, name)| (index, name.get()))
+        let entries = self.stores.iter().enumerate().filter(|(_, entry)| entry.is_configured());
+        entries.map(|(index, entry)| (index, entry.counted()))
     }
 
     /// The slots that workers have used.
@@ -184,18 +185,22 @@ impl Shared {
     }
 }
 
-impl StoreName {
+impl StoreEntry {
     fn cut(name: &str) -> &[u8] {
         &name.as_bytes()[..name.len().min(MAX_NAME)]
     }
 
-    fn bytes(&self) -> impl Iterator<Item = u8> + '_ {
-        let len = usize::from(self.len.load(Relaxed));
-        self.bytes[..len].iter().map(|byte| byte.load(Relaxed))
+    fn name(&self) -> impl Iterator<Item = u8> + '_ {
+        let len = usize::from(self.name_len.load(Relaxed));
+        self.name[..len].iter().map(|byte| byte.load(Relaxed))
     }
 
-    fn is(&self, name: &str) -> bool {
-        self.bytes().eq(Self::cut(name).iter().copied())
+    fn is_of(&self, name: &str) -> bool {
+        self.name().eq(Self::cut(name).iter().copied())
+    }
+
+    fn is_unused(&self) -> bool {
+        self.name_len.load(Relaxed) == 0
     }
 
     fn is_configured(&self) -> bool {
@@ -204,18 +209,18 @@ impl StoreName {
 
     fn set(&self, store: &Counted) {
         let name = Self::cut(&store.name);
-        for (to, from) in self.bytes.iter().zip(name) {
+        for (to, from) in self.name.iter().zip(name) {
             to.store(*from, Relaxed);
         }
-        self.len.store(name.len() as u8, Relaxed);
+        self.name_len.store(name.len() as u8, Relaxed);
         self.key_time.store(store.key_time.unwrap_or(0), Relaxed);
         self.is_configured.store(1, Relaxed);
     }
 
-    fn get(&self) -> Counted {
+    fn counted(&self) -> Counted {
         let key_time = self.key_time.load(Relaxed);
         Counted {
-            name: String::from_utf8_lossy(&self.bytes().collect::<Vec<_>>()).into_owned(),
+            name: String::from_utf8_lossy(&self.name().collect::<Vec<_>>()).into_owned(),
             key_time: (key_time != 0).then_some(key_time),
         }
     }

@@ -1,5 +1,5 @@
-//! A worker's client of one server: joins a connection and a pipeline, reconnects, and tells of
-//! changes in the server's health.
+//! A worker's client of one server: joins a connection and a pipeline, reconnects, and follows the
+//! server's health.
 
 use core::cell::RefCell;
 use core::hash::{BuildHasher, Hasher};
@@ -16,13 +16,10 @@ use ssl_session_cache_core::{
 };
 
 use crate::conf::address::{Address, Location};
-use crate::log::log;
 use crate::net::{self, now, Handler, Io, Link, NameHandler, NameLookup, Resolved, Resolver};
 use crate::status::{Event, LookupResult, StoreState, StoreStats};
+use crate::store::server_log::ServerLog;
 use crate::store::{Settings, Waiter};
-
-/// What goes wrong again and again is written to the log once in this time.
-const LOG_PERIOD: Duration = Duration::from_secs(1);
 
 /// A name that could not be looked up is tried again after this time.
 const RESOLVE_RETRY: Duration = Duration::from_secs(1);
@@ -30,7 +27,6 @@ const RESOLVE_RETRY: Duration = Duration::from_secs(1);
 pub(super) struct Client {
     settings: Rc<Settings>,
     resolver: Option<Resolver>,
-    log: *mut ngx_log_t,
     link: Link,
     name_lookup: NameLookup,
     /// None in a process that does not count.
@@ -50,18 +46,11 @@ struct State {
     address: usize,
     /// When the server's name is to be looked up again.
     resolve_at: Instant,
-    /// Whether the name could not be looked up the last time.
-    is_unresolved: bool,
     /// Attempts to connect that have failed in a row.
     failures: usize,
     health: Health,
-    /// Whether the last line in the log says that the server is up.
-    told_up: bool,
-    /// How often the server has gone down.
-    downs: Repeated,
-    /// Commands that the server has refused.
-    refusals: Repeated,
-    /// Sessions that were sent, and of which the server has not said yet whether it has stored them.
+    log: ServerLog,
+    /// Sessions that were sent, and of which the server has not said yet whether they are stored.
     unconfirmed: usize,
 }
 
@@ -79,46 +68,11 @@ enum Phase {
     Stopped,
 }
 
-/// The server's health. What was not told yet of its changes is in `downs`.
 #[derive(PartialEq, Eq)]
 enum Health {
     Unknown,
     Up,
     Down,
-}
-
-/// What goes wrong again and again, counted until the next line in the log.
-struct Repeated {
-    count: u32,
-    /// Of the last time: which server, and why.
-    server: String,
-    reason: String,
-    next_log: Instant,
-}
-
-impl Repeated {
-    fn new() -> Self {
-        Self { count: 0, server: String::new(), reason: String::new(), next_log: now() }
-    }
-
-    fn add(&mut self, count: u32, server: String, reason: String) {
-        self.count = self.count.saturating_add(count);
-        self.server = server;
-        self.reason = reason;
-    }
-
-    /// When there is something to tell.
-    fn due(&self) -> Option<Instant> {
-        (self.count > 0).then_some(self.next_log)
-    }
-
-    /// What there is to tell, where it is time to.
-    fn take(&mut self) -> Option<Self> {
-        if self.due()? > now() {
-            return None;
-        }
-        Some(mem::replace(self, Self { next_log: now() + LOG_PERIOD, ..Self::new() }))
-    }
 }
 
 /// Why the server is of no use.
@@ -189,12 +143,9 @@ impl Client {
             addresses: settings.location.addresses.as_slice().into(),
             address: 0,
             resolve_at: now(),
-            is_unresolved: false,
             failures: 0,
             health: Health::Unknown,
-            told_up: false,
-            downs: Repeated::new(),
-            refusals: Repeated::new(),
+            log: ServerLog::new(log, settings.kind),
             unconfirmed: 0,
         };
         let link = Link::new(settings.tls.clone());
@@ -202,7 +153,6 @@ impl Client {
         let client = Rc::new(Self {
             settings,
             resolver,
-            log,
             link,
             name_lookup: NameLookup::new(),
             stats,
@@ -302,7 +252,7 @@ impl Client {
         match self.link.connect(address.sockaddr(), address.name()) {
             Ok(()) => {
                 state.phase = Phase::Connecting { deadline: now() + self.settings.timeout };
-                // A new worker has clients before it has a connection: after a reload, they can wait.
+                // A new worker has clients before a connection: after a reload, they can wait.
                 if state.health == Health::Unknown {
                     state.pipeline.opening(now());
                 }
@@ -366,8 +316,7 @@ impl Client {
             state.health = Health::Up;
         }
         if let Some(refusal) = received.refusal {
-            let server = self.name(state);
-            state.refusals.add(received.refused, server, refusal);
+            state.log.refused(received.refused, &state.addresses[state.address], refusal);
         }
     }
 
@@ -403,7 +352,7 @@ impl Client {
         state.failures += 1;
         let all_tried = state.failures >= state.addresses.len();
         if state.health == Health::Up || (state.health == Health::Unknown && all_tried) {
-            self.went_down(state, failure);
+            state.went_down(failure);
         }
         state.address = (state.address + 1) % state.addresses.len();
         state.resolve_at = now();
@@ -411,24 +360,11 @@ impl Client {
         state.phase = Phase::Closed { retry_at: now() + wait };
     }
 
-    /// The server was up, or nothing was known of it.
-    fn went_down(&self, state: &mut State, failure: &Failure) {
-        state.health = Health::Down;
-        let server = self.name(state);
-        state.downs.add(1, server, failure.to_string());
-    }
-
     /// Closes the connection, and ends what waits for it.
     fn disconnect(&self, state: &mut State) {
         self.link.close();
         state.pipeline.closed();
         self.count(Event::SessionFailed, mem::take(&mut state.unconfirmed));
-    }
-
-    /// The server as it is named in messages.
-    fn name(&self, state: &State) -> String {
-        let address = &state.addresses[state.address];
-        format!("{} {}", self.settings.kind.name(), address.name())
     }
 
     /// Runs a step of an event handler, and what follows from its failure.
@@ -444,49 +380,25 @@ impl Client {
     fn settle(&self, state: &mut State) {
         if state.pipeline.is_ready() {
             match state.health {
-                Health::Up if state.pipeline.is_late() => self.went_down(state, &Failure::Late),
+                Health::Up if state.pipeline.is_late() => state.went_down(&Failure::Late),
                 Health::Down if !state.pipeline.is_suspended() => state.health = Health::Up,
                 _ => {}
             }
         }
         self.show(state);
-        self.tell(state);
+        let is_up = state.health == Health::Up && state.pipeline.is_ready();
+        state.log.tell(is_up.then(|| &state.addresses[state.address]));
         self.link.wake_at(state.wake_at());
-    }
-
-    /// Tells in the log what has changed: at once, but not the same over and over.
-    fn tell(&self, state: &mut State) {
-        if let Some(Repeated { count, server, reason, .. }) = state.downs.take() {
-            if count == 1 {
-                log!(
-                    NGX_LOG_ERR,
-                    self.log,
-                    "{server} is down: {reason}; handshakes are full ones until it is up again"
-                );
-            } else {
-                log!(
-                    NGX_LOG_ERR,
-                    self.log,
-                    "{server} is down, {count} times since the last such message: {reason}"
-                );
-            }
-            state.told_up = false;
-        }
-        if state.health == Health::Up && state.pipeline.is_ready() && !state.told_up {
-            log!(NGX_LOG_NOTICE, self.log, "{} is up", self.name(state));
-            state.told_up = true;
-        }
-        if let Some(Repeated { count, server, reason, .. }) = state.refusals.take() {
-            log!(
-                NGX_LOG_ERR,
-                self.log,
-                "{server} refuses commands, {count} since the last such message: {reason}"
-            );
-        }
     }
 }
 
 impl State {
+    /// The server was up, or nothing was known of it.
+    fn went_down(&mut self, failure: &Failure) {
+        self.health = Health::Down;
+        self.log.went_down(&self.addresses[self.address], failure.to_string());
+    }
+
     /// When there is something to do next.
     fn wake_at(&self) -> Option<Instant> {
         let next = match self.phase {
@@ -497,7 +409,7 @@ impl State {
             Phase::Open => self.pipeline.deadline(),
             Phase::Stopped => None,
         };
-        [next, self.downs.due(), self.refusals.due()].into_iter().flatten().min()
+        [next, self.log.due()].into_iter().flatten().min()
     }
 }
 
@@ -544,34 +456,24 @@ impl Handler for Client {
 
 impl NameHandler for Client {
     fn resolved(&self, result: Result<Resolved, String>) {
-        let mut state = self.state.borrow_mut();
+        let state = &mut *self.state.borrow_mut();
         let name = self.settings.name();
-        let was_unresolved = mem::replace(&mut state.is_unresolved, result.is_err());
         let Resolved { addresses, valid_until } = match result {
             Ok(resolved) => resolved,
             Err(reason) => {
-                if !was_unresolved {
-                    log!(
-                        NGX_LOG_WARN,
-                        self.log,
-                        "{name} cannot be resolved: {reason}; its last addresses stay in use"
-                    );
-                }
+                state.log.unresolved(&name, &reason);
                 state.resolve_at = now() + RESOLVE_RETRY;
                 return;
             }
         };
-        if was_unresolved {
-            log!(NGX_LOG_NOTICE, self.log, "{name} is resolved again");
-        }
+        state.log.resolved(&name);
         state.resolve_at = valid_until;
         let in_use = &state.addresses[state.address];
         match addresses.iter().position(|address| address == in_use) {
             Some(index) => state.address = index,
             None => {
-                log!(NGX_LOG_NOTICE, self.log, "{} is not in use any more", self.name(&state));
-                state.told_up = false;
-                self.disconnect(&mut state);
+                state.log.dropped(in_use);
+                self.disconnect(state);
                 state.address = 0;
                 state.phase = Phase::Closed { retry_at: now() };
             }

@@ -9,12 +9,13 @@ use ssl_session_cache_core::{
     Credentials, Instant, Key, Lookup, Memcached, Protocol, Redis, Unavailable,
 };
 
-use crate::conf::address::Location;
+use crate::conf::address::{Address, Location};
 use crate::net::{self, Resolver, Tls};
 
 use self::client::Client;
 
 mod client;
+mod server_log;
 
 /// What kind of server a store is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,11 @@ impl Kind {
             Self::Redis => "redis",
             Self::Memcached => "memcached",
         }
+    }
+
+    /// The server at an address, as messages and counters name it.
+    fn server(self, address: &Address) -> String {
+        format!("{} {}", self.name(), address.name())
     }
 }
 
@@ -67,7 +73,7 @@ impl Settings {
         let Location { addresses, name, port } = &self.location;
         match name {
             Some(name) => format!("{} {name}:{port}", self.kind.name()),
-            None => format!("{} {}", self.kind.name(), addresses[0].name()),
+            None => self.kind.server(&addresses[0]),
         }
     }
 

@@ -9,8 +9,11 @@ package SSLSessionCache::Daemon;
 use warnings;
 use strict;
 
+use IO::Socket::INET;
 use POSIX qw/ WNOHANG /;
 use Scalar::Util qw/ weaken /;
+use Socket qw/ AF_UNIX PF_UNSPEC SOCK_STREAM /;
+use Test::Nginx;
 
 use SSLSessionCache::Wait;
 
@@ -65,6 +68,50 @@ sub end {
 	@$daemons = grep { $_ != $pid } @$daemons;
 
 	return 1;
+}
+
+###############################################################################
+
+# For a process that is a part of the test.
+
+# What it accepts connections with, on the daemon's port, as in
+# Test::Nginx::port().
+
+sub listener {
+	my ($self) = @_;
+
+	return IO::Socket::INET->new(
+		LocalAddr => '127.0.0.1:' . port($self->{port}),
+		Listen => 128,
+		ReuseAddr => 1,
+	)
+		// die "Can't listen: $!\n";
+}
+
+# Its end of a line to the test: it answers each line of text that comes by
+# tell() with one.
+
+sub control {
+	my ($self) = @_;
+
+	socketpair $self->{control}, my $control, AF_UNIX, SOCK_STREAM,
+		PF_UNSPEC or die "socketpair() failed: $!\n";
+	$_->autoflush(1) foreach $self->{control}, $control;
+
+	return $control;
+}
+
+# The answer.
+
+sub tell {
+	my ($self, @words) = @_;
+
+	my $control = $self->{control};
+
+	print $control "@words\n";
+	chomp(my $answer = <$control>);
+
+	return $answer;
 }
 
 ###############################################################################

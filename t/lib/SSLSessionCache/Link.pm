@@ -14,8 +14,7 @@ use parent 'SSLSessionCache::Daemon';
 use IO::Select;
 use IO::Socket::INET;
 use List::Util qw/ sum0 /;
-use Socket qw/ AF_UNIX IPPROTO_TCP PF_UNSPEC SOCK_STREAM SOL_SOCKET SO_LINGER
-	SO_RCVBUF TCP_NODELAY /;
+use Socket qw/ IPPROTO_TCP SOL_SOCKET SO_LINGER SO_RCVBUF TCP_NODELAY /;
 use Test::Nginx;
 use Time::HiRes qw/ time /;
 
@@ -51,16 +50,7 @@ sub new {
 		port => 8378, peer => 8379, delay => 0, %opts);
 	$self->{trace} = $t->testdir() . "/link.$self->{port}";
 
-	socketpair $self->{control}, my $control, AF_UNIX, SOCK_STREAM,
-		PF_UNSPEC or die "socketpair() failed: $!\n";
-	$_->autoflush(1) foreach $self->{control}, $control;
-
-	my $listener = IO::Socket::INET->new(
-		LocalAddr => '127.0.0.1:' . port($self->{port}),
-		Listen => 128,
-		ReuseAddr => 1,
-	)
-		or die "Can't listen: $!\n";
+	my ($listener, $control) = ($self->listener(), $self->control());
 
 	setsockopt $listener, SOL_SOCKET, SO_RCVBUF, $self->{buffer}
 		if defined $self->{buffer};
@@ -76,9 +66,7 @@ sub new {
 sub fault {
 	my ($self, $fault, $seconds) = @_;
 
-	my $control = $self->{control};
-	print $control $fault, ' ', $seconds // 0, "\n";
-	readline $control;
+	$self->tell($fault, $seconds // 0);
 }
 
 # How many lookups each read from nginx held.

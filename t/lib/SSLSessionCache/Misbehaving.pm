@@ -11,10 +11,7 @@ use strict;
 use parent 'SSLSessionCache::Daemon';
 
 use IO::Select;
-use IO::Socket::INET;
-use Socket qw/ AF_UNIX IPPROTO_TCP PF_UNSPEC SOCK_STREAM SOL_SOCKET SO_LINGER
-	TCP_NODELAY /;
-use Test::Nginx;
+use Socket qw/ IPPROTO_TCP SOL_SOCKET SO_LINGER TCP_NODELAY /;
 use Time::HiRes qw/ sleep /;
 
 use SSLSessionCache::Store;
@@ -62,16 +59,7 @@ sub new {
 
 	my $self = $class->SUPER::new($t, port => 8379, %opts);
 
-	socketpair $self->{control}, my $control, AF_UNIX, SOCK_STREAM,
-		PF_UNSPEC or die "socketpair() failed: $!\n";
-	$_->autoflush(1) foreach $self->{control}, $control;
-
-	my $listener = IO::Socket::INET->new(
-		LocalAddr => '127.0.0.1:' . port($self->{port}),
-		Listen => 128,
-		ReuseAddr => 1,
-	)
-		or die "Can't listen: $!\n";
+	my ($listener, $control) = ($self->listener(), $self->control());
 
 	return $self->launch(sub { _run($listener, $control) });
 }
@@ -90,7 +78,7 @@ sub new {
 sub fault {
 	my ($self, @fault) = @_;
 
-	$self->_tell('fault', _packed(@fault));
+	$self->tell('fault', _packed(@fault));
 }
 
 # Bytes that nobody asked for, over all connections.
@@ -98,7 +86,7 @@ sub fault {
 sub say {
 	my ($self, $bytes) = @_;
 
-	$self->_tell('say', unpack 'H*', $bytes);
+	$self->tell('say', unpack 'H*', $bytes);
 }
 
 # Closes all connections, and has the next ones meet a fault.
@@ -106,7 +94,7 @@ sub say {
 sub drop {
 	my ($self, @fault) = @_;
 
-	$self->_tell('drop', _packed(@fault));
+	$self->tell('drop', _packed(@fault));
 }
 
 sub _packed {
@@ -139,7 +127,7 @@ sub wait_id {
 	my ($self, $id) = @_;
 
 	my $key = SSLSessionCache::Store->key($id);
-	my $value = wait_until(sub { $self->_tell('value', $key) });
+	my $value = wait_until(sub { $self->tell('value', $key) });
 
 	return pack 'H*', $value;
 }
@@ -158,18 +146,7 @@ sub reply {
 sub calls {
 	my ($self, $verb) = @_;
 
-	return $self->_tell('calls', $verb);
-}
-
-sub _tell {
-	my ($self, @words) = @_;
-
-	my $control = $self->{control};
-
-	print $control "@words\n";
-	chomp(my $answer = <$control>);
-
-	return $answer;
+	return $self->tell('calls', $verb);
 }
 
 ###############################################################################

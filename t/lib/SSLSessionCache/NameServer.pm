@@ -12,7 +12,7 @@ use parent 'SSLSessionCache::Daemon';
 
 use IO::Select;
 use IO::Socket::INET;
-use Socket qw/ AF_UNIX PF_UNSPEC SOCK_STREAM inet_aton /;
+use Socket qw/ inet_aton /;
 use Test::Nginx;
 
 use constant { A => 1, IN => 1 };
@@ -26,10 +26,7 @@ sub new {
 
 	my $self = $class->SUPER::new($t, ttl => 1, %opts);
 
-	socketpair $self->{control}, my $control, AF_UNIX, SOCK_STREAM,
-		PF_UNSPEC or die "socketpair() failed: $!\n";
-	$_->autoflush(1) foreach $self->{control}, $control;
-
+	my $control = $self->control();
 	my $socket = IO::Socket::INET->new(
 		LocalAddr => '127.0.0.1:' . port($self->{port}, udp => 1),
 		Proto => 'udp',
@@ -44,7 +41,7 @@ sub new {
 sub answer {
 	my ($self, @addresses) = @_;
 
-	return $self->_tell('answer', @addresses);
+	return $self->tell('answer', @addresses);
 }
 
 # How many questions for an IPv4 address there were.
@@ -52,18 +49,7 @@ sub answer {
 sub questions {
 	my ($self) = @_;
 
-	return $self->_tell('questions');
-}
-
-sub _tell {
-	my ($self, @words) = @_;
-
-	my $control = $self->{control};
-
-	print $control "@words\n";
-	chomp(my $reply = <$control>);
-
-	return $reply;
+	return $self->tell('questions');
 }
 
 sub _run {
