@@ -238,6 +238,8 @@ impl Link {
         };
         match usize::try_from(n) {
             Ok(0) => Err(self.ended(None)),
+            // They came behind the data.
+            Ok(_) if self.messages.are_too_many() => Err(Error::Messages),
             Ok(n) => {
                 self.messages.reset();
                 Ok(Io::Done(n))
