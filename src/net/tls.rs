@@ -15,10 +15,9 @@ use nginx_sys::{
     SSL_CTX_use_certificate_chain_file, SSL_ctrl, SSL_get_rbio, SSL_get_verify_result,
     SSL_set_msg_callback, TLSEXT_NAMETYPE_host_name, X509_VERIFY_PARAM_set1_host,
     X509_VERIFY_PARAM_set1_ip_asc, X509_verify_cert_error_string, BIO_C_SET_FD, BIO_NOCLOSE,
-    NGX_OK, NGX_SSL_CLIENT, SSL, SSL3_RT_APPLICATION_DATA, SSL3_RT_HEADER,
-    SSL3_RT_INNER_CONTENT_TYPE, SSL_CTRL_MODE, SSL_CTRL_SET_MSG_CALLBACK_ARG,
-    SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX, SSL_FILETYPE_PEM, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
-    SSL_MODE_ENABLE_PARTIAL_WRITE, SSL_VERIFY_PEER, X509_V_OK,
+    NGX_OK, NGX_SSL_CLIENT, SSL, SSL3_RT_HEADER, SSL3_RT_INNER_CONTENT_TYPE, SSL_CTRL_MODE,
+    SSL_CTRL_SET_MSG_CALLBACK_ARG, SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX, SSL_FILETYPE_PEM,
+    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_MODE_ENABLE_PARTIAL_WRITE, SSL_VERIFY_PEER, X509_V_OK,
 };
 
 /// The longest DNS name, without the dot that ends it (RFC 1035, section 2.3.4). OpenSSL sends no
@@ -28,20 +27,13 @@ const MAX_NAME: usize = 253;
 /// Room for what a connection allocates: nginx's state of its TLS.
 const POOL_SIZE: usize = 512;
 
-/// What a server may send in TLS until it is reset, in units of [`DATA`].
-const MAX_MESSAGES: u32 = 20_000;
+/// The most messages of TLS itself that a server may send before it sends data. A handshake has less
+/// than ten.
+const MAX_MESSAGES: u32 = 1000;
 
-/// How much a message, an alert or the header of their record counts: a thousand of them are too many.
-/// A handshake with a long chain of certificates has some dozens.
-const MESSAGE: u32 = 20;
-
-/// How much a record of data counts, once or, in TLS 1.3, twice: what has piled up is read 32 KB at a
-/// time, and that many of the shortest replies, of 4 bytes, may come each in a record of its own.
-const DATA: u32 = 1;
-
-/// Counts what a server sends in TLS, above all what is not data. OpenSSL reads on until there is data
-/// or nothing more: without a limit, a server that sends key updates (RFC 8446, section 4.6.3) as fast
-/// as they are taken would hold the worker for as long as it likes.
+/// Counts what a server sends in TLS that is not data. OpenSSL reads on until there is data or nothing
+/// more: without a limit, a server that sends key updates (RFC 8446, section 4.6.3) as fast as they are
+/// taken would hold the worker for as long as it likes.
 #[derive(Default)]
 pub(super) struct Messages(Cell<u32>);
 
@@ -56,8 +48,9 @@ impl Messages {
         self.0.get() >= MAX_MESSAGES
     }
 
-    fn add(&self, count: u32) {
-        self.0.set(self.0.get().saturating_add(count));
+    /// One more.
+    fn add(&self) {
+        self.0.set(self.0.get().saturating_add(1));
     }
 }
 
@@ -280,30 +273,27 @@ impl Drop for Tls {
     }
 }
 
-/// OpenSSL has sent or read a message, or the header of a record. If it has read too many, it finds
-/// nothing more to read.
+/// OpenSSL has sent or read a message, or looked at a record. If it has read too many messages, it
+/// finds nothing more to read.
 unsafe extern "C" fn on_message(
     is_sent: c_int,
     _version: c_int,
     content_type: c_int,
-    message: *const c_void,
-    len: usize,
+    _message: *const c_void,
+    _len: usize,
     ssl: *mut SSL,
     messages: *mut c_void,
 ) {
-    if is_sent != 0 {
+    // Of data, OpenSSL shows the records only, which are no messages. It limits empty ones itself.
+    let is_record = matches!(content_type as u32, SSL3_RT_HEADER | SSL3_RT_INNER_CONTENT_TYPE);
+    if is_sent != 0 || is_record {
         return;
     }
-    // SAFETY: the message is as long as told. The SSL is valid and reads from a socket, which its BIO
-    // does not own: see start() for the messages, and for nginx ngx_ssl_create_connection() and
-    // SSL_set_fd().
+    // SAFETY: the SSL is valid and reads from a socket, which its BIO does not own: see start() for
+    // the messages, and for nginx ngx_ssl_create_connection() and SSL_set_fd().
     unsafe {
-        // The header of a record begins with the type that TLS 1.3 then tells apart once more.
-        let is_type = matches!(content_type as u32, SSL3_RT_HEADER | SSL3_RT_INNER_CONTENT_TYPE);
-        let is_data =
-            is_type && len > 0 && u32::from(*message.cast::<u8>()) == SSL3_RT_APPLICATION_DATA;
         let messages = &*messages.cast::<Messages>();
-        messages.add(if is_data { DATA } else { MESSAGE });
+        messages.add();
         if messages.are_too_many() {
             BIO_int_ctrl(SSL_get_rbio(ssl), BIO_C_SET_FD as c_int, BIO_NOCLOSE.into(), -1);
         }
