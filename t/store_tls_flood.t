@@ -20,6 +20,7 @@ use Time::HiRes qw/ time /;
 
 use SSLSessionCache::Authority;
 use SSLSessionCache::TLS;
+use SSLSessionCache::TLSServer;
 
 ###############################################################################
 
@@ -56,29 +57,19 @@ http {
 
 EOF
 
-# A server that answers the handshake, every other time the PING as well, and
-# then sends key updates only.
+certificate($t, 'localhost');
+SSLSessionCache::Authority->new($t, 'ca')
+	->issue('store', names => 'IP:127.0.0.1');
 
-$t->write_file('flood.c', <<'EOF');
+# The PING is answered every other time; then come key updates only.
 
-#include <arpa/inet.h>
-#include <openssl/ssl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
+SSLSessionCache::TLSServer->new($t, cert => 'store', serve => <<'EOF');
 
 static void
-flood(SSL *ssl, int fd)
+serve(SSL *ssl)
 {
     int         i;
-    long        size;
-    char       *bytes;
-    BIO        *memory;
     static int  answers;
-
-    memory = BIO_new(BIO_s_mem());
-    SSL_set0_wbio(ssl, memory);
 
     if (answers++ % 2) {
         SSL_write(ssl, "+PONG\r\n", 7);
@@ -90,71 +81,10 @@ flood(SSL *ssl, int fd)
             SSL_do_handshake(ssl);
         }
 
-        size = BIO_get_mem_data(memory, &bytes);
-
-        if (write(fd, bytes, size) != size) {
-            return;
-        }
-
-    } while (BIO_reset(memory) == 1);
-}
-
-int
-main(int argc, char **argv)
-{
-    int                 fd, listener, one = 1;
-    SSL                *ssl;
-    SSL_CTX            *ctx;
-    struct sockaddr_in  address = {
-        .sin_family = AF_INET,
-        .sin_port = htons(atoi(argv[1])),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
-    };
-
-    signal(SIGPIPE, SIG_IGN);
-
-    ctx = SSL_CTX_new(TLS_server_method());
-    SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
-    SSL_CTX_use_certificate_chain_file(ctx, argv[2]);
-    SSL_CTX_use_PrivateKey_file(ctx, argv[3], SSL_FILETYPE_PEM);
-
-    listener = socket(AF_INET, SOCK_STREAM, 0);
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-
-    if (bind(listener, (struct sockaddr *) &address, sizeof(address)) != 0
-        || listen(listener, 16) != 0)
-    {
-        return 1;
-    }
-
-    while ((fd = accept(listener, NULL, NULL)) != -1) {
-        ssl = SSL_new(ctx);
-        SSL_set_fd(ssl, fd);
-
-        if (SSL_accept(ssl) == 1) {
-            flood(ssl, fd);
-        }
-
-        SSL_free(ssl);
-        close(fd);
-    }
-
-    return 1;
+    } while (flush());
 }
 
 EOF
-
-my $d = $t->testdir();
-
-system("cc -o $d/flood $d/flood.c -lssl -lcrypto") == 0
-	or die "Can't compile\n";
-
-certificate($t, 'localhost');
-SSLSessionCache::Authority->new($t, 'ca')
-	->issue('store', names => 'IP:127.0.0.1');
-
-$t->run_daemon("$d/flood", port(8379), "$d/store.crt", "$d/store.key");
-$t->waitforsocket('127.0.0.1:' . port(8379)) or die "Can't start flood\n";
 
 $t->plan(3)->run();
 

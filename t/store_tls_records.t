@@ -19,6 +19,7 @@ use Test::Nginx;
 use SSLSessionCache::Authority;
 use SSLSessionCache::Status;
 use SSLSessionCache::TLS;
+use SSLSessionCache::TLSServer;
 
 ###############################################################################
 
@@ -68,18 +69,14 @@ http {
 
 EOF
 
-# A server that answers so many SETEX at once.
+certificate($t, 'localhost');
+SSLSessionCache::Authority->new($t, 'ca')
+	->issue('store', names => 'IP:127.0.0.1');
 
-$t->write_file('store.c', <<'EOF');
+# So many SETEX are answered at once.
 
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <openssl/ssl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+SSLSessionCache::TLSServer->new($t, cert => 'store',
+	serve => '#define TOTAL ' . 2 * HANDSHAKES . <<'EOF');
 
 static int
 count(const char *bytes, int len, const char *word)
@@ -95,14 +92,10 @@ count(const char *bytes, int len, const char *word)
 }
 
 static void
-serve(SSL *ssl, int fd, int total)
+serve(SSL *ssl)
 {
-    int    len, size, stored = 0;
-    BIO   *memory;
-    char  *records, bytes[16384];
-
-    memory = BIO_new(BIO_s_mem());
-    SSL_set0_wbio(ssl, memory);
+    int   len, stored = 0;
+    char  bytes[16384];
 
     while ((len = SSL_read(ssl, bytes, sizeof(bytes))) > 0) {
         if (count(bytes, len, "\r\nPING\r\n")) {
@@ -111,78 +104,19 @@ serve(SSL *ssl, int fd, int total)
 
         stored += count(bytes, len, "\r\nSETEX\r\n");
 
-        if (stored >= total) {
+        if (stored >= TOTAL) {
             for ( ; stored; stored--) {
                 SSL_write(ssl, "+OK\r\n", 5);
             }
         }
 
-        size = BIO_get_mem_data(memory, &records);
-
-        if (write(fd, records, size) != size) {
+        if (!flush()) {
             return;
         }
-
-        (void) BIO_reset(memory);
     }
-}
-
-int
-main(int argc, char **argv)
-{
-    int                 fd, listener, one = 1;
-    SSL                *ssl;
-    SSL_CTX            *ctx;
-    struct sockaddr_in  address = {
-        .sin_family = AF_INET,
-        .sin_port = htons(atoi(argv[1])),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
-    };
-
-    signal(SIGPIPE, SIG_IGN);
-
-    ctx = SSL_CTX_new(TLS_server_method());
-    SSL_CTX_use_certificate_chain_file(ctx, argv[2]);
-    SSL_CTX_use_PrivateKey_file(ctx, argv[3], SSL_FILETYPE_PEM);
-
-    listener = socket(AF_INET, SOCK_STREAM, 0);
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-
-    if (bind(listener, (struct sockaddr *) &address, sizeof(address)) != 0
-        || listen(listener, 16) != 0)
-    {
-        return 1;
-    }
-
-    while ((fd = accept(listener, NULL, NULL)) != -1) {
-        ssl = SSL_new(ctx);
-        SSL_set_fd(ssl, fd);
-
-        if (SSL_accept(ssl) == 1) {
-            serve(ssl, fd, atoi(argv[4]));
-        }
-
-        SSL_free(ssl);
-        close(fd);
-    }
-
-    return 1;
 }
 
 EOF
-
-my $d = $t->testdir();
-
-system("cc -o $d/store $d/store.c -lssl -lcrypto") == 0
-	or die "Can't compile\n";
-
-certificate($t, 'localhost');
-SSLSessionCache::Authority->new($t, 'ca')
-	->issue('store', names => 'IP:127.0.0.1');
-
-$t->run_daemon("$d/store", port(8379), "$d/store.crt", "$d/store.key",
-	2 * HANDSHAKES);
-$t->waitforsocket('127.0.0.1:' . port(8379)) or die "Can't start store\n";
 
 $t->plan(3)->run();
 
