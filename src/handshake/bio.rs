@@ -126,9 +126,9 @@ impl<F: Filter> Method<F> {
     ///
     /// Not to be called while OpenSSL reads through the filter.
     pub(super) fn remove_if(&self, ssl: Ssl, is_done: impl FnOnce(&F) -> bool) {
-        // SAFETY: the SSL is valid; a BIO of this kind was made by insert(), and nothing else refers
-        // to its filter now. The filter's reference to the source becomes the SSL's: since OpenSSL
-        // 3.2 the record layer frees a BIO without those behind it.
+        // SAFETY: the SSL is valid; a BIO of this kind was made by insert(), and nothing else
+        // refers to its filter now. The filter's reference to the source becomes the SSL's: since
+        // OpenSSL 3.2 the record layer frees a BIO without those behind it.
         unsafe {
             let Some(bio) = NonNull::new(SSL_get_rbio(ssl.as_ptr())) else { return };
             if BIO_method_type(bio.as_ptr()) != self.kind || !is_done(filter_of(bio.as_ptr())) {

@@ -1,9 +1,9 @@
 //! Holds a ClientHello back until the session that it offers has been looked up.
 //!
-//! A stock nginx knows a handshake that waits for the client, and none that waits for anything else.
-//! So that is what it sees: a filter between the socket and OpenSSL reads the ClientHello, begins
-//! the lookups that OpenSSL is going to ask for, and has nothing to read until they have ended. Then
-//! OpenSSL gets all bytes as they came, and the get callback has the answers at hand.
+//! A stock nginx knows a handshake that waits for the client, and none that waits for anything
+//! else. So that is what it sees: a filter between the socket and OpenSSL reads the ClientHello,
+//! begins the lookups that OpenSSL is going to ask for, and has nothing to read until they have
+//! ended. Then OpenSSL gets all bytes as they came, and the get callback has the answers at hand.
 //!
 //! What cannot be read as a ClientHello is none of the gate's business, and goes on as it is.
 
@@ -34,8 +34,8 @@ pub(super) fn install(ssl: Ssl) {
     }
 }
 
-/// Takes the gate away once it has let everything through: OpenSSL then reads from the socket itself
-/// again. Not to be called while OpenSSL reads.
+/// Takes the gate away once it has let everything through: OpenSSL then reads from the socket
+/// itself again. Not to be called while OpenSSL reads.
 pub(super) fn uninstall_if_done(ssl: Ssl) {
     if let Some(Some(method)) = METHOD.get() {
         method.remove_if(ssl, Gate::is_done);

@@ -4,7 +4,6 @@ use core::mem;
 use core::net::IpAddr;
 use core::ptr;
 use std::ffi::CString;
-use std::string::String;
 
 use nginx_sys::{
     ngx_connection_t, ngx_create_pool, ngx_log_t, ngx_ssl_cleanup_ctx, ngx_ssl_create,
@@ -27,13 +26,13 @@ const MAX_NAME: usize = 253;
 /// Room for what a connection allocates: nginx's state of its TLS.
 const POOL_SIZE: usize = 512;
 
-/// The most messages of TLS itself that a server may send before it sends data. A handshake has less
-/// than ten.
+/// The most messages of TLS itself that a server may send before it sends data. A handshake has
+/// less than ten.
 const MAX_MESSAGES: u32 = 1000;
 
-/// Counts what a server sends in TLS that is not data. OpenSSL reads on until there is data or nothing
-/// more: without a limit, a server that sends key updates (RFC 8446, section 4.6.3) as fast as they are
-/// taken would hold the worker for as long as it likes.
+/// Counts what a server sends in TLS that is not data. OpenSSL reads on until there is data or
+/// nothing more: without a limit, a server that sends key updates (RFC 8446, section 4.6.3) as fast
+/// as they are taken would hold the worker for as long as it likes.
 #[derive(Default)]
 pub(super) struct Messages(Cell<u32>);
 
@@ -148,8 +147,8 @@ impl Tls {
 
     fn configure(&self) -> Result<(), TlsError> {
         let ctx = self.ctx();
-        // What waits to be sent grows, and may move, before it is sent; a part of it that is sent may
-        // be answered before all of it is.
+        // What waits to be sent grows, and may move, before it is sent; a part of it that is sent
+        // may be answered before all of it is.
         let mode = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
         // SAFETY: the SSL_CTX is valid, and the command does not read the last argument.
         unsafe { SSL_CTX_ctrl(ctx, SSL_CTRL_MODE as c_int, mode.into(), ptr::null_mut()) };
