@@ -4,7 +4,7 @@
 //! This file holds the module's table and its process hooks; the parts are in `conf` (the
 //! directive), `handshake` (OpenSSL's session callbacks), `seal` (the ciphers and keys of sealed
 //! records), `store` (the client of a store), `net` (a connection on nginx's event loop) and
-//! `status` (counters, variables and the status page).
+//! `status` (counters and the status page) and `variables`.
 
 use core::ffi::{c_char, c_void};
 use core::ptr;
@@ -26,6 +26,7 @@ mod net;
 mod seal;
 mod status;
 mod store;
+mod variables;
 
 struct Module;
 
@@ -104,7 +105,7 @@ impl HttpModule for Module {
 
     unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         // SAFETY: nginx passes its configuration context.
-        match status::add_variables(unsafe { &mut *cf }) {
+        match variables::add(unsafe { &mut *cf }) {
             Some(()) => Status::NGX_OK.into(),
             None => Status::NGX_ERROR.into(),
         }

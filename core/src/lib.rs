@@ -7,10 +7,12 @@
 //!
 //! [`ClientHello`] tells, from the first bytes of a connection, which sessions will be asked for.
 //! [`record`] is what a store gets to see of a session where it is not trusted; the ciphers are the
-//! caller's. [`clear`] is what it gets to see otherwise.
+//! caller's. [`clear`] is what it gets to see otherwise. [`asn1`] tells what OpenSSL does not of a
+//! session.
 
 #![forbid(unsafe_code)]
 
+pub mod asn1;
 mod backoff;
 mod breaker;
 mod buffer;

@@ -4,11 +4,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use libfuzzer_sys::fuzz_target;
 use ssl_session_cache_core::record::{
-    Aead, Binding, BlockCipher, Minted, OpenError, Sealer, HELLO_RANDOM_LEN, ID_LEN, KEY_LEN,
+    Aead, BlockCipher, Minted, OpenError, Sealer, HELLO_RANDOM_LEN, ID_LEN, KEY_LEN,
     NONCE_LEN, TAG_LEN,
 };
 
-const BINDING: Binding<'_> = Binding { context: b"context", prefix: b"prefix:" };
+const PREFIX: &[u8] = b"prefix:";
 const NOW: u64 = 1_800_000_000;
 const TEXT: &[u8] = b"what a session is written down as";
 
@@ -73,11 +73,11 @@ fn seal(sealer: &ToySealer, session: &Minted) -> Vec<u8> {
         space[..TEXT.len()].copy_from_slice(TEXT);
         Some(TEXT.len())
     };
-    sealer.seal(session, BINDING, NOW, &[7; NONCE_LEN], &mut buffer, encode).unwrap().to_vec()
+    sealer.seal(session, PREFIX, NOW, &[7; NONCE_LEN], &mut buffer, encode).unwrap().to_vec()
 }
 
 fn open(sealer: &ToySealer, session: &Minted, record: &[u8]) -> Result<Vec<u8>, OpenError> {
-    sealer.open(session, BINDING, NOW, record, &mut [0; 256], <[u8]>::to_vec)
+    sealer.open(session, PREFIX, NOW, record, &mut [0; 256], <[u8]>::to_vec)
 }
 
 /// The first byte chooses: a record, an id, or what is changed of a record that was sealed.

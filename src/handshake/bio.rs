@@ -3,6 +3,7 @@
 use core::ffi::{c_char, c_int, c_long, c_void, CStr};
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
+use std::rc::Rc;
 
 use nginx_sys::{
     BIO_clear_flags, BIO_copy_next_retry, BIO_ctrl, BIO_get_data, BIO_get_new_index, BIO_meth_new,
@@ -19,23 +20,37 @@ const BIO_CTRL_SET_KTLS: c_int = 72;
 
 /// What stands between OpenSSL and the BIO that it reads from.
 pub(super) trait Filter {
-    /// What OpenSSL gets to read now.
-    fn supply(&mut self, source: Source<'_>) -> Supply<'_>;
-
-    /// OpenSSL has read so many of the bytes that were supplied.
-    fn supplied(&mut self, count: usize);
+    /// OpenSSL reads.
+    fn read(&self, source: Source<'_>, room: Room<'_>) -> Given;
 }
 
 /// What a filter gives to a read.
-pub(super) enum Supply<'a> {
-    /// Bytes, one at least.
-    Held(&'a [u8]),
+pub(super) enum Given {
+    /// So many bytes of its own, one at least, which are in the room.
+    Held(usize),
     /// What the source has.
     Source,
     /// Nothing now.
-    Retry,
+    Nothing,
     /// What ended the source's stream: the result of its read.
     End(c_int),
+}
+
+/// Where OpenSSL wants to have what it reads.
+pub(super) struct Room<'a> {
+    start: *mut u8,
+    len: usize,
+    lifetime: PhantomData<&'a mut [u8]>,
+}
+
+impl Room<'_> {
+    /// Fills the room from its front with as much as it takes, and returns how much that is.
+    pub(super) fn fill(self, bytes: &[u8]) -> usize {
+        let count = bytes.len().min(self.len);
+        // SAFETY: the room has so many bytes, and none of them is ours.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.start, count) };
+        count
+    }
 }
 
 /// The BIO behind a filter.
@@ -108,43 +123,37 @@ impl<F: Filter> Method<F> {
         }
     }
 
-    /// Puts a filter in front of what an SSL reads from. The SSL owns it.
-    pub(super) fn insert(&self, ssl: Ssl, filter: F) {
+    /// Puts a filter in front of what an SSL reads from, unless one of this kind is there.
+    pub(super) fn insert(&self, ssl: Ssl, filter: &Rc<F>) {
         // SAFETY: the SSL is valid. It gives up its reference to the source for one to the filter:
         // the filter's reference to the source is one more.
         unsafe {
             let Some(source) = NonNull::new(SSL_get_rbio(ssl.as_ptr())) else { return };
+            if BIO_method_type(source.as_ptr()) == self.kind {
+                return;
+            }
             let Some(bio) = NonNull::new(BIO_new(self.method.as_ptr())) else { return };
-            BIO_set_data(bio.as_ptr(), Box::into_raw(Box::new(filter)).cast());
+            BIO_set_data(bio.as_ptr(), Rc::into_raw(Rc::clone(filter)).cast_mut().cast());
             BIO_up_ref(source.as_ptr());
             BIO_push(bio.as_ptr(), source.as_ptr());
             SSL_set0_rbio(ssl.as_ptr(), bio.as_ptr());
         }
     }
 
-    /// Takes the filter away again, if it is there and is done.
+    /// Takes the filter away again, if it is there.
     ///
     /// Not to be called while OpenSSL reads through the filter.
-    pub(super) fn remove_if(&self, ssl: Ssl, is_done: impl FnOnce(&F) -> bool) {
-        // SAFETY: the SSL is valid; a BIO of this kind was made by insert(), and nothing else
-        // refers to its filter now. The filter's reference to the source becomes the SSL's: since
-        // OpenSSL 3.2 the record layer frees a BIO without those behind it.
+    pub(super) fn remove(&self, ssl: Ssl) {
+        // SAFETY: the SSL is valid; a BIO of this kind was made by insert(). The filter's reference
+        // to the source becomes the SSL's: since OpenSSL 3.2 the record layer frees a BIO without
+        // those behind it.
         unsafe {
             let Some(bio) = NonNull::new(SSL_get_rbio(ssl.as_ptr())) else { return };
-            if BIO_method_type(bio.as_ptr()) != self.kind || !is_done(filter_of(bio.as_ptr())) {
-                return;
+            if BIO_method_type(bio.as_ptr()) == self.kind {
+                SSL_set0_rbio(ssl.as_ptr(), BIO_pop(bio.as_ptr()));
             }
-            SSL_set0_rbio(ssl.as_ptr(), BIO_pop(bio.as_ptr()));
         }
     }
-}
-
-/// # Safety
-///
-/// The BIO must be one that `Method::<F>::insert()` made, and nothing else may use its filter.
-unsafe fn filter_of<'a, F>(bio: *mut BIO) -> &'a mut F {
-    // SAFETY: as the caller promises: the data was set on insertion, and is freed with the BIO.
-    unsafe { &mut *BIO_get_data(bio).cast::<F>() }
 }
 
 /// BIO_read(3).
@@ -153,24 +162,22 @@ unsafe extern "C" fn read<F: Filter>(bio: *mut BIO, out: *mut c_char, len: c_int
     unsafe {
         let Some(source) = NonNull::new(BIO_next(bio)) else { return 0 };
         BIO_clear_flags(bio, (BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY) as c_int);
-        let filter = filter_of::<F>(bio);
-        match filter.supply(Source(source, PhantomData)) {
-            Supply::Held(bytes) => {
-                let count = bytes.len().min(usize::try_from(len).unwrap_or(0));
-                ptr::copy_nonoverlapping(bytes.as_ptr(), out.cast(), count);
-                filter.supplied(count);
-                count as c_int
-            }
-            Supply::Source => {
+        // It was set on insertion, and is there as long as the BIO.
+        let filter = &*BIO_get_data(bio).cast::<F>();
+        let len_of_room = usize::try_from(len).unwrap_or(0);
+        let room = Room { start: out.cast(), len: len_of_room, lifetime: PhantomData };
+        match filter.read(Source(source, PhantomData), room) {
+            Given::Held(count) => count as c_int,
+            Given::Source => {
                 let read = BIO_read(source.as_ptr(), out.cast(), len);
                 BIO_copy_next_retry(bio);
                 read
             }
-            Supply::Retry => {
+            Given::Nothing => {
                 BIO_set_flags(bio, (BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY) as c_int);
                 -1
             }
-            Supply::End(read) => read,
+            Given::End(read) => read,
         }
     }
 }
@@ -195,7 +202,7 @@ unsafe extern "C" fn destroy<F: Filter>(bio: *mut BIO) -> c_int {
     // SAFETY: OpenSSL passes a BIO of ours, which it does not use any more.
     unsafe {
         if let Some(filter) = non_null::<F>(BIO_get_data(bio)) {
-            drop(Box::from_raw(filter.as_ptr()));
+            drop(Rc::from_raw(filter.as_ptr()));
         }
     }
     1

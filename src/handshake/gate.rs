@@ -7,120 +7,115 @@
 //!
 //! What cannot be read as a ClientHello is none of the gate's business, and goes on as it is.
 
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 use ssl_session_cache_core::{ClientHello, Opening};
 
-use crate::handshake::bio::{Filter, Method, Read, Source, Supply};
-use crate::handshake::lookup::Handshake;
-use crate::handshake::openssl::Ssl;
+use crate::handshake::bio::{Filter, Given, Method, Read, Room, Source};
+use crate::handshake::first::{First, State};
 use crate::handshake::SessionCache;
 
 /// So many bytes are held for one client: a ClientHello, and early data behind it, of which nginx
 /// allows 16 KB. Where there is more, the handshake goes on without what was not found by then.
 const MAX_HELD: usize = 32 * 1024;
 
-static METHOD: OnceLock<Option<Method<Gate>>> = OnceLock::new();
+static METHOD: OnceLock<Option<Method<First>>> = OnceLock::new();
 
 /// Prepares for gates, before the first handshake.
 pub(super) fn prepare() {
     METHOD.get_or_init(|| Method::new(c"ClientHello gate"));
 }
 
-/// Puts a gate in front of an SSL's socket: its handshake starts.
-pub(super) fn install(ssl: Ssl) {
-    if let (Some(Some(method)), true) = (METHOD.get(), ssl.reads_a_stream()) {
-        method.insert(ssl, Gate::new(ssl));
-    }
-}
-
-/// Takes the gate away once it has let everything through: OpenSSL then reads from the socket
-/// itself again. Not to be called while OpenSSL reads.
-pub(super) fn uninstall_if_done(ssl: Ssl) {
-    if let Some(Some(method)) = METHOD.get() {
-        method.remove_if(ssl, Gate::is_done);
-    }
-}
-
-struct Gate {
-    /// Who reads through the gate, and owns it.
-    ssl: Ssl,
-    phase: Phase,
+/// What a gate holds of the client's bytes.
+#[derive(Default)]
+pub(super) struct Gate {
     held: Vec<u8>,
     /// How many bytes at the front of `held` OpenSSL has read.
     supplied: usize,
-}
-
-#[derive(PartialEq, Eq)]
-enum Phase {
     /// The ClientHello is incomplete below so many bytes.
-    Reading { until: usize },
-    /// Lookups are under way.
-    Waiting,
-    /// Everything goes through.
-    Open,
+    until: usize,
 }
 
 impl Gate {
-    fn new(ssl: Ssl) -> Self {
-        Self { ssl, phase: Phase::Reading { until: 1 }, held: Vec::new(), supplied: 0 }
+    /// Puts a gate in front of the socket: a handshake begins.
+    pub(super) fn install(first: &Rc<First>) {
+        if let (Some(Some(method)), true) = (METHOD.get(), first.ssl().reads_a_stream()) {
+            method.insert(first.ssl(), first);
+        }
     }
 
-    fn is_done(&self) -> bool {
-        self.phase == Phase::Open && self.supplied == self.held.len()
+    /// Takes the gate away once it has let everything through: OpenSSL then reads from the socket
+    /// itself again. Not to be called while OpenSSL reads.
+    pub(super) fn remove_if_empty(first: &First) {
+        if let (Some(Some(method)), true) = (METHOD.get(), first.gate.borrow().is_empty(first)) {
+            method.remove(first.ssl());
+        }
+    }
+
+    fn is_empty(&self, first: &First) -> bool {
+        matches!(first.state(), State::Passed | State::Done) && self.supplied == self.held.len()
     }
 
     /// Looks at what has come, and begins the lookups of a complete ClientHello.
-    fn examine(&self) -> Phase {
+    fn examine(&mut self, first: &First) {
         let body = match Opening::of(&self.held) {
-            Opening::Partial(until) if until <= MAX_HELD => return Phase::Reading { until },
-            Opening::Partial(_) | Opening::Other => return Phase::Open,
+            Opening::Partial(until) if until <= MAX_HELD => {
+                self.until = until;
+                return;
+            }
+            Opening::Partial(_) | Opening::Other => return first.pass(),
             Opening::ClientHello(body) => body,
         };
         if let (Some(hello), Some(cache)) =
-            (ClientHello::parse(&body), SessionCache::of_ssl(self.ssl))
+            (ClientHello::parse(&body), SessionCache::of_ssl(first.ssl()))
         {
-            cache.look_ahead(self.ssl, hello.session_ids(self.ssl.abilities()));
+            first.look_ahead(cache, hello.session_ids(first.ssl().abilities()));
         }
-        if Handshake::waits(self.ssl) {
-            Phase::Waiting
-        } else {
-            Phase::Open
+        if !first.waits() {
+            first.pass();
         }
     }
-}
 
-impl Filter for Gate {
-    fn supply(&mut self, source: Source<'_>) -> Supply<'_> {
-        if self.phase == Phase::Waiting && !Handshake::waits(self.ssl) {
-            self.phase = Phase::Open;
-        }
-        while self.phase != Phase::Open {
+    /// Reads until there is nothing to read now, or nothing to wait for any more.
+    fn hold(&mut self, first: &First, source: &Source<'_>) -> Result<(), Given> {
+        loop {
+            match first.state() {
+                State::Passed | State::Done => return Ok(()),
+                State::Waiting if !first.waits() => return Ok(first.pass()),
+                State::Begun | State::Waiting => {}
+            }
             if self.held.len() >= MAX_HELD {
-                self.phase = Phase::Open;
-                break;
+                return Ok(first.pass());
             }
             // Also while lookups are under way: what is left in the socket would wake a
             // level-triggered event method again and again, and the client's end goes unseen.
             match source.read(&mut self.held, MAX_HELD) {
                 Read::More => {}
-                Read::Retry => return Supply::Retry,
-                Read::End(result) => return Supply::End(result),
+                Read::Retry => return Err(Given::Nothing),
+                Read::End(result) => return Err(Given::End(result)),
             }
-            if matches!(self.phase, Phase::Reading { until } if self.held.len() >= until) {
-                self.phase = self.examine();
-                if self.phase == Phase::Waiting {
-                    return Supply::Retry;
-                }
+            if first.state() == State::Begun && self.held.len() >= self.until.max(1) {
+                self.examine(first);
             }
-        }
-        match &self.held[self.supplied..] {
-            [] => Supply::Source,
-            held => Supply::Held(held),
         }
     }
+}
 
-    fn supplied(&mut self, count: usize) {
-        self.supplied += count;
+impl Filter for First {
+    fn read(&self, source: Source<'_>, room: Room<'_>) -> Given {
+        let gate = &mut *self.gate.borrow_mut();
+        if let Err(given) = gate.hold(self, &source) {
+            return given;
+        }
+        let held = &gate.held[gate.supplied..];
+        if held.is_empty() {
+            gate.held = Vec::new();
+            gate.supplied = 0;
+            return Given::Source;
+        }
+        let count = room.fill(held);
+        gate.supplied += count;
+        Given::Held(count)
     }
 }

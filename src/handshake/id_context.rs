@@ -17,10 +17,12 @@ use nginx_sys::{
     SSL_get_SSL_CTX, SSL_get_session, SSL_new, SSL_set_bio, SSL_set_connect_state, CRYPTO_EX_DATA,
     CRYPTO_EX_INDEX_SSL_CTX,
 };
-use ssl_session_cache_core::record::MAX_CONTEXT;
 
-use crate::handshake::new_index;
-use crate::handshake::openssl::{clear_errors, non_null, SessionRef, Ssl, SslCtx};
+
+use crate::handshake::openssl::{clear_errors, new_index, non_null, SessionRef, Ssl, SslCtx};
+
+/// The longest session id context, in bytes.
+const MAX_CONTEXT: usize = nginx_sys::SSL_MAX_SID_CTX_LENGTH as usize;
 
 /// A session id context (SSL_CTX_set_session_id_context(3)).
 #[derive(Clone, Copy)]
@@ -86,7 +88,7 @@ impl IdContext {
 /// The index of our data in an SSL_CTX: an `IdContext`, freed with it.
 fn index() -> c_int {
     static INDEX: OnceLock<c_int> = OnceLock::new();
-    *INDEX.get_or_init(|| new_index(CRYPTO_EX_INDEX_SSL_CTX, Some(free_context)))
+    *INDEX.get_or_init(|| new_index(CRYPTO_EX_INDEX_SSL_CTX, None, Some(free_context)))
 }
 
 unsafe extern "C" fn free_context(

@@ -4,28 +4,32 @@
 //! found at run time in the libssl that nginx has loaded or holds: the module never brings a second
 //! copy.
 
-use core::ffi::{c_int, c_long, c_uint, c_void};
+use core::ffi::{c_int, c_long, c_uint, c_void, CStr};
 use core::ptr::{self, NonNull};
 use core::slice;
 use core::time::Duration;
 
 use nginx_sys::{
-    d2i_SSL_SESSION, i2d_SSL_SESSION, ngx_connection_t, ngx_ssl_connection_index,
-    ASYNC_get_current_job, ERR_clear_error, ERR_peek_error, SSL_CTX_ctrl, SSL_CTX_set_options,
-    SSL_SESSION_free, SSL_SESSION_get0_id_context, SSL_SESSION_get_id, SSL_SESSION_get_time,
-    SSL_SESSION_get_timeout, SSL_SESSION_up_ref, SSL_ctrl, SSL_get_client_random, SSL_get_ex_data,
-    SSL_get_options, SSL_get_shutdown, SSL_version, SSL, SSL_CTRL_CLEAR_MODE,
-    SSL_CTRL_GET_MAX_PROTO_VERSION, SSL_CTRL_MODE, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX,
-    SSL_MAX_SSL_SESSION_ID_LENGTH, SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL,
-    SSL_SESS_CACHE_SERVER, TLS1_3_VERSION,
+    d2i_SSL_SESSION, i2d_SSL_SESSION, ngx_connection_t, ngx_current_msec, ngx_msec_int_t,
+    ngx_ssl_connection_index, ASYNC_get_current_job, CRYPTO_EX_dup, CRYPTO_EX_free,
+    CRYPTO_get_ex_new_index, ERR_clear_error, ERR_peek_error, SSL_CTX_ctrl, SSL_CTX_set_options,
+    SSL_SESSION_free, SSL_SESSION_get0_hostname, SSL_SESSION_get0_id_context,
+    SSL_SESSION_get_compress_id, SSL_SESSION_get_id, SSL_SESSION_get_protocol_version,
+    SSL_SESSION_get_time, SSL_SESSION_get_timeout, SSL_SESSION_up_ref, SSL_client_hello_get0_ext,
+    SSL_ctrl, SSL_get_client_random, SSL_get_ex_data, SSL_get_options, SSL_get_session,
+    SSL_get_shutdown, SSL_get_verify_mode, SSL_in_before, SSL_is_init_finished,
+    SSL_session_reused, SSL_version, SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_GET_MAX_PROTO_VERSION,
+    SSL_CTRL_MODE, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX, SSL_MAX_SSL_SESSION_ID_LENGTH,
+    SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER,
+    SSL_VERIFY_NONE, TLS1_3_VERSION,
 };
 use ssl_session_cache_core::record::HELLO_RANDOM_LEN;
 use ssl_session_cache_core::ServerAbilities;
 
 use crate::log::debug;
-use crate::status::{self, Outcome};
 
 /// Options of SSL_CTX_set_options(3); a cast in the header hides them from bindgen.
+const SSL_OP_NO_EXTENDED_MASTER_SECRET: u64 = 1;
 const SSL_OP_NO_TICKET: u64 = 1 << 14;
 const SSL_OP_NO_TLSV1_3: u64 = 1 << 29;
 
@@ -87,28 +91,85 @@ impl Ssl {
         self.0.as_ptr()
     }
 
-    /// Notes what became of a session that the client offers.
-    pub(super) fn note(self, outcome: Outcome, waited: Option<Duration>) {
-        let name = outcome.name();
-        // SAFETY: the SSL is valid, and so is its connection; the format takes a length and a text.
+    /// Tells of a step in the debug log.
+    pub(super) fn debug(self, step: &'static str) {
+        // SAFETY: the connection is valid; the format takes a length and a text.
+        unsafe { debug!(self.connection(), "%*s", step.len(), step.as_ptr()) };
+    }
+
+    /// Tells in the debug log what became of a session that the client offers.
+    pub(super) fn debug_offered(self, outcome: &'static str) {
+        // SAFETY: as above.
         unsafe {
-            debug!(self.connection(), "offered session: %*s", name.len(), name.as_ptr());
-            status::note(self.0, outcome, waited);
+            debug!(self.connection(), "offered session: %*s", outcome.len(), outcome.as_ptr());
         }
     }
 
-    /// Tells in the debug log that the handshake has made a session.
-    pub(super) fn debug_session_made(self) {
-        // SAFETY: the connection is valid.
-        unsafe { debug!(self.connection(), "session made") };
+    /// Whether no handshake has begun yet: false at the start of a renegotiation, and where early
+    /// data ends.
+    pub(super) fn is_before_handshake(self) -> bool {
+        // SAFETY: the SSL is valid.
+        unsafe { SSL_in_before(self.as_ptr()) != 0 }
     }
 
-    /// Counts the handshake, which is done.
-    pub(super) fn count_handshake(self) {
-        // SAFETY: the SSL is valid, and so is its connection.
+    /// Whether the handshake is over on both sides.
+    pub(super) fn is_established(self) -> bool {
+        // SAFETY: the SSL is valid.
+        unsafe { SSL_is_init_finished(self.as_ptr()) != 0 }
+    }
+
+    /// Whether the handshake resumes a session.
+    pub(super) fn has_resumed(self) -> bool {
+        // SAFETY: the SSL is valid.
+        unsafe { SSL_session_reused(self.as_ptr()) != 0 }
+    }
+
+    /// Whether the client is asked for a certificate.
+    pub(super) fn verifies_client(self) -> bool {
+        // SAFETY: the SSL is valid.
+        unsafe { SSL_get_verify_mode(self.as_ptr()) != SSL_VERIFY_NONE as c_int }
+    }
+
+    /// The session in use.
+    pub(super) fn session<'a>(self) -> Option<SessionRef<'a>> {
+        // SAFETY: the SSL is valid, and keeps its session until the next step of a handshake.
+        unsafe { SessionRef::from_ptr(SSL_get_session(self.as_ptr())) }
+    }
+
+    /// The version of TLS, as soon as it is agreed upon.
+    pub(super) fn version(self) -> c_int {
+        // SAFETY: the SSL is valid.
+        unsafe { SSL_version(self.as_ptr()) }
+    }
+
+    /// An extension of the ClientHello (SSL_client_hello_get0_ext(3)). For the get callback, in
+    /// which OpenSSL still has the message.
+    pub(super) fn hello_extension<'a>(self, kind: c_uint) -> Option<&'a [u8]> {
+        let (mut data, mut len) = (ptr::null(), 0);
+        // SAFETY: the SSL is valid, and keeps the message until it has been read to its end.
         unsafe {
-            debug!(self.connection(), "handshake done");
-            status::finished(self.0);
+            let is_there =
+                SSL_client_hello_get0_ext(self.as_ptr(), kind, &mut data, &mut len) != 0;
+            is_there.then(|| slice::from_raw_parts(data, len))
+        }
+    }
+
+    /// Whether the server takes no notice of a client that can do extended master secrets
+    /// (RFC 7627).
+    pub(super) fn ignores_extended_master_secret(self) -> bool {
+        // SAFETY: the SSL is valid.
+        unsafe { SSL_get_options(self.as_ptr()) & SSL_OP_NO_EXTENDED_MASTER_SECRET != 0 }
+    }
+
+    /// The time until nginx's own timer of the connection runs out; `None` where it is not set.
+    pub(super) fn time_left(self) -> Option<Duration> {
+        let connection = self.connection()?;
+        // SAFETY: the connection is valid, and has a read event; nginx writes to its clock on this
+        // one thread.
+        unsafe {
+            let read = &*connection.as_ref().read;
+            let left = read.timer.key.wrapping_sub(ngx_current_msec) as ngx_msec_int_t;
+            (read.timer_set() != 0).then(|| Duration::from_millis(left.max(0) as u64))
         }
     }
 
@@ -134,10 +195,13 @@ impl Ssl {
     /// TLS 1.3 handshake is only told, never asked for again (as in nginx's ngx_ssl_new_session()).
     pub(super) fn gives_stateless_tickets(self) -> bool {
         // SAFETY: the SSL is valid.
-        unsafe {
-            SSL_version(self.as_ptr()) == TLS1_3_VERSION as c_int
-                && SSL_get_options(self.as_ptr()) & SSL_OP_NO_TICKET == 0
-        }
+        let tickets = unsafe { SSL_get_options(self.as_ptr()) & SSL_OP_NO_TICKET == 0 };
+        self.speaks_tls13() && tickets
+    }
+
+    /// Whether the version of TLS is 1.3.
+    pub(super) fn speaks_tls13(self) -> bool {
+        self.version() == TLS1_3_VERSION as c_int
     }
 
     /// What the server makes of what its client offers.
@@ -310,6 +374,35 @@ impl<'a> SessionRef<'a> {
         }
     }
 
+    /// The version of TLS that it was made with.
+    pub(super) fn version(self) -> c_int {
+        // SAFETY: the session is valid.
+        unsafe { SSL_SESSION_get_protocol_version(self.as_ptr()) }
+    }
+
+    /// Whether it was made with TLS 1.3.
+    pub(super) fn is_tls13(self) -> bool {
+        self.version() == TLS1_3_VERSION as c_int
+    }
+
+    /// Whether its connections compress.
+    pub(super) fn compresses(self) -> bool {
+        // SAFETY: the session is valid.
+        unsafe { SSL_SESSION_get_compress_id(self.as_ptr()) != 0 }
+    }
+
+    /// The name of the server that the client asked for; empty without one.
+    pub(super) fn server_name(self) -> &'a [u8] {
+        // SAFETY: the session is valid, and keeps its name, a C string, for as long as it lives.
+        unsafe {
+            let name = SSL_SESSION_get0_hostname(self.as_ptr());
+            if name.is_null() {
+                return &[];
+            }
+            CStr::from_ptr(name).to_bytes()
+        }
+    }
+
     /// The Unix time at which the session is no longer resumed, in seconds.
     pub(super) fn expires(self) -> i64 {
         // SAFETY: the session is valid.
@@ -338,4 +431,13 @@ pub(super) const MAX_ID: usize = SSL_MAX_SSL_SESSION_ID_LENGTH as usize;
 /// Whether a pointer that OpenSSL keeps for us is there.
 pub(super) fn non_null<T>(pointer: *mut c_void) -> Option<NonNull<T>> {
     NonNull::new(pointer.cast())
+}
+
+/// An index for data of ours in OpenSSL's objects of one class (CRYPTO_get_ex_new_index(3)).
+///
+/// The functions stay where they are: the module is linked with `-z nodelete`, as OpenSSL keeps
+/// their addresses for the life of the process, beyond a reload that drops the module.
+pub(super) fn new_index(class: u32, dup: CRYPTO_EX_dup, free: CRYPTO_EX_free) -> c_int {
+    // SAFETY: as above.
+    unsafe { CRYPTO_get_ex_new_index(class as c_int, 0, ptr::null_mut(), None, dup, free) }
 }

@@ -3,10 +3,11 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use ssl_session_cache_core::record::{Binding, Minted, ID_LEN};
-use ssl_session_cache_core::{clear, Key, Keyspace, MAX_RECORD};
+use ssl_session_cache_core::record::{Minted, ID_LEN};
+use zeroize::Zeroize;
 
-use crate::handshake::id_context::IdContext;
+use ssl_session_cache_core::{asn1, clear, Key, Keyspace, MAX_RECORD};
+
 use crate::handshake::openssl::{Session, SessionRef, Ssl};
 use crate::handshake::unix_time;
 use crate::seal::{Random, Sealer};
@@ -30,9 +31,20 @@ pub(super) struct Entry {
 /// What makes a session of a record.
 pub(super) struct Decoder {
     records: Rc<Records>,
-    /// What opens the record, and the context that it must be of; none where records are in clear.
+    /// What opens the record; none where records are in clear.
     minted: Option<Minted>,
-    context: Option<IdContext>,
+}
+
+/// What a record comes to.
+#[derive(Clone, Debug)]
+pub(super) enum Verdict {
+    /// The session that was asked for.
+    Usable(Session),
+    /// It is sound, and of use to another machine or at another time: it has expired by the clock
+    /// of this one, or this OpenSSL or this module cannot read it.
+    Elsewhere,
+    /// It was damaged, or forged.
+    Damaged,
 }
 
 impl Records {
@@ -69,47 +81,62 @@ impl Records {
         session: SessionRef<'_>,
         store: impl FnOnce(&[u8]),
     ) -> Option<()> {
-        let mut scratch = self.scratch.try_borrow_mut().ok()?;
+        // What writes a session down does not come back here.
+        let mut scratch = self.scratch.borrow_mut();
         let encode = |space: &mut [u8]| session.encode(space);
         let record = match &self.sealer {
             Some(sealer) => minted.zip(self.random.draw()).and_then(|(minted, nonce)| {
-                let context = session.id_context();
-                let binding = Binding { context, prefix: self.keyspace.prefix() };
                 let expiry = session.expires().max(0) as u64;
-                sealer.seal(minted, binding, expiry, &nonce, &mut scratch, encode)
+                let prefix = self.keyspace.prefix();
+                sealer.seal(minted, prefix, expiry, &nonce, &mut scratch, encode)
             }),
             None => clear::write(session.id(), &mut scratch, encode),
         };
         record.map(store)
     }
 
-    /// The decoder of an entry's record for an SSL. `None` where its session id context is not
-    /// known: then nothing may be resumed.
-    pub(super) fn decoder(self: &Rc<Self>, minted: Option<Minted>, ssl: Ssl) -> Option<Decoder> {
-        let context = match minted {
-            Some(_) => Some(IdContext::of(ssl)?),
-            None => None,
-        };
-        Some(Decoder { records: Rc::clone(self), minted, context })
+    /// Whether a session was made with an extended master secret (RFC 7627).
+    pub(super) fn has_extended_master_secret(&self, session: SessionRef<'_>) -> bool {
+        // What writes a session down does not come back here.
+        let mut scratch = self.scratch.borrow_mut();
+        let text = session.encode(&mut scratch).map(|len| &mut scratch[..len]);
+        text.is_some_and(|text| {
+            let has = asn1::has_extended_master_secret(text);
+            text.zeroize();
+            has
+        })
+    }
+
+    /// The decoder of an entry's record.
+    pub(super) fn decoder(self: &Rc<Self>, minted: Option<Minted>) -> Decoder {
+        Decoder { records: Rc::clone(self), minted }
     }
 }
 
 impl Decoder {
-    /// The session of a record, if it is the one with this id, and undamaged or, where records are
-    /// sealed, authentic.
-    pub(super) fn decode(&self, id: &[u8], record: &[u8]) -> Option<Session> {
-        let records = &self.records;
-        let session = match &records.sealer {
-            Some(sealer) => {
-                let (minted, context) = self.minted.as_ref().zip(self.context.as_ref())?;
-                let mut scratch = records.scratch.try_borrow_mut().ok()?;
-                let context = context.as_bytes();
-                let binding = Binding { context, prefix: records.keyspace.prefix() };
+    /// What a record comes to that lies under the name of the session with this id.
+    pub(super) fn decode(&self, id: &[u8], record: &[u8]) -> Verdict {
+        let session = match self.minted.as_ref().zip(self.records.sealer.as_ref()) {
+            Some((minted, sealer)) => {
+                let prefix = self.records.keyspace.prefix();
                 let now = unix_time() as u64;
-                sealer.open(minted, binding, now, record, &mut scratch, Session::decode).ok()?
+                // What reads a session does not come back here.
+                let mut scratch = self.records.scratch.borrow_mut();
+                match sealer.open(minted, prefix, now, record, &mut scratch, Session::decode) {
+                    Ok(session) => session,
+                    Err(error) if error.is_damage() => return Verdict::Damaged,
+                    Err(_) => None,
+                }
             }
-            None => Session::decode(clear::read(id, record)?),
+            None => match clear::read(id, record) {
+                Some(text) => Session::decode(text),
+                None => return Verdict::Damaged,
+            },
         };
-        session.filter(|session| session.as_ref().id() == id)
+        match session {
+            Some(session) if session.as_ref().id() == id => Verdict::Usable(session),
+            Some(_) => Verdict::Damaged,
+            None => Verdict::Elsewhere,
+        }
     }
 }

@@ -11,11 +11,14 @@
 
 use core::fmt;
 
+use std::rc::Rc;
+
 use nginx_sys::{dlsym, ngx_cycle_t, ASYNC_is_capable, ASYNC_pause_job};
 
-use crate::handshake::gate;
+use crate::handshake::first::First;
+use crate::handshake::gate::{self, Gate};
 use crate::handshake::lookup::Lookup;
-use crate::handshake::openssl::{in_job, Ssl, SslCtx};
+use crate::handshake::openssl::{in_job, SslCtx};
 
 /// The way in which handshakes are suspended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,11 +116,11 @@ impl Suspension {
         }
     }
 
-    /// A handshake starts.
-    pub(super) fn started(self, ssl: Ssl) {
+    /// A handshake has begun.
+    pub(super) fn started(self, first: &Rc<First>) {
         match self {
             Self::Async => {}
-            Self::Hello => gate::install(ssl),
+            Self::Hello => Gate::install(first),
         }
     }
 
@@ -131,9 +134,10 @@ impl Suspension {
     }
 
     /// Waits until the lookup has ended; false where it will not.
-    pub(super) fn wait(self, ssl: Ssl, lookup: &Lookup) -> bool {
+    pub(super) fn wait(self, first: &First, lookup: &Lookup) -> bool {
         match self {
             Self::Async => {
+                let ssl = first.ssl();
                 // An earlier wait of this handshake may have ended the mode, without which OpenSSL
                 // does not go on with a paused job.
                 ssl.run_as_jobs();

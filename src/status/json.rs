@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Display};
 
-use crate::status::report::Outcome;
+use crate::status::outcome::Outcome;
 use crate::status::snapshot::{Snapshot, Store, Worker};
 use crate::status::stats::{Event, LookupResult, BOUNDS};
 

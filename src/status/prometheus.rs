@@ -4,7 +4,7 @@
 use core::fmt::Display;
 
 use crate::status::json::Seconds;
-use crate::status::report::Outcome;
+use crate::status::outcome::Outcome;
 use crate::status::snapshot::{Snapshot, Store, Worker};
 use crate::status::stats::{Event, LookupResult, BOUNDS};
 

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::io;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicU8, Ordering::Relaxed};
 
-use crate::status::report::Outcome;
+use crate::status::outcome::Outcome;
 use crate::status::zone;
 
 /// So many stores have counters; those beyond have none.

@@ -8,7 +8,8 @@ use nginx_sys::{
 };
 use ngx::core::Pool;
 
-use crate::status::report::{Outcome, Report};
+use crate::handshake::{self, Report};
+use crate::status::Outcome;
 
 const VARIABLES: [(&str, ngx_http_get_variable_pt); 2] = [
     ("remote_ssl_session_cache_status", Some(status)),
@@ -16,7 +17,7 @@ const VARIABLES: [(&str, ngx_http_get_variable_pt); 2] = [
 ];
 
 /// Adds the variables to a configuration; `None` without memory.
-pub(crate) fn add_variables(cf: &mut ngx_conf_t) -> Option<()> {
+pub(crate) fn add(cf: &mut ngx_conf_t) -> Option<()> {
     for (name, handler) in VARIABLES {
         let mut name = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
         // SAFETY: nginx copies the name, and keeps the variable for as long as the configuration.
@@ -52,7 +53,7 @@ unsafe extern "C" fn time(
             set(&mut *value, None);
             return NGX_OK as ngx_int_t;
         };
-        let text = format!("{}.{:03}", waited / 1000, waited % 1000);
+        let text = format!("{}.{:03}", waited.as_secs(), waited.subsec_millis());
         let text: *mut String = Pool::from_ngx_pool((*request).pool).allocate(text);
         let Some(text) = text.as_ref() else { return NGX_ERROR as ngx_int_t };
         set(&mut *value, Some(text.as_bytes()));
@@ -68,7 +69,7 @@ unsafe fn report(request: *mut ngx_http_request_t) -> Option<Report> {
     // In HTTP/2 and HTTP/3 the connection of a request has the `ssl` of the client's.
     unsafe {
         let ssl = (*(*request).connection).ssl.as_ref()?;
-        Some(Report::of(NonNull::new(ssl.connection)?))
+        handshake::report(NonNull::new(ssl.connection)?)
     }
 }
 

@@ -1,0 +1,339 @@
+//! The first handshake of a connection: one object from its first message to its end.
+//!
+//! It owns what is looked up for the handshake and what holds the handshake back meanwhile, and it
+//! ends once. The object stays with the SSL, as the report of what became of the handshake:
+//! whatever OpenSSL calls later, for a renegotiation that a client asks for or after early data,
+//! finds it done.
+
+use core::cell::{Cell, RefCell};
+use core::ffi::{c_int, c_long, c_void};
+use core::ptr;
+use core::time::Duration;
+use std::rc::Rc;
+use std::sync::OnceLock;
+
+use nginx_sys::{SSL_get_ex_data, SSL_set_ex_data, CRYPTO_EX_DATA, CRYPTO_EX_INDEX_SSL};
+use ssl_session_cache_core::Instant;
+
+use crate::handshake::gate::Gate;
+use crate::handshake::lookup::{outcome_of, Answer, Lookup};
+use crate::handshake::openssl::{new_index, non_null, Session, Ssl};
+use crate::handshake::records::{Entry, Verdict};
+use crate::handshake::{notes, SessionCache};
+use crate::status::{self, Outcome};
+
+/// Lookups for one handshake, whatever the client offers: a ClientHello has room for 1,700
+/// identities, and OpenSSL asks for each.
+const MAX_LOOKUPS: usize = 4;
+
+/// The first handshake of a connection.
+pub(super) struct First {
+    ssl: Ssl,
+    state: Cell<State>,
+    report: Cell<Report>,
+    /// What was looked up: a HelloRetryRequest makes OpenSSL ask once more for what has been
+    /// answered already. Empty once the handshake is done.
+    lookups: RefCell<[Option<Rc<Lookup>>; MAX_LOOKUPS]>,
+    /// When the first of them began: all must end within the store's timeout from then.
+    began: Cell<Option<Instant>>,
+    /// The session from the store that OpenSSL was given.
+    found: RefCell<Option<Session>>,
+    /// What of the client's bytes is held back, where that is the way to wait.
+    pub(super) gate: RefCell<Gate>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// What the client offers may be looked up.
+    Begun,
+    /// Lookups are under way, and the handshake is held.
+    Waiting,
+    /// The ClientHello was let through a gate: what was not looked up by then is not.
+    Passed,
+    /// OpenSSL has done the server's part. Nothing is looked up or held any more.
+    Done,
+}
+
+/// What became of the handshake.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Report {
+    pub(crate) outcome: Outcome,
+    /// The time from the first lookup to the last answer that was waited for; none without a
+    /// lookup.
+    pub(crate) waited: Option<Duration>,
+}
+
+impl First {
+    /// A connection begins its first handshake. Without memory there is no object, and nothing is
+    /// looked up.
+    pub(super) fn begin(ssl: Ssl, cache: &SessionCache) {
+        if Self::of(ssl).is_some() {
+            return;
+        }
+        let first = Rc::new(Self {
+            ssl,
+            state: Cell::new(State::Begun),
+            report: Cell::default(),
+            lookups: RefCell::default(),
+            began: Cell::new(None),
+            found: RefCell::new(None),
+            gate: RefCell::default(),
+        });
+        let kept = Rc::into_raw(Rc::clone(&first)).cast_mut();
+        // SAFETY: the SSL is valid, and the index ours: free() frees what it holds.
+        unsafe {
+            if SSL_set_ex_data(ssl.as_ptr(), index(), kept.cast()) == 0 {
+                drop(Rc::from_raw(kept));
+                return;
+            }
+        }
+        cache.suspension().started(&first);
+    }
+
+    /// The first handshake of an SSL, under way or done; `None` where there is none of ours.
+    pub(super) fn of<'a>(ssl: Ssl) -> Option<&'a Self> {
+        // SAFETY: the index is ours: what it holds is null or what begin() set, which lives as long
+        // as the SSL.
+        unsafe {
+            non_null::<Self>(SSL_get_ex_data(ssl.as_ptr(), index())).map(|first| first.as_ref())
+        }
+    }
+
+    pub(super) fn ssl(&self) -> Ssl {
+        self.ssl
+    }
+
+    pub(super) fn report(&self) -> Report {
+        self.report.get()
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.state.get()
+    }
+
+    /// The session that OpenSSL asks for. Holds the handshake until its lookup has ended.
+    pub(super) fn find(&self, cache: &SessionCache, id: &[u8]) -> Option<Session> {
+        if self.state.get() == State::Done {
+            return None;
+        }
+        let (answer, waited) = self.answer(cache, id);
+        let (outcome, session) = match answer {
+            Answer::Local(session) => (Outcome::Local, Some(session)),
+            Answer::Record(Verdict::Usable(session)) => (Outcome::Hit, Some(session)),
+            Answer::Record(Verdict::Elsewhere) => (Outcome::Unused, None),
+            Answer::Record(Verdict::Damaged) => (Outcome::Invalid, None),
+            Answer::Missing(outcome) => (outcome, None),
+        };
+        let session = match session {
+            Some(session) if !cache.fits(self.ssl, session.as_ref()) => {
+                self.note(Outcome::Unused, waited);
+                return None;
+            }
+            session => session,
+        };
+        self.note(outcome, waited);
+        match (outcome, &session) {
+            (Outcome::Hit, Some(session)) => *self.found.borrow_mut() = Some(session.clone()),
+            (Outcome::Invalid, _) => cache.delete(id),
+            _ => {}
+        }
+        if let Some(session) = &session {
+            notes::mark_unproven(session.as_ref());
+        }
+        session
+    }
+
+    /// What there is under an id, in the tier of this machine or in the store, and how long the
+    /// handshake has waited for the store.
+    fn answer(&self, cache: &SessionCache, id: &[u8]) -> (Answer, Option<Duration>) {
+        let begun = self.lookup(id).map_or_else(|| self.look_up(cache, id), Ok);
+        let lookup = match begun {
+            Ok(lookup) => lookup,
+            Err(answer) => return (answer, None),
+        };
+        if !lookup.is_done() && !cache.suspension().wait(self, &lookup) {
+            lookup.cancel();
+        }
+        if self.state.get() == State::Waiting {
+            self.state.set(State::Begun);
+        }
+        match lookup.answer() {
+            Some(answer) => (answer, lookup.waited()),
+            None => (Answer::Missing(Outcome::Miss), None),
+        }
+    }
+
+    /// The lookup of an id, if it was begun.
+    fn lookup(&self, id: &[u8]) -> Option<Rc<Lookup>> {
+        self.lookups.borrow().iter().flatten().find(|lookup| lookup.id() == id).cloned()
+    }
+
+    /// Looks a session up that OpenSSL asks for, and that was not looked up ahead.
+    fn look_up(&self, cache: &SessionCache, id: &[u8]) -> Result<Rc<Lookup>, Answer> {
+        if let Some(session) = cache.local(self.ssl, id) {
+            return Err(Answer::Local(session));
+        }
+        let entry = cache.records.entry(id).ok_or(Answer::Missing(Outcome::Foreign))?;
+        if self.state.get() == State::Passed || !cache.suspension().can_wait() {
+            return Err(Answer::Missing(Outcome::Miss));
+        }
+        self.begin_lookup(cache, id, entry).map_err(Answer::Missing)
+    }
+
+    /// Looks for the sessions that OpenSSL is going to ask for; the handshake is held where one of
+    /// them has to be waited for.
+    ///
+    /// Which server a session has to fit is not known yet.
+    pub(super) fn look_ahead<'a>(
+        &self,
+        cache: &SessionCache,
+        ids: impl Iterator<Item = &'a [u8]>,
+    ) {
+        // Of those that can be in the store: no other takes the place of one.
+        let entries = ids.filter_map(|id| Some((id, cache.records.entry(id)?)));
+        for (id, entry) in entries.take(MAX_LOOKUPS) {
+            if let Some(session) = cache.local(self.ssl, id) {
+                // OpenSSL takes the first that is found.
+                self.keep(Lookup::ended(id, Answer::Local(session)));
+                return;
+            }
+            if let Err(outcome) = self.begin_lookup(cache, id, entry) {
+                self.note(outcome, None);
+            }
+        }
+    }
+
+    /// Begins a lookup in the store, where one can be begun.
+    fn begin_lookup(
+        &self,
+        cache: &SessionCache,
+        id: &[u8],
+        entry: Entry,
+    ) -> Result<Rc<Lookup>, Outcome> {
+        if self.ssl.is_shut_down() || self.lookups.borrow().iter().all(Option::is_some) {
+            return Err(Outcome::Miss);
+        }
+        let now = cache.store.now();
+        let began = self.began.get().unwrap_or(now);
+        let deadline = (began + cache.store.timeout()).min(self.patience(now));
+        if deadline <= now {
+            return Err(Outcome::Timeout);
+        }
+        let connection = self.ssl.connection().ok_or(Outcome::Miss)?;
+        let decoder = cache.records.decoder(entry.minted);
+        let lookup = Lookup::begun(id, decoder, connection, began);
+        cache.store.get(&entry.key, deadline, Rc::clone(&lookup) as _).map_err(outcome_of)?;
+        self.ssl.debug("lookup begun");
+        self.began.set(Some(began));
+        self.state.set(State::Waiting);
+        self.keep(Rc::clone(&lookup));
+        Ok(lookup)
+    }
+
+    /// Until when a lookup may last for nginx: it closes a handshake that has not come to its end
+    /// when the timer of the connection runs out (`client_header_timeout`). Half of what is left is
+    /// for the rest of the handshake.
+    fn patience(&self, now: Instant) -> Instant {
+        now + self.ssl.time_left().map_or(Duration::MAX, |left| left / 2)
+    }
+
+    fn keep(&self, lookup: Rc<Lookup>) {
+        if let Some(slot) = self.lookups.borrow_mut().iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some(lookup);
+        }
+    }
+
+    /// Whether a lookup is under way.
+    pub(super) fn waits(&self) -> bool {
+        self.lookups.borrow().iter().flatten().any(|lookup| !lookup.is_done())
+    }
+
+    /// The ClientHello goes through the gate.
+    pub(super) fn pass(&self) {
+        if self.state.get() != State::Done {
+            self.state.set(State::Passed);
+        }
+    }
+
+    /// Notes what became of a session that the client offers; `waited` is the time since the first
+    /// lookup began, if this was one.
+    fn note(&self, outcome: Outcome, waited: Option<Duration>) {
+        self.ssl.debug_offered(outcome.name());
+        let report = self.report.get();
+        self.report.set(Report {
+            outcome: report.outcome.max(outcome),
+            waited: report.waited.max(waited),
+        });
+    }
+
+    /// OpenSSL has taken a step, and reads nothing now.
+    pub(super) fn stepped(&self) {
+        Gate::remove_if_empty(self);
+    }
+
+    /// OpenSSL has done the server's part of the handshake; and all of it, where the client has
+    /// proved that it has the session's secret. Where early data is accepted the first comes before
+    /// the second, and this is called for each.
+    pub(super) fn finished(&self, cache: &SessionCache) {
+        if self.state.replace(State::Done) != State::Done {
+            self.end(cache);
+        }
+        if self.ssl.is_established() {
+            if let Some(session) = self.ssl.session() {
+                notes::prove(session);
+            }
+        }
+    }
+
+    fn end(&self, cache: &SessionCache) {
+        self.ssl.debug("handshake done");
+        self.ssl.stop_running_as_jobs();
+        self.lookups.take().iter().flatten().for_each(|lookup| lookup.cancel());
+
+        let found = self.found.take();
+        let mut report = self.report.get();
+        match report.outcome {
+            Outcome::Hit | Outcome::Local if !self.ssl.has_resumed() => {
+                report.outcome = Outcome::Unused;
+            }
+            Outcome::Hit => {
+                if let Some(session) = &found {
+                    cache.nginx.new(self.ssl, session.as_ref());
+                }
+            }
+            _ => {}
+        }
+        self.report.set(report);
+        status::count_handshake(report.outcome);
+    }
+}
+
+impl Drop for First {
+    /// Nobody waits any longer: an answer that comes later wakes no connection.
+    fn drop(&mut self) {
+        self.lookups.get_mut().iter().flatten().for_each(|lookup| lookup.cancel());
+    }
+}
+
+/// The index of our data in an SSL: a `First`, freed with the SSL.
+fn index() -> c_int {
+    static INDEX: OnceLock<c_int> = OnceLock::new();
+    *INDEX.get_or_init(|| new_index(CRYPTO_EX_INDEX_SSL, None, Some(free)))
+}
+
+unsafe extern "C" fn free(
+    _ssl: *mut c_void,
+    first: *mut c_void,
+    _data: *mut CRYPTO_EX_DATA,
+    _index: c_int,
+    _argl: c_long,
+    _argp: *mut c_void,
+) {
+    if let Some(first) = non_null::<First>(first) {
+        // SAFETY: what the index holds is a reference that begin() gave up.
+        let first = unsafe { Rc::from_raw(ptr::from_ref(first.as_ref())) };
+        // A gate that was left in its place has a reference as well, and the SSL is about to free
+        // it: by then no lookup may wake the connection.
+        first.lookups.take().iter().flatten().for_each(|lookup| lookup.cancel());
+    }
+}

@@ -1,0 +1,141 @@
+//! What is known of a session beside what OpenSSL knows: kept with the SSL_SESSION.
+//!
+//! - A session that a client has offered is nobody's until the handshake is over: who has seen its
+//!   id on the wire can offer it, and OpenSSL drops the session of a handshake that fails. Until
+//!   then it is marked, and a marked session is not deleted.
+//! - A handshake with TLS 1.3 makes several sessions, one for each ticket, of which OpenSSL knows
+//!   the last one alone. Where nginx drops that, as it does with a client certificate that it
+//!   refuses, the others are to go as well: each session keeps the ids of those made before it.
+
+use core::ffi::{c_int, c_long, c_void};
+use core::{mem, ptr};
+use std::sync::OnceLock;
+
+use nginx_sys::{
+    CRYPTO_EX_dup, SSL_SESSION_get_ex_data, SSL_SESSION_set_ex_data, CRYPTO_EX_DATA,
+    CRYPTO_EX_INDEX_SSL_SESSION,
+};
+
+use crate::handshake::lookup::SessionId;
+use crate::handshake::openssl::{new_index, SessionRef};
+
+/// What the index holds for a session that is marked: the address of no list.
+const UNPROVEN: *mut c_void = ptr::without_provenance_mut(1);
+
+/// The ids of the sessions that one handshake has made.
+#[derive(Clone, Default)]
+struct Made(Vec<SessionId>);
+
+/// Marks a session that a client offers.
+pub(super) fn mark_unproven(session: SessionRef<'_>) {
+    if list(session).is_null() {
+        set(session, UNPROVEN);
+    }
+}
+
+/// Whether a client offers the session and has not proved yet that it has its secret.
+pub(super) fn is_unproven(session: SessionRef<'_>) -> bool {
+    get(session) == UNPROVEN
+}
+
+/// The client has the session's secret.
+pub(super) fn prove(session: SessionRef<'_>) {
+    if is_unproven(session) {
+        set(session, ptr::null_mut());
+    }
+}
+
+/// Keeps the id of a session that was made, behind those of the handshake's sessions before it.
+pub(super) fn add_made(session: SessionRef<'_>) {
+    let mut made = list(session);
+    if made.is_null() {
+        made = Box::into_raw(Box::default());
+        if !set(session, made.cast()) {
+            // SAFETY: nothing else refers to the list.
+            drop(unsafe { Box::from_raw(made) });
+            return;
+        }
+    }
+    // SAFETY: the list is this session's own, and nothing else uses it now.
+    unsafe { &mut *made }.0.push(SessionId::new(session.id()));
+}
+
+/// The ids of the sessions that one handshake has made, this one's as the last of them; none where
+/// they were not kept.
+pub(super) fn made(session: SessionRef<'_>) -> Vec<SessionId> {
+    // SAFETY: the list is null or this session's own, and nothing writes to it now.
+    unsafe { list(session).as_ref() }.map_or_else(Vec::new, |made| made.0.clone())
+}
+
+fn list(session: SessionRef<'_>) -> *mut Made {
+    match get(session) {
+        UNPROVEN => ptr::null_mut(),
+        made => made.cast(),
+    }
+}
+
+fn get(session: SessionRef<'_>) -> *mut c_void {
+    // SAFETY: the session is valid.
+    unsafe { SSL_SESSION_get_ex_data(session.as_ptr(), index()) }
+}
+
+/// False without memory.
+fn set(session: SessionRef<'_>, note: *mut c_void) -> bool {
+    // SAFETY: the session is valid, and the note is what dup() and free() expect.
+    unsafe { SSL_SESSION_set_ex_data(session.as_ptr(), index(), note) != 0 }
+}
+
+/// The index of our data in an SSL_SESSION: null, `UNPROVEN`, or a box of `Made`.
+fn index() -> c_int {
+    static INDEX: OnceLock<c_int> = OnceLock::new();
+    *INDEX.get_or_init(|| {
+        // SAFETY: the types differ in how the headers of OpenSSL 1.1.1 and 3 declare the third
+        // argument, a pointer to the data (CRYPTO_get_ex_new_index(3)).
+        let dup = unsafe { mem::transmute::<DupData, CRYPTO_EX_dup>(dup) };
+        new_index(CRYPTO_EX_INDEX_SSL_SESSION, dup, Some(free))
+    })
+}
+
+type DupData = unsafe extern "C" fn(
+    *mut CRYPTO_EX_DATA,
+    *const CRYPTO_EX_DATA,
+    *mut *mut c_void,
+    c_int,
+    c_long,
+    *mut c_void,
+) -> c_int;
+
+/// OpenSSL copies a session, for the next ticket: the copy is not the one that was offered.
+unsafe extern "C" fn dup(
+    _to: *mut CRYPTO_EX_DATA,
+    _from: *const CRYPTO_EX_DATA,
+    note: *mut *mut c_void,
+    _index: c_int,
+    _argl: c_long,
+    _argp: *mut c_void,
+) -> c_int {
+    // SAFETY: OpenSSL passes a place with what the index holds, where the copy's is to be put.
+    unsafe {
+        *note = match *note {
+            UNPROVEN => ptr::null_mut(),
+            made => made.cast::<Made>().as_ref().map_or(ptr::null_mut(), |made| {
+                Box::into_raw(Box::new(made.clone())).cast()
+            }),
+        };
+    }
+    1
+}
+
+unsafe extern "C" fn free(
+    _session: *mut c_void,
+    note: *mut c_void,
+    _data: *mut CRYPTO_EX_DATA,
+    _index: c_int,
+    _argl: c_long,
+    _argp: *mut c_void,
+) {
+    if !note.is_null() && note != UNPROVEN {
+        // SAFETY: what else the index holds is a box that add_made() or dup() made.
+        drop(unsafe { Box::from_raw(note.cast::<Made>()) });
+    }
+}
