@@ -3,8 +3,6 @@
 //! Only what tells which sessions OpenSSL is going to ask for is read (RFC 8446, section 4.1.2).
 //! Nothing else is judged: what OpenSSL refuses may pass here, and is refused there.
 
-use std::borrow::Cow;
-
 const HANDSHAKE: u8 = 22;
 const MAJOR_VERSION: u8 = 3;
 /// The longest plaintext of a record (RFC 8446, section 5.1).
@@ -26,63 +24,85 @@ const STATEFUL_TICKET: usize = 32;
 /// What a TCP stream begins with.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Opening<'a> {
-    /// A part of a ClientHello: worth another look when the stream has this length, at least.
+    /// A part of a ClientHello: worth another look when the stream has this length, at least. By
+    /// then no record is complete that is not yet.
     Partial(usize),
-    /// The body of a ClientHello, copied only where it comes in several records.
-    ClientHello(Cow<'a, [u8]>),
-    /// Something else: no TLS, an SSLv2 hello, another record or message.
+    /// The body of a ClientHello.
+    ClientHello(&'a [u8]),
+    /// Something else: no TLS, an SSLv2 hello, another record or message, or one that is too long.
     Other,
 }
 
-impl<'a> Opening<'a> {
-    /// Looks at a stream, from its first byte.
-    pub fn of(stream: &'a [u8]) -> Self {
-        let mut message = Cow::Borrowed(&[][..]);
-        // What the message lacks, as far as its own header has been read.
-        let mut missing = 0;
-        let mut start = 0;
+/// Reads what a TCP stream begins with, as it comes.
+#[derive(Default)]
+pub struct OpeningReader {
+    /// Where the first record begins that was not complete yet.
+    start: usize,
+    /// What the records before that hold of the message.
+    message: Vec<u8>,
+}
+
+impl OpeningReader {
+    /// Looks at a stream, from its first byte, of which no less is there than the last time.
+    ///
+    /// A message that cannot be complete within `limit` bytes of the stream is another one. So is
+    /// whatever comes between its records, as soon as it is there: a client may wait for the alert
+    /// that it gets for that.
+    pub fn read<'a>(&'a mut self, stream: &'a [u8], limit: usize) -> Opening<'a> {
         loop {
-            let header = start + RECORD_HEADER;
-            let end = match stream[start..] {
+            let header = self.start + RECORD_HEADER;
+            let end = match stream[self.start..] {
                 [HANDSHAKE, MAJOR_VERSION, _, high, low, ..] => {
                     match u16::from_be_bytes([high, low]).into() {
                         len @ 1..=MAX_FRAGMENT => header + len,
-                        _ => return Self::Other,
+                        _ => return Opening::Other,
                     }
                 }
                 [] | [HANDSHAKE] | [HANDSHAKE, MAJOR_VERSION, ..] => header,
-                _ => return Self::Other,
+                _ => return Opening::Other,
             };
-            let Some(fragment) = stream.get(header..end) else {
-                return Self::Partial(end.max(header + missing));
-            };
-            if message.is_empty() {
-                message = Cow::Borrowed(fragment);
-            } else {
-                message.to_mut().extend_from_slice(fragment);
+            if end > limit {
+                return Opening::Other;
             }
-            match message[..] {
-                [CLIENT_HELLO, high, middle, low, ..] => {
-                    let len = u32::from_be_bytes([0, high, middle, low]) as usize;
-                    let body = MESSAGE_HEADER..MESSAGE_HEADER + len;
-                    if message.len() >= body.end {
-                        return Self::ClientHello(match message {
-                            Cow::Borrowed(message) => Cow::Borrowed(&message[body]),
-                            Cow::Owned(mut message) => {
-                                message.truncate(body.end);
-                                message.drain(..body.start);
-                                Cow::Owned(message)
-                            }
-                        });
-                    }
-                    missing = body.end - message.len();
+            let Some(fragment) = stream.get(header..end) else { return Opening::Partial(end) };
+            let before = self.message.len();
+            // Most messages are in one record, and are not copied.
+            let (kind, len) = match (before, fragment) {
+                (0, fragment) => message_header(fragment),
+                _ => {
+                    self.message.extend_from_slice(fragment);
+                    message_header(&self.message)
                 }
-                [CLIENT_HELLO, ..] => {}
-                _ => return Self::Other,
+            };
+            if kind != CLIENT_HELLO {
+                return Opening::Other;
             }
-            start = end;
+            if let Some(body) = len.map(|len| MESSAGE_HEADER..MESSAGE_HEADER + len) {
+                let missing = body.end.saturating_sub(before + fragment.len());
+                if missing == 0 {
+                    let message = if before == 0 { fragment } else { &self.message };
+                    return Opening::ClientHello(&message[body]);
+                }
+                if end + RECORD_HEADER + missing > limit {
+                    return Opening::Other;
+                }
+            }
+            if before == 0 {
+                self.message.extend_from_slice(fragment);
+            }
+            self.start = end;
         }
     }
+}
+
+/// The kind of the message that bytes begin with, one at least, and the length of its body as soon
+/// as that is there.
+fn message_header(message: &[u8]) -> (u8, Option<usize>) {
+    let len = match *message {
+        [_, high, middle, low, ..] => Some(u32::from_be_bytes([0, high, middle, low]) as usize),
+        _ => None,
+    };
+    (message[0], len)
 }
 
 /// What a client says of the sessions that it could resume.
@@ -245,21 +265,47 @@ mod tests {
         ClientHello::parse(body).unwrap().session_ids(server).collect()
     }
 
+    const LIMIT: usize = 64 * 1024;
+
+    /// What a stream that is there at once begins with.
+    #[derive(Debug, PartialEq, Eq)]
+    enum Found {
+        Partial(usize),
+        ClientHello(Vec<u8>),
+        Other,
+    }
+
+    fn read(reader: &mut OpeningReader, stream: &[u8], limit: usize) -> Found {
+        match reader.read(stream, limit) {
+            Opening::Partial(len) => Found::Partial(len),
+            Opening::ClientHello(body) => Found::ClientHello(body.to_vec()),
+            Opening::Other => Found::Other,
+        }
+    }
+
+    fn opening(stream: &[u8]) -> Found {
+        read(&mut OpeningReader::default(), stream, LIMIT)
+    }
+
     /// The body found in a stream, after each cut of it was found to be a part, and told no length
-    /// to wait for that is not there or has been reached.
+    /// to wait for that is not there or has been reached, or that is beyond a record.
     fn body_at_every_cut(stream: &[u8]) -> Vec<u8> {
+        let mut reader = OpeningReader::default();
         for cut in 0..stream.len() {
-            match Opening::of(&stream[..cut]) {
-                Opening::Partial(len) => assert!((cut + 1..=stream.len()).contains(&len)),
+            let part = &stream[..cut];
+            let found = opening(part);
+            assert_eq!(read(&mut reader, part, LIMIT), found, "as it comes");
+            match found {
+                Found::Partial(len) => assert!((cut + 1..=stream.len()).contains(&len)),
                 other => panic!("cut at {cut}: {other:?}"),
             }
         }
         for rest in [&b""[..], b"\x17\x03\x03\x00\x01x"] {
             let followed = [stream, rest].concat();
-            assert_eq!(Opening::of(&followed), Opening::of(stream));
+            assert_eq!(opening(&followed), opening(stream));
         }
-        match Opening::of(stream) {
-            Opening::ClientHello(body) => body.into_owned(),
+        match read(&mut reader, stream, LIMIT) {
+            Found::ClientHello(body) => body,
             other => panic!("{other:?}"),
         }
     }
@@ -268,7 +314,9 @@ mod tests {
     fn one_record_is_not_copied() {
         let body = body(&[9; 32], &[versions(&[0x0304])]);
         let stream = records(&message(&body), MAX_FRAGMENT);
-        assert!(matches!(Opening::of(&stream), Opening::ClientHello(Cow::Borrowed(_))));
+        let mut reader = OpeningReader::default();
+        let Opening::ClientHello(found) = reader.read(&stream, LIMIT) else { panic!("no hello") };
+        assert!(stream.as_ptr_range().contains(&found.as_ptr()));
         assert_eq!(body_at_every_cut(&stream), body);
     }
 
@@ -284,14 +332,37 @@ mod tests {
     fn more_than_a_record_holds() {
         let body = body(&[], &[extension(51, &[0; 40_000]), pre_shared_keys(&[&[5; 32]])]);
         let stream = records(&message(&body), MAX_FRAGMENT);
-        assert_eq!(Opening::of(&stream), Opening::ClientHello(Cow::Borrowed(&body)));
-        assert_eq!(Opening::of(&stream[..20_000]), Opening::Partial(stream.len() - 5));
+        assert_eq!(opening(&stream[..20_000]), Found::Partial(2 * (5 + MAX_FRAGMENT)));
+        assert_eq!(opening(&stream), Found::ClientHello(body));
     }
 
     #[test]
-    fn a_length_beyond_any_limit_is_told_at_once() {
-        let stream = b"\x16\x03\x01\x00\x04\x01\xff\xff\xff";
-        assert_eq!(Opening::of(stream), Opening::Partial(stream.len() + 5 + 0xff_ffff));
+    fn what_is_too_long_is_told_at_once() {
+        let limited = |stream, limit| read(&mut OpeningReader::default(), stream, limit);
+        let stream = b"\x16\x03\x01\x00\x04\x01\x00\x01\x00";
+        assert_eq!(limited(stream, 9 + 5 + 0x100), Found::Partial(stream.len() + 5));
+        assert_eq!(limited(stream, 9 + 5 + 0xff), Found::Other);
+        assert_eq!(limited(b"\x16\x03\x01\x01\x00", 5 + 0x100), Found::Partial(5 + 0x100));
+        assert_eq!(limited(b"\x16\x03\x01\x01\x00", 5 + 0xff), Found::Other);
+    }
+
+    /// A client waits for the alert that it gets for them.
+    #[test]
+    fn other_records_within_the_message_are_seen_as_soon_as_they_are_there() {
+        let body = body(&[9; 32], &[versions(&[0x0304])]);
+        for fragment in [1, 2, 4, 5, 40] {
+            let stream = records(&message(&body), fragment);
+            let ends = (1..).map(|n| n * (5 + fragment)).take_while(|end| *end < stream.len());
+            for end in ends {
+                for record in [&b"\x17\x03\x03\x00\x00"[..], b"\x15\x03\x03\x00\x02", b"GET /"] {
+                    let mut reader = OpeningReader::default();
+                    let part = read(&mut reader, &stream[..end], LIMIT);
+                    assert_eq!(part, Found::Partial(end + record.len()));
+                    let followed = [&stream[..end], record].concat();
+                    assert_eq!(read(&mut reader, &followed, LIMIT), Found::Other);
+                }
+            }
+        }
     }
 
     #[test]
@@ -309,7 +380,7 @@ mod tests {
             b"\x16\x03\x01\x00\x02\x01\x00\x16\x03\x01\x00\x00",
         ];
         for stream in others {
-            assert_eq!(Opening::of(stream), Opening::Other, "{stream:?}");
+            assert_eq!(opening(stream), Found::Other, "{stream:?}");
         }
     }
 
@@ -391,7 +462,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_without_a_panic(stream in vec(any::<u8>(), 0..600)) {
-            let _ = Opening::of(&stream);
+            let _ = opening(&stream);
             if let Some(hello) = ClientHello::parse(&stream) {
                 hello.session_ids(STATEFUL).for_each(|id| assert_eq!(id.len(), STATEFUL_TICKET));
             }

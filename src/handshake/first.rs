@@ -184,11 +184,7 @@ impl First {
     /// them has to be waited for.
     ///
     /// Which server a session has to fit is not known yet.
-    pub(super) fn look_ahead<'a>(
-        &self,
-        cache: &SessionCache,
-        ids: impl Iterator<Item = &'a [u8]>,
-    ) {
+    pub(super) fn look_ahead<'a>(&self, cache: &SessionCache, ids: impl Iterator<Item = &'a [u8]>) {
         // Of those that can be in the store: no other takes the place of one.
         let entries = ids.filter_map(|id| Some((id, cache.records.entry(id)?)));
         for (id, entry) in entries.take(MAX_LOOKUPS) {

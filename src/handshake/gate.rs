@@ -10,7 +10,7 @@
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use ssl_session_cache_core::{ClientHello, Opening};
+use ssl_session_cache_core::{ClientHello, Opening, OpeningReader};
 
 use crate::handshake::bio::{Filter, Given, Method, Read, Room, Source};
 use crate::handshake::first::{First, State};
@@ -33,6 +33,7 @@ pub(super) struct Gate {
     held: Vec<u8>,
     /// How many bytes at the front of `held` OpenSSL has read.
     supplied: usize,
+    reader: OpeningReader,
     /// The ClientHello is incomplete below so many bytes.
     until: usize,
 }
@@ -59,16 +60,16 @@ impl Gate {
 
     /// Looks at what has come, and begins the lookups of a complete ClientHello.
     fn examine(&mut self, first: &First) {
-        let body = match Opening::of(&self.held) {
-            Opening::Partial(until) if until <= MAX_HELD => {
+        let body = match self.reader.read(&self.held, MAX_HELD) {
+            Opening::Partial(until) => {
                 self.until = until;
                 return;
             }
-            Opening::Partial(_) | Opening::Other => return first.pass(),
+            Opening::Other => return first.pass(),
             Opening::ClientHello(body) => body,
         };
         if let (Some(hello), Some(cache)) =
-            (ClientHello::parse(&body), SessionCache::of_ssl(first.ssl()))
+            (ClientHello::parse(body), SessionCache::of_ssl(first.ssl()))
         {
             first.look_ahead(cache, hello.session_ids(first.ssl().abilities()));
         }
@@ -110,11 +111,14 @@ impl Filter for First {
         }
         let held = &gate.held[gate.supplied..];
         if held.is_empty() {
-            gate.held = Vec::new();
-            gate.supplied = 0;
+            *gate = Gate::default();
             return Given::Source;
         }
         let count = room.fill(held);
+        if count < held.len() {
+            // OpenSSL may stop in the midst of them, and the socket says nothing of what is here.
+            self.ssl().post_read_event();
+        }
         gate.supplied += count;
         Given::Held(count)
     }

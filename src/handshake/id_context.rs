@@ -18,7 +18,6 @@ use nginx_sys::{
     CRYPTO_EX_INDEX_SSL_CTX,
 };
 
-
 use crate::handshake::openssl::{clear_errors, new_index, non_null, SessionRef, Ssl, SslCtx};
 
 /// The longest session id context, in bytes.

@@ -118,9 +118,10 @@ unsafe extern "C" fn dup(
     unsafe {
         *note = match *note {
             UNPROVEN => ptr::null_mut(),
-            made => made.cast::<Made>().as_ref().map_or(ptr::null_mut(), |made| {
-                Box::into_raw(Box::new(made.clone())).cast()
-            }),
+            made => made
+                .cast::<Made>()
+                .as_ref()
+                .map_or(ptr::null_mut(), |made| Box::into_raw(Box::new(made.clone())).cast()),
         };
     }
     1

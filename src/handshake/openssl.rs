@@ -11,17 +11,17 @@ use core::time::Duration;
 
 use nginx_sys::{
     d2i_SSL_SESSION, i2d_SSL_SESSION, ngx_connection_t, ngx_current_msec, ngx_msec_int_t,
-    ngx_ssl_connection_index, ASYNC_get_current_job, CRYPTO_EX_dup, CRYPTO_EX_free,
-    CRYPTO_get_ex_new_index, ERR_clear_error, ERR_peek_error, SSL_CTX_ctrl, SSL_CTX_set_options,
-    SSL_SESSION_free, SSL_SESSION_get0_hostname, SSL_SESSION_get0_id_context,
-    SSL_SESSION_get_compress_id, SSL_SESSION_get_id, SSL_SESSION_get_protocol_version,
-    SSL_SESSION_get_time, SSL_SESSION_get_timeout, SSL_SESSION_up_ref, SSL_client_hello_get0_ext,
-    SSL_ctrl, SSL_get_client_random, SSL_get_ex_data, SSL_get_options, SSL_get_session,
-    SSL_get_shutdown, SSL_get_verify_mode, SSL_in_before, SSL_is_init_finished,
-    SSL_session_reused, SSL_version, SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_GET_MAX_PROTO_VERSION,
-    SSL_CTRL_MODE, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX, SSL_MAX_SSL_SESSION_ID_LENGTH,
-    SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER,
-    SSL_VERIFY_NONE, TLS1_3_VERSION,
+    ngx_post_event, ngx_posted_events, ngx_ssl_connection_index, ASYNC_get_current_job,
+    CRYPTO_EX_dup, CRYPTO_EX_free, CRYPTO_get_ex_new_index, ERR_clear_error, ERR_peek_error,
+    SSL_CTX_ctrl, SSL_CTX_set_options, SSL_SESSION_free, SSL_SESSION_get0_hostname,
+    SSL_SESSION_get0_id_context, SSL_SESSION_get_compress_id, SSL_SESSION_get_id,
+    SSL_SESSION_get_protocol_version, SSL_SESSION_get_time, SSL_SESSION_get_timeout,
+    SSL_SESSION_up_ref, SSL_client_hello_get0_ext, SSL_ctrl, SSL_get_client_random,
+    SSL_get_ex_data, SSL_get_options, SSL_get_session, SSL_get_shutdown, SSL_get_verify_mode,
+    SSL_in_before, SSL_is_init_finished, SSL_session_reused, SSL_version, SSL, SSL_CTRL_CLEAR_MODE,
+    SSL_CTRL_GET_MAX_PROTO_VERSION, SSL_CTRL_MODE, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX,
+    SSL_MAX_SSL_SESSION_ID_LENGTH, SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL,
+    SSL_SESS_CACHE_SERVER, SSL_VERIFY_NONE, TLS1_3_VERSION,
 };
 use ssl_session_cache_core::record::HELLO_RANDOM_LEN;
 use ssl_session_cache_core::ServerAbilities;
@@ -148,8 +148,7 @@ impl Ssl {
         let (mut data, mut len) = (ptr::null(), 0);
         // SAFETY: the SSL is valid, and keeps the message until it has been read to its end.
         unsafe {
-            let is_there =
-                SSL_client_hello_get0_ext(self.as_ptr(), kind, &mut data, &mut len) != 0;
+            let is_there = SSL_client_hello_get0_ext(self.as_ptr(), kind, &mut data, &mut len) != 0;
             is_there.then(|| slice::from_raw_parts(data, len))
         }
     }
@@ -229,6 +228,15 @@ impl Ssl {
         // SAFETY: the SSL is valid, and there is room for as many bytes as are told.
         unsafe { SSL_get_client_random(self.as_ptr(), random.as_mut_ptr(), random.len()) };
         random
+    }
+
+    /// Has nginx read from the connection in this turn of the event loop, or go on with its
+    /// handshake.
+    pub(super) fn post_read_event(self) {
+        if let Some(connection) = self.connection() {
+            // SAFETY: the connection is valid, and has a read event.
+            unsafe { ngx_post_event(connection.as_ref().read, &raw mut ngx_posted_events) };
+        }
     }
 
     /// Whether the client is reached over TCP, and not over QUIC.
