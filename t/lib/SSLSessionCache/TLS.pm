@@ -36,8 +36,8 @@ my %versions = (
 ###############################################################################
 
 # One request over a connection of its own.  Options: version, session, sni,
-# alpn, cert (a name given to certificate()), groups, uri.  A hash: version,
-# reused, alpn, session, body, or else error.
+# alpn, cert (a name given to certificate()), ciphers, groups, uri.  A hash:
+# version, reused, alpn, session, body, or else error.
 
 sub tls_get {
 	my ($port, %opts) = @_;
@@ -113,8 +113,10 @@ sub _context {
 	my (%opts) = @_;
 
 	my @alpn = @{$opts{alpn} // []};
-	my ($version, $cert, $groups) = @opts{qw/ version cert groups /};
-	my $name = join ' ', $version // '', $cert // '', $groups // '', @alpn;
+	my ($version, $cert, $groups, $ciphers)
+		= @opts{qw/ version cert groups ciphers /};
+	my $name = join ' ', map({ $_ // '' } $version, $cert, $groups, $ciphers),
+		@alpn;
 
 	return $contexts{$name} //= do {
 		my $ctx = Net::SSLeay::CTX_new_with_method(
@@ -130,6 +132,8 @@ sub _context {
 		Net::SSLeay::CTX_set_alpn_protos($ctx, [@alpn]) if @alpn;
 		Net::SSLeay::CTX_set1_groups_list($ctx, $groups)
 			if defined $groups;
+		Net::SSLeay::CTX_set_cipher_list($ctx, $ciphers)
+			if defined $ciphers;
 		Net::SSLeay::set_cert_and_key($ctx, "$cert.crt", "$cert.key")
 			if defined $cert;
 
