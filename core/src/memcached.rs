@@ -171,6 +171,7 @@ fn error(command: Command, input: &[u8]) -> Decoded<'_> {
 mod tests {
     use super::*;
     use crate::protocol::tests::{decode_at_every_cut, decode_error};
+    use crate::protocol::MAX_LINE;
 
     fn get() -> Command {
         Command::Get(Fingerprint::of(b"key"))
@@ -330,7 +331,7 @@ mod tests {
             (b"VALUE key 4294967296 3\r\n", ProtocolError::TooLarge),
             (b"VALUE key 0 99999999999999999999\r\n", ProtocolError::TooLarge),
             (b"SERVER_ERROR \rx", ProtocolError::Malformed),
-            (&[&b"SERVER_ERROR "[..], &[b'x'; 1024]].concat(), ProtocolError::TooLarge),
+            (&[&b"SERVER_ERROR "[..], &[b'x'; MAX_LINE]].concat(), ProtocolError::TooLarge),
         ] {
             assert_eq!(decode_error(&memcached(), get(), input), error);
         }

@@ -4,8 +4,9 @@ use thiserror::Error;
 /// serialised sessions are a few hundred bytes, a few thousand with client certificates.
 pub const MAX_RECORD: usize = 16 * 1024;
 
-/// The longest line accepted in a reply; error messages are the long ones.
-const MAX_LINE: usize = 1024;
+/// The longest line accepted in a reply. Error messages are the long ones: the one by which a Redis
+/// in protected mode turns clients away has more than 1,000 bytes.
+pub(crate) const MAX_LINE: usize = 8 * 1024;
 
 /// Who the client of a store says it is.
 #[derive(Clone, PartialEq, Eq)]

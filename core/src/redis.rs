@@ -142,7 +142,7 @@ fn position(text: &[u8], part: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::protocol::tests::{decode_at_every_cut, decode_error};
-    use crate::protocol::Fingerprint;
+    use crate::protocol::{Fingerprint, MAX_LINE};
 
     fn get() -> Command {
         Command::Get(Fingerprint::of(b"key"))
@@ -243,6 +243,16 @@ mod tests {
         }
     }
 
+    /// As of a Redis in protected mode, which explains at length what to do.
+    #[test]
+    fn an_error_may_be_long() {
+        let message = [&b"DENIED "[..], &[b'x'; 4_000]].concat();
+        let input = [b"-", &message[..], b"\r\n"].concat();
+        for command in [get(), Command::Put, Command::Ping] {
+            assert_eq!(decode_at_every_cut(&redis(), command, &input), Reply::Refused(&message));
+        }
+    }
+
     #[test]
     fn errors_of_the_connection() {
         let noauth = "NOAUTH Authentication required.";
@@ -327,8 +337,8 @@ mod tests {
             (b"$16385\r\n", ProtocolError::TooLarge),
             (b"$99999999999999999999\r\n", ProtocolError::TooLarge),
             (b"-ERR\rx", ProtocolError::Malformed),
-            (&[b'-'; 1024], ProtocolError::TooLarge),
-            (&[&[b'-'; 1023][..], b"\r\n"].concat(), ProtocolError::TooLarge),
+            (&[b'-'; MAX_LINE], ProtocolError::TooLarge),
+            (&[&[b'-'; MAX_LINE - 1][..], b"\r\n"].concat(), ProtocolError::TooLarge),
         ] {
             assert_eq!(decode_error(&redis(), get(), input), error);
         }
