@@ -41,12 +41,13 @@ impl Redis {
     fn without_arguments<'a>(&self, message: &'a [u8]) -> &'a [u8] {
         const ARGUMENTS: &[u8] = b", with args";
 
+        let message = &message[..position(message, ARGUMENTS).unwrap_or(message.len())];
         let repeats_password =
             |credentials: &Credentials| position(message, &credentials.password).is_some();
         if self.credentials.as_ref().is_some_and(repeats_password) {
             return code(message);
         }
-        &message[..position(message, ARGUMENTS).unwrap_or(message.len())]
+        message
     }
 }
 
@@ -300,6 +301,10 @@ mod tests {
             Reply::Refused(b"ERR unknown command 'AUTH'")
         );
         let redis = Redis::new(credentials(None, b"secret"), 0);
+        assert_eq!(
+            decode_at_every_cut(&redis, Command::Greeting, input),
+            Reply::Refused(b"ERR unknown command 'AUTH'")
+        );
         assert_eq!(
             decode_at_every_cut(&redis, Command::Greeting, b"-ERR secret is no password\r\n"),
             Reply::Refused(b"ERR")
