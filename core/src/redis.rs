@@ -28,6 +28,8 @@ impl Redis {
             b"NOAUTH" => command != Command::Greeting,
             // A user may lack the right to one command; without that to PING it is of no use.
             b"NOPERM" => command == Command::Ping,
+            // What Redis says up to 2.6 in place of NOAUTH.
+            _ if message == b"ERR operation not permitted" => command != Command::Greeting,
             _ => false,
         };
         if of_connection {
@@ -257,12 +259,17 @@ mod tests {
     #[test]
     fn errors_of_the_connection() {
         let noauth = "NOAUTH Authentication required.";
+        let noauth_before_2_8 = "ERR operation not permitted";
         let noperm = "NOPERM this user has no permissions to run the 'ping' command";
         for (command, message) in [
             (get(), noauth),
             (Command::Put, noauth),
             (Command::Delete, noauth),
             (Command::Ping, noauth),
+            (get(), noauth_before_2_8),
+            (Command::Put, noauth_before_2_8),
+            (Command::Delete, noauth_before_2_8),
+            (Command::Ping, noauth_before_2_8),
             (Command::Ping, noperm),
         ] {
             let input = format!("-{message}\r\n");
