@@ -407,12 +407,18 @@ impl<W: Waiter> Pipeline<W> {
         let Some((reply, len)) = self.protocol.decode(front.command, self.incoming.bytes())? else {
             return Ok(false);
         };
+        let refusal = match reply {
+            Reply::Refused(message) | Reply::TakesNoRecords(message) => Some(message),
+            _ => None,
+        };
         // Memcached refuses a record that is too large before it has read all of it.
-        if unsent && !matches!(reply, Reply::Refused(_)) {
+        if unsent && refusal.is_none() {
             return Err(Error::Unsolicited);
         }
-        if let Reply::Refused(message) = reply {
-            if self.phase != Phase::Ready {
+        if let Some(message) = refusal {
+            let answers_probe =
+                front.command == Command::Ping && matches!(reply, Reply::TakesNoRecords(_));
+            if self.phase != Phase::Ready && !answers_probe {
                 return Err(Error::Rejected(printable(message)));
             }
             received.refused += 1;
@@ -470,7 +476,9 @@ impl<'a> From<Reply<'a>> for Lookup<'a> {
         match reply {
             Reply::Found(record) => Lookup::Found(record),
             Reply::Missing => Lookup::Missing,
-            Reply::Done | Reply::Refused(_) => Lookup::Unavailable(Unavailable::Refused),
+            Reply::Done | Reply::Refused(_) | Reply::TakesNoRecords(_) => {
+                Lookup::Unavailable(Unavailable::Refused)
+            }
         }
     }
 }
@@ -729,7 +737,13 @@ mod tests {
 
     #[test]
     fn a_rejected_greeting_fails() {
-        for reply in ["LOADING Redis is loading the dataset in memory", "MASTERDOWN x", "BUSY x"] {
+        for reply in [
+            "LOADING Redis is loading the dataset in memory",
+            "MASTERDOWN x",
+            "BUSY x",
+            "CLUSTERDOWN x",
+            "ERR max number of clients reached",
+        ] {
             let mut fixture = Fixture::new();
             fixture.pipeline.connected(fixture.now);
             fixture.send();
@@ -737,6 +751,36 @@ mod tests {
             assert_eq!(fixture.receive(input.as_bytes()), Err(Error::Rejected(reply.into())));
             assert!(!fixture.pipeline.is_ready());
         }
+    }
+
+    /// A Redis whose snapshot has failed refuses a PING, and answers lookups.
+    #[test]
+    fn a_store_that_takes_no_records_is_ready_for_lookups() {
+        let mut fixture = Fixture::new();
+        fixture.pipeline.connected(fixture.now);
+        fixture.send();
+        let received = fixture.receive(b"-MISCONF no snapshot\r\n").unwrap();
+        assert!(received.became_ready);
+        assert_eq!(received.refusal.as_deref(), Some("MISCONF no snapshot"));
+        fixture.get(1).unwrap();
+        fixture.send();
+        fixture.receive(b"$3\r\none\r\n").unwrap();
+        assert_eq!(fixture.ended(), [(1, Outcome::Found(b"one".to_vec()))]);
+
+        fixture.wait(INTERVAL).unwrap();
+        assert_eq!(fixture.send(), b"*1\r\n$4\r\nPING\r\n");
+        assert_eq!(fixture.receive(b"-MISCONF no snapshot\r\n").unwrap().refused, 1);
+        assert_eq!(fixture.wait(TIMEOUT), Ok(()));
+    }
+
+    #[test]
+    fn only_the_probe_of_a_greeting_may_be_refused() {
+        let mut fixture = Fixture::new();
+        fixture.pipeline = Pipeline::new(Box::new(Redis::new(None, 1)), fixture.pipeline.settings);
+        fixture.pipeline.connected(fixture.now);
+        fixture.send();
+        let rejected = Err(Error::Rejected("READONLY x".into()));
+        assert_eq!(fixture.receive(b"-READONLY x\r\n"), rejected);
     }
 
     #[test]

@@ -108,6 +108,9 @@ pub enum Reply<'a> {
     /// An error that concerns this command alone: the store's message, without anything it may
     /// repeat of the command.
     Refused(&'a [u8]),
+    /// The same, where the error is that the store takes no records now. It says so to a probe as
+    /// well, and answers lookups all the while.
+    TakesNoRecords(&'a [u8]),
 }
 
 /// Why a connection is of no more use. Never carries anything but the store's own message.

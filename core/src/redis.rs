@@ -35,7 +35,12 @@ impl Redis {
         if of_connection {
             return Err(ProtocolError::NotAuthenticated(printable(message)));
         }
-        Ok(Some((Reply::Refused(message), len)))
+        let reply = match code(message) {
+            // The first is Redis' answer to a PING too, after a snapshot that could not be written.
+            b"MISCONF" | b"NOREPLICAS" | b"OOM" | b"READONLY" => Reply::TakesNoRecords(message),
+            _ => Reply::Refused(message),
+        };
+        Ok(Some((reply, len)))
     }
 
     /// `message` without what Redis repeats of an unknown command: the arguments may be a password
@@ -232,16 +237,36 @@ mod tests {
     #[test]
     fn errors_of_one_command() {
         for message in [
-            "OOM command not allowed when used memory > 'maxmemory'.",
-            "READONLY You can't write against a read only replica.",
             "WRONGTYPE Operation against a key holding the wrong kind of value",
             "LOADING Redis is loading the dataset in memory",
+            "BUSY Redis is busy running a script.",
+            "MASTERDOWN Link with MASTER is down",
+            "CLUSTERDOWN Hash slot not served",
+            "MOVED 3999 127.0.0.1:6381",
+            "ERR max number of clients reached",
             "ERR",
+            "",
         ] {
             let input = format!("-{message}\r\n");
             for command in [get(), Command::Put, Command::Delete, Command::Ping] {
                 let reply = decode_at_every_cut(&redis(), command, input.as_bytes());
                 assert_eq!(reply, Reply::Refused(message.as_bytes()));
+            }
+        }
+    }
+
+    #[test]
+    fn errors_of_a_store_that_takes_no_records() {
+        for message in [
+            "MISCONF Redis is configured to save RDB snapshots, but is unable to persist on disk.",
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "READONLY You can't write against a read only replica.",
+            "NOREPLICAS Not enough good replicas to write.",
+        ] {
+            let input = format!("-{message}\r\n");
+            for command in [get(), Command::Put, Command::Delete, Command::Ping] {
+                let reply = decode_at_every_cut(&redis(), command, input.as_bytes());
+                assert_eq!(reply, Reply::TakesNoRecords(message.as_bytes()));
             }
         }
     }
