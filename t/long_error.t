@@ -18,6 +18,7 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Misbehaving;
+use SSLSessionCache::Nginx;
 use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
@@ -27,7 +28,7 @@ use SSLSessionCache::Wait;
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
 	->has_daemon('openssl');
 
-$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
+my $config = store_config(<<'EOF');
 
 %%TEST_GLOBALS%%
 
@@ -63,7 +64,7 @@ certificate($t, 'localhost');
 my $error = (store_type() eq 'redis' ? '-DENIED Redis is running'
 	: 'SERVER_ERROR something is running') . ' in protected mode' x 200;
 
-$t->plan(7)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(7)->run();
 
 ###############################################################################
 
@@ -71,36 +72,36 @@ my ($session) = $store->made('TLSv1.2', 1);
 my $accepted = $store->calls('accept');
 
 $store->fault('get', 'instead', "$error\r\n");
-is(offer(), 0, 'to a lookup, full handshake');
+is(offer(8443), 0, 'to a lookup, full handshake');
 
 $store->fault('put', 'instead', "$error\r\n");
 tls_get(8443, version => 'TLSv1.2');
-ok(wait_until(sub { log_of($t) =~ /refuses commands, / }), 'told in the log');
+ok(wait_until(sub { $t->read_file('error.log') =~ /refuses commands, / }),
+	'told in the log');
 
-is(offer(), 1, 'resumed then');
+is(offer(8443), 1, 'resumed then');
 is($store->calls('accept'), $accepted, 'same connection');
 
 # as the greeting of a server that turns all clients away
 
-$store->drop('accept', 'instead', "$error\r\n");
-ok(wait_until(sub { log_of($t) =~ /is down: rejected: .*running/ }),
-	'to the greeting, told in the log');
-ok(wait_until(sub { offer() }), 'resumed after it');
+$store->fault('accept', 'instead', "$error\r\n");
+my $other = SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
 
-is(grep({ length > 500 } grep { /running/ } split /\n/, log_of($t)), 0,
+ok(wait_until(sub { $other->error_log()
+	=~ /is down: rejected: .*running/ }), 'to the greeting, told in the log');
+ok(wait_until(sub { offer(8444) }), 'resumed after it');
+
+is(grep({ length > 500 } grep { /running/ } split /\n/,
+	$t->read_file('error.log') . $other->error_log()), 0,
 	'cut in the log');
 
 ###############################################################################
 
 sub offer {
-	return tls_get(8443, version => 'TLSv1.2',
+	my ($port) = @_;
+
+	return tls_get($port, version => 'TLSv1.2',
 		session => $session)->{reused};
-}
-
-sub log_of {
-	my ($t) = @_;
-
-	return $t->read_file('error.log');
 }
 
 ###############################################################################

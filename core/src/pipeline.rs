@@ -223,6 +223,11 @@ impl<W: Waiter> Pipeline<W> {
         self.phase == Phase::Ready
     }
 
+    /// Whether the transport is up, and the store has not answered the greeting yet.
+    pub fn is_greeting(&self) -> bool {
+        matches!(self.phase, Phase::Greeting { .. })
+    }
+
     /// Whether lookups are turned away because the store answers too late.
     pub fn is_suspended(&self) -> bool {
         !self.breaker.is_closed()
@@ -660,11 +665,13 @@ mod tests {
         let credentials = Credentials { user: None, password: (*b"secret").into() };
         let redis = Redis::new(Some(credentials), 0);
         fixture.pipeline = Pipeline::new(Box::new(redis), fixture.pipeline.settings);
+        assert!(!fixture.pipeline.is_greeting());
         fixture.pipeline.connected(fixture.now);
         fixture.send();
         assert!(!fixture.receive(b"+OK\r\n").unwrap().became_ready);
-        assert!(!fixture.pipeline.is_ready());
+        assert!(fixture.pipeline.is_greeting() && !fixture.pipeline.is_ready());
         assert!(fixture.receive(b"+PONG\r\n").unwrap().became_ready);
+        assert!(!fixture.pipeline.is_greeting());
         fixture.get(1).unwrap();
     }
 
