@@ -1,6 +1,6 @@
 use crate::protocol::{
     delimited, line, number, one_of, printable, Command, Credentials, Decimal, Decoded, Protocol,
-    ProtocolError, Reply, MAX_RECORD,
+    ProtocolError, Reply, MAX_SKIPPED,
 };
 
 /// Redis and its kin, over RESP2: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
@@ -129,7 +129,7 @@ fn bulk(input: &[u8]) -> Decoded<'_> {
     match input {
         [] | [b'$'] => Ok(None),
         [b'$', b'-', ..] => one_of(input, &[b"$-1\r\n"], Reply::Missing),
-        [b'$', rest @ ..] => match number(rest, b'\r', MAX_RECORD as u64)? {
+        [b'$', rest @ ..] => match number(rest, b'\r', MAX_SKIPPED as u64)? {
             Some((len, digits)) => delimited(input, 1 + digits, len, b"\r\n"),
             None => Ok(None),
         },
@@ -150,7 +150,7 @@ fn position(text: &[u8], part: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::protocol::tests::{decode_at_every_cut, decode_error};
-    use crate::protocol::{Fingerprint, MAX_LINE};
+    use crate::protocol::{Fingerprint, Rest, MAX_LINE, MAX_RECORD};
 
     fn get() -> Command {
         Command::Get(Fingerprint::of(b"key"))
@@ -232,6 +232,15 @@ mod tests {
         ] {
             assert_eq!(decode_at_every_cut(&redis(), command, input), reply);
         }
+    }
+
+    #[test]
+    fn what_is_longer_than_a_record_is_left_to_be_skipped() {
+        for (input, len) in [(&b"$16385\r\n"[..], MAX_RECORD + 1), (b"$1048576\r\n", MAX_SKIPPED)] {
+            let rest = Rest { len, tail: b"\r\n" };
+            assert_eq!(decode_at_every_cut(&redis(), get(), input), Reply::Oversized(rest));
+        }
+        assert_eq!(decode_error(&redis(), get(), b"$16385\rx"), ProtocolError::Malformed);
     }
 
     #[test]
@@ -371,7 +380,7 @@ mod tests {
             (b"$3 \r\n", ProtocolError::Malformed),
             (b"$00000000003\r\nabc\r\n", ProtocolError::Malformed),
             (b"$-2\r\n", ProtocolError::Unexpected),
-            (b"$16385\r\n", ProtocolError::TooLarge),
+            (b"$1048577\r\n", ProtocolError::TooLarge),
             (b"$99999999999999999999\r\n", ProtocolError::TooLarge),
             (b"-ERR\rx", ProtocolError::Malformed),
             (&[b'-'; MAX_LINE], ProtocolError::TooLarge),

@@ -234,6 +234,7 @@ impl Waiter for Lookup {
         let Some(connection) = self.connection.take() else { return };
         let answer = match reply {
             Reply::Found(record) => self.found(record),
+            Reply::Oversized => Answer::Invalid,
             Reply::Missing => Answer::Missing(Outcome::Miss),
             Reply::Unavailable(unavailable) => Answer::Missing(outcome_of(unavailable)),
         };

@@ -111,7 +111,8 @@ impl PipelineWaiter for Waiting {
 impl From<Lookup<'_>> for LookupResult {
     fn from(lookup: Lookup<'_>) -> Self {
         match lookup {
-            Lookup::Found(_) => Self::Found,
+            // Something was found; that it is no session, the outcome of the handshake tells.
+            Lookup::Found(_) | Lookup::Oversized => Self::Found,
             Lookup::Missing => Self::Missing,
             Lookup::Unavailable(unavailable) => unavailable.into(),
         }
