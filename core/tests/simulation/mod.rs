@@ -476,6 +476,12 @@ impl Store {
         if self.is_redis { redis } else { memcached }.into()
     }
 
+    /// A Redis whose snapshot has failed refuses a probe, and is no worse for lookups.
+    fn reply_to_ping(&self) -> Vec<u8> {
+        let redis = if self.lookups % 4 == 3 { "-MISCONF x\r\n" } else { "+PONG\r\n" };
+        self.one_of(redis, "VERSION 1.6.18\r\n")
+    }
+
     fn reply_to_get(&self, key: &[u8]) -> Vec<u8> {
         let record = record_of(self.lookups);
         match fate(self.lookups) {
@@ -504,7 +510,7 @@ impl Protocol for Observed {
         let replies = self.inner.greeting(out);
         let mut store = self.store.borrow_mut();
         let steps = store.one_of("+OK\r\n", "STORED\r\n").repeat(replies - 1);
-        let probe = store.one_of("+PONG\r\n", "VERSION 1.6.18\r\n");
+        let probe = store.reply_to_ping();
         store.arriving(out.len() - start, [steps, probe].concat());
         replies
     }
@@ -542,7 +548,7 @@ impl Protocol for Observed {
         let start = out.len();
         self.inner.ping(out);
         let mut store = self.store.borrow_mut();
-        let reply = store.one_of("+PONG\r\n", "VERSION 1.6.18\r\n");
+        let reply = store.reply_to_ping();
         store.arriving(out.len() - start, reply);
     }
 
