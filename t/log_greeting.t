@@ -71,7 +71,7 @@ my @cases = (
 
 push @cases, store_type() eq 'redis' ? (
 	[ 'auth', 'instead', "-ERR unknown command 'AUTH', with args beginning"
-		. " with: 'user' 'secret' \r\n",
+		. " with: 'user:secret' \r\n",
 		qr/is down: rejected: ERR unknown command 'AUTH';/ ],
 	[ 'ping', 'instead', "-ERR operation not permitted\r\n",
 		qr/is down: not authenticated: ERR operation not permitted;/ ],
