@@ -67,7 +67,8 @@ my @errors = store_type() eq 'redis'
 		'-LOADING dataset', '-BUSY script', '-MOVED 1 127.0.0.1:1',
 		'-NOPERM no permissions', '-ERR unknown')
 	: ('SERVER_ERROR out of memory', 'CLIENT_ERROR bad command', 'ERROR');
-my @fatal = store_type() eq 'redis' ? ('-NOAUTH Authentication required.')
+my @fatal = store_type() eq 'redis'
+	? ('-NOAUTH Authentication required.', '-ERR operation not permitted')
 	: ('CLIENT_ERROR unauthenticated');
 my @refused = store_type() eq 'redis' ? @errors
 	: ('SERVER_ERROR object too large for cache', 'NOT_STORED');

@@ -63,13 +63,13 @@ my $version = 'TLSv1.2';
 
 my @wrong = store_type() eq 'redis'
 	? ("+OK\r\n", ":1\r\n", "*0\r\n", "+PONG\r\n", "\$-2\r\n", "\$x\r\n",
-		"\$16385\r\n", "\$99999999999999999999\r\n", "HTTP/1.1 400\r\n")
+		"\$1048577\r\n", "\$99999999999999999999\r\n", "HTTP/1.1 400\r\n")
 	: ("STORED\r\n", "DELETED\r\n", "VERSION 1.6.18\r\n", "EN\r\n",
 		"VALUE\r\n", "VALUE x 0 1\r\nx\r\nEND\r\n", "HTTP/1.1 400\r\n");
 my @endless = store_type() eq 'redis' ? ('$', '-', '+', 'x')
 	: ('VALUE ', 'SERVER_ERROR ', 'x');
 
-$t->plan(6 + 4 * (@wrong + @endless + 6))->run();
+$t->plan(6 + 4 * (@wrong + @endless + 7))->run();
 
 ###############################################################################
 
@@ -96,7 +96,9 @@ is($store->calls('accept'), $accepted, 'joined, same connection');
 
 closes(shown($_), 0, 'instead', $_) foreach @wrong;
 closes(shown($_) . ' without end', 0, 'endless', $_) foreach @endless;
-closes('oversized', 0, 'instead', "${head}1000000\r\n" . 'x' x 1000000);
+closes('oversized', 0, 'instead', "${head}2000000\r\n" . 'x' x 2000000);
+closes('long, and ends wrongly', 0, 'instead', "${head}100000\r\n"
+	. 'x' x 100000 . "x\r\n");
 closes('record without end', 0, 'endless', $reply =~ s/\r\n.*//sr . "\r\n");
 closes('twice', 1, 'after', $reply);
 closes('followed by another', 1, 'after', $foreign);

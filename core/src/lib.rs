@@ -32,7 +32,7 @@ pub use key::{Key, Keyspace, PrefixError};
 pub use memcached::Memcached;
 pub use pipeline::{Error, Lookup, Pipeline, Received, Settings, Unavailable, Waiter, MAX_WAITING};
 pub use protocol::{
-    Command, Credentials, Decoded, Fingerprint, Protocol, ProtocolError, Reply, MAX_RECORD,
+    Command, Credentials, Decoded, Fingerprint, Protocol, ProtocolError, Reply, Rest, MAX_RECORD,
 };
 pub use redis::Redis;
 pub use time::Instant;

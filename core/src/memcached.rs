@@ -1,6 +1,6 @@
 use crate::protocol::{
     delimited, line, number, one_of, printable, Command, Credentials, Decimal, Decoded,
-    Fingerprint, Protocol, ProtocolError, Reply, MAX_RECORD,
+    Fingerprint, Protocol, ProtocolError, Reply, MAX_SKIPPED,
 };
 
 /// Memcached 1.4.3 and later, over its text protocol:
@@ -116,7 +116,7 @@ fn value(asked: Fingerprint, input: &[u8]) -> Decoded<'_> {
         return Ok(None);
     };
     let rest = &rest[digits + 1..];
-    let Some((len, digits)) = number(rest, b'\r', MAX_RECORD as u64)? else {
+    let Some((len, digits)) = number(rest, b'\r', MAX_SKIPPED as u64)? else {
         return Ok(None);
     };
     delimited(input, input.len() - rest.len() + digits, len, b"\r\nEND\r\n")
@@ -171,6 +171,7 @@ fn error(command: Command, input: &[u8]) -> Decoded<'_> {
 mod tests {
     use super::*;
     use crate::protocol::tests::{decode_at_every_cut, decode_error};
+    use crate::protocol::{Rest, MAX_LINE, MAX_RECORD};
 
     fn get() -> Command {
         Command::Get(Fingerprint::of(b"key"))
@@ -237,6 +238,16 @@ mod tests {
             (Command::Ping, b"VERSION 1.6.18\r\n", Reply::Done),
         ] {
             assert_eq!(decode_at_every_cut(&memcached(), command, input), reply);
+        }
+    }
+
+    #[test]
+    fn what_is_longer_than_a_record_is_left_to_be_skipped() {
+        for len in [MAX_RECORD + 1, MAX_SKIPPED] {
+            let input = format!("VALUE key 0 {len}\r\n");
+            let rest = Rest { len, tail: b"\r\nEND\r\n" };
+            let reply = decode_at_every_cut(&memcached(), get(), input.as_bytes());
+            assert_eq!(reply, Reply::Oversized(rest));
         }
     }
 
@@ -326,11 +337,11 @@ mod tests {
             (b"VALUE key 0 3 17\r\nabc\r\nEND\r\n", ProtocolError::Malformed),
             (b"VALUE key -1 3\r\nabc\r\nEND\r\n", ProtocolError::Malformed),
             (b"VALUE key 0 -3\r\n", ProtocolError::Malformed),
-            (b"VALUE key 0 16385\r\n", ProtocolError::TooLarge),
+            (b"VALUE key 0 1048577\r\n", ProtocolError::TooLarge),
             (b"VALUE key 4294967296 3\r\n", ProtocolError::TooLarge),
             (b"VALUE key 0 99999999999999999999\r\n", ProtocolError::TooLarge),
             (b"SERVER_ERROR \rx", ProtocolError::Malformed),
-            (&[&b"SERVER_ERROR "[..], &[b'x'; 1024]].concat(), ProtocolError::TooLarge),
+            (&[&b"SERVER_ERROR "[..], &[b'x'; MAX_LINE]].concat(), ProtocolError::TooLarge),
         ] {
             assert_eq!(decode_error(&memcached(), get(), input), error);
         }

@@ -7,7 +7,7 @@ use crate::breaker::Breaker;
 use crate::buffer::{Incoming, Outgoing};
 use crate::key::Key;
 use crate::protocol::{
-    printable, Command, Fingerprint, Protocol, ProtocolError, Reply, MAX_RECORD,
+    printable, Command, Fingerprint, Protocol, ProtocolError, Reply, Rest, MAX_RECORD,
 };
 use crate::time::Instant;
 
@@ -45,6 +45,8 @@ pub enum Unavailable {
 pub enum Lookup<'a> {
     /// The record that lies in the store.
     Found(&'a [u8]),
+    /// What lies in the store is longer than any record.
+    Oversized,
     /// The store has no such record.
     Missing,
     /// The store could not be asked, or did not answer.
@@ -100,7 +102,8 @@ pub enum Error {
 /// # Health
 ///
 /// The command in front must be answered within `timeout` of coming to the front; otherwise the
-/// connection is [`Error::Silent`]. What counts is a whole reply, not bytes.
+/// connection is [`Error::Silent`]. What counts is a whole reply, not bytes; of a reply that is
+/// longer than any record and therefore skipped, as many bytes as the longest record has.
 ///
 /// A store that does answer, but always after the lookups' deadlines, must not cost each handshake
 /// that wait. After `timeout / interval` lookups in a row (at least 3, at most 10; 5 by default)
@@ -124,6 +127,8 @@ pub struct Pipeline<W: Waiter> {
     commands: VecDeque<Pending<W>>,
     /// The position in the outgoing stream behind the last command that was answered.
     answered: u64,
+    /// What is still to come of the reply to the command in front, which is too long to be kept.
+    skipping: Option<Rest>,
     /// When the last reply came, or the command in front was queued.
     progress: Instant,
     /// Not later than the deadline of any lookup that waits.
@@ -169,6 +174,7 @@ impl<W: Waiter> Pipeline<W> {
             greeting_end: 0,
             commands: VecDeque::new(),
             answered: 0,
+            skipping: None,
             progress: Instant::from_millis(0),
             earliest_deadline: None,
             breaker: Breaker::new(settings.timeout, settings.interval),
@@ -211,6 +217,7 @@ impl<W: Waiter> Pipeline<W> {
         self.incoming.clear();
         self.greeting_end = 0;
         self.answered = 0;
+        self.skipping = None;
         self.earliest_deadline = None;
         self.breaker.disconnected();
         for waiter in std::mem::take(&mut self.commands).into_iter().filter_map(|c| c.waiter) {
@@ -221,6 +228,11 @@ impl<W: Waiter> Pipeline<W> {
     /// Whether the store has answered the greeting.
     pub fn is_ready(&self) -> bool {
         self.phase == Phase::Ready
+    }
+
+    /// Whether the transport is up, and the store has not answered the greeting yet.
+    pub fn is_greeting(&self) -> bool {
+        matches!(self.phase, Phase::Greeting { .. })
     }
 
     /// Whether lookups are turned away because the store answers too late.
@@ -327,7 +339,11 @@ impl<W: Waiter> Pipeline<W> {
         let mut received = Received::default();
         self.incoming.filled(count);
         while !self.incoming.bytes().is_empty() {
-            if !self.take_reply(now, &mut received)? {
+            let is_taken = match self.skipping {
+                Some(rest) => self.skip(rest, now)?,
+                None => self.take_reply(now, &mut received)?,
+            };
+            if !is_taken {
                 break;
             }
         }
@@ -407,12 +423,23 @@ impl<W: Waiter> Pipeline<W> {
         let Some((reply, len)) = self.protocol.decode(front.command, self.incoming.bytes())? else {
             return Ok(false);
         };
+        let refusal = match reply {
+            Reply::Refused(message) | Reply::TakesNoRecords(message) => Some(message),
+            _ => None,
+        };
         // Memcached refuses a record that is too large before it has read all of it.
-        if unsent && !matches!(reply, Reply::Refused(_)) {
+        if unsent && refusal.is_none() {
             return Err(Error::Unsolicited);
         }
-        if let Reply::Refused(message) = reply {
-            if self.phase != Phase::Ready {
+        if let Reply::Oversized(rest) = reply {
+            self.skipping = Some(rest);
+            self.incoming.consume(len);
+            return Ok(true);
+        }
+        if let Some(message) = refusal {
+            let answers_probe =
+                front.command == Command::Ping && matches!(reply, Reply::TakesNoRecords(_));
+            if self.phase != Phase::Ready && !answers_probe {
                 return Err(Error::Rejected(printable(message)));
             }
             received.refused += 1;
@@ -434,11 +461,44 @@ impl<W: Waiter> Pipeline<W> {
             Command::Put => received.not_stored += 1,
             Command::Delete | Command::Greeting => {}
         }
-        self.answered = front.end;
-        self.commands.pop_front();
         self.incoming.consume(len);
-        self.progress = now;
+        self.front_answered(now);
         Ok(true)
+    }
+
+    /// Takes received bytes, of which there are some, of a reply that is too long to be kept; false
+    /// where none can be taken.
+    fn skip(&mut self, rest: Rest, now: Instant) -> Result<bool, Error> {
+        let input = self.incoming.bytes();
+        if rest.len > 0 {
+            let len = rest.len - rest.len.min(input.len());
+            if len / MAX_RECORD < rest.len / MAX_RECORD {
+                self.progress = now;
+            }
+            self.skipping = Some(Rest { len, ..rest });
+            self.incoming.consume(rest.len - len);
+            return Ok(true);
+        }
+        if !input.starts_with(rest.tail) {
+            let is_partial = rest.tail.starts_with(input);
+            return if is_partial { Ok(false) } else { Err(ProtocolError::Malformed.into()) };
+        }
+        self.skipping = None;
+        self.incoming.consume(rest.tail.len());
+        if let Some(waiter) = self.commands.front_mut().and_then(|front| front.waiter.take()) {
+            self.breaker.lookup_answered();
+            waiter.complete(Lookup::Oversized);
+        }
+        self.front_answered(now);
+        Ok(true)
+    }
+
+    /// The command in front has its reply.
+    fn front_answered(&mut self, now: Instant) {
+        if let Some(front) = self.commands.pop_front() {
+            self.answered = front.end;
+        }
+        self.progress = now;
     }
 
     /// Ends the lookups whose deadline has passed. Their commands stay, to match their replies.
@@ -469,8 +529,11 @@ impl<'a> From<Reply<'a>> for Lookup<'a> {
     fn from(reply: Reply<'a>) -> Self {
         match reply {
             Reply::Found(record) => Lookup::Found(record),
+            Reply::Oversized(_) => Lookup::Oversized,
             Reply::Missing => Lookup::Missing,
-            Reply::Done | Reply::Refused(_) => Lookup::Unavailable(Unavailable::Refused),
+            Reply::Done | Reply::Refused(_) | Reply::TakesNoRecords(_) => {
+                Lookup::Unavailable(Unavailable::Refused)
+            }
         }
     }
 }
@@ -493,6 +556,7 @@ mod tests {
     #[derive(Debug, PartialEq, Eq)]
     enum Outcome {
         Found(Vec<u8>),
+        Oversized,
         Missing,
         Unavailable(Unavailable),
     }
@@ -503,6 +567,7 @@ mod tests {
         fn complete(self, lookup: Lookup<'_>) {
             let outcome = match lookup {
                 Lookup::Found(record) => Outcome::Found(record.to_vec()),
+                Lookup::Oversized => Outcome::Oversized,
                 Lookup::Missing => Outcome::Missing,
                 Lookup::Unavailable(reason) => Outcome::Unavailable(reason),
             };
@@ -652,11 +717,13 @@ mod tests {
         let credentials = Credentials { user: None, password: (*b"secret").into() };
         let redis = Redis::new(Some(credentials), 0);
         fixture.pipeline = Pipeline::new(Box::new(redis), fixture.pipeline.settings);
+        assert!(!fixture.pipeline.is_greeting());
         fixture.pipeline.connected(fixture.now);
         fixture.send();
         assert!(!fixture.receive(b"+OK\r\n").unwrap().became_ready);
-        assert!(!fixture.pipeline.is_ready());
+        assert!(fixture.pipeline.is_greeting() && !fixture.pipeline.is_ready());
         assert!(fixture.receive(b"+PONG\r\n").unwrap().became_ready);
+        assert!(!fixture.pipeline.is_greeting());
         fixture.get(1).unwrap();
     }
 
@@ -685,25 +752,107 @@ mod tests {
         assert_eq!(fixture.ended(), [(1, record("one")), (2, record("two"))]);
     }
 
+    /// Fills the pipeline's buffer with `replies`, again and again.
+    fn receive_in_full_buffers(fixture: &mut Fixture, mut replies: &[u8]) {
+        while !replies.is_empty() {
+            let len = fixture.pipeline.spare().len().min(replies.len());
+            assert!(len > 0, "no room to read");
+            let (part, rest) = replies.split_at(len);
+            fixture.receive(part).unwrap();
+            replies = rest;
+        }
+    }
+
     #[test]
     fn longest_records_pass_through() {
         let mut fixture = Fixture::ready();
         let record = vec![b'r'; MAX_RECORD];
         let reply = [b"$16384\r\n", &record[..], b"\r\n"].concat();
-        let mut replies = &reply.repeat(5)[..];
         for id in 0..5 {
             fixture.get(id).unwrap();
         }
         fixture.send();
-        while !replies.is_empty() {
-            let len = fixture.pipeline.spare().len().min(replies.len());
-            let (part, rest) = replies.split_at(len);
-            fixture.receive(part).unwrap();
-            replies = rest;
-        }
+        receive_in_full_buffers(&mut fixture, &reply.repeat(5));
         let ended = fixture.ended();
         assert_eq!(ended.len(), 5);
         assert!(ended.into_iter().all(|(_, outcome)| outcome == Outcome::Found(record.clone())));
+    }
+
+    #[test]
+    fn what_is_longer_than_a_record_is_skipped() {
+        // Whatever the buffer ends with: a part of the value, all of it, or a part of its end.
+        let around = |len: usize| len - 20..len + 20;
+        let lengths = around(MAX_RECORD + 21).chain(around(2 * MAX_RECORD)).chain([1024 * 1024]);
+        for len in lengths {
+            let mut fixture = Fixture::ready();
+            fixture.get(1).unwrap();
+            fixture.get(2).unwrap();
+            fixture.send();
+            let head = format!("${len}\r\n");
+            let value = vec![b'\r'; len];
+            let reply = [head.as_bytes(), &value, b"\r\n$3\r\ntwo\r\n"].concat();
+            receive_in_full_buffers(&mut fixture, &reply);
+            assert_eq!(
+                fixture.ended(),
+                [(1, Outcome::Oversized), (2, Outcome::Found(b"two".to_vec()))],
+                "{len} bytes"
+            );
+            assert!(fixture.pipeline.is_drained());
+        }
+    }
+
+    #[test]
+    fn what_is_skipped_must_end_as_it_should() {
+        for end in [&b"x"[..], b"\rx", b"\n", b"\r\r", b"-ERR x\r\n"] {
+            let mut fixture = Fixture::ready();
+            fixture.get(1).unwrap();
+            fixture.send();
+            receive_in_full_buffers(&mut fixture, b"$20000\r\n");
+            receive_in_full_buffers(&mut fixture, &[b'x'; 20_000]);
+            assert_eq!(fixture.ended(), []);
+            assert_eq!(fixture.receive(end), Err(ProtocolError::Malformed.into()));
+        }
+    }
+
+    #[test]
+    fn what_is_skipped_is_forgotten_with_its_connection() {
+        let mut fixture = Fixture::ready();
+        fixture.get(1).unwrap();
+        fixture.send();
+        fixture.receive(b"$20000\r\nxxx").unwrap();
+        fixture.pipeline.closed();
+        assert_eq!(fixture.ended(), [(1, down())]);
+
+        fixture.connect();
+        fixture.get(2).unwrap();
+        fixture.send();
+        fixture.receive(b"$-1\r\n").unwrap();
+        assert_eq!(fixture.ended(), [(2, Outcome::Missing)]);
+    }
+
+    #[test]
+    fn what_is_skipped_is_answered_while_it_comes() {
+        let mut fixture = Fixture::ready();
+        fixture.get(1).unwrap();
+        fixture.send();
+        fixture.receive(b"$1000000\r\n").unwrap();
+        for _ in 0..61 {
+            fixture.wait(TIMEOUT * 9 / 10).unwrap();
+            fixture.receive(&[b'x'; MAX_RECORD]).unwrap();
+        }
+        assert_eq!(fixture.ended(), [(1, Outcome::Unavailable(Unavailable::Timeout))]);
+        fixture.receive(&[b'x'; 1_000_000 - 61 * MAX_RECORD]).unwrap();
+        fixture.receive(b"\r\n").unwrap();
+        assert!(fixture.pipeline.is_drained());
+
+        fixture.get(2).unwrap();
+        fixture.send();
+        fixture.receive(b"$1000000\r\n").unwrap();
+        for _ in 0..9 {
+            fixture.wait(TIMEOUT / 10).unwrap();
+            fixture.receive(b"x").unwrap();
+        }
+        assert_eq!(fixture.wait(TIMEOUT / 10), Err(Error::Silent), "too little of it");
     }
 
     #[test]
@@ -729,7 +878,13 @@ mod tests {
 
     #[test]
     fn a_rejected_greeting_fails() {
-        for reply in ["LOADING Redis is loading the dataset in memory", "MASTERDOWN x", "BUSY x"] {
+        for reply in [
+            "LOADING Redis is loading the dataset in memory",
+            "MASTERDOWN x",
+            "BUSY x",
+            "CLUSTERDOWN x",
+            "ERR max number of clients reached",
+        ] {
             let mut fixture = Fixture::new();
             fixture.pipeline.connected(fixture.now);
             fixture.send();
@@ -737,6 +892,36 @@ mod tests {
             assert_eq!(fixture.receive(input.as_bytes()), Err(Error::Rejected(reply.into())));
             assert!(!fixture.pipeline.is_ready());
         }
+    }
+
+    /// A Redis whose snapshot has failed refuses a PING, and answers lookups.
+    #[test]
+    fn a_store_that_takes_no_records_is_ready_for_lookups() {
+        let mut fixture = Fixture::new();
+        fixture.pipeline.connected(fixture.now);
+        fixture.send();
+        let received = fixture.receive(b"-MISCONF no snapshot\r\n").unwrap();
+        assert!(received.became_ready);
+        assert_eq!(received.refusal.as_deref(), Some("MISCONF no snapshot"));
+        fixture.get(1).unwrap();
+        fixture.send();
+        fixture.receive(b"$3\r\none\r\n").unwrap();
+        assert_eq!(fixture.ended(), [(1, Outcome::Found(b"one".to_vec()))]);
+
+        fixture.wait(INTERVAL).unwrap();
+        assert_eq!(fixture.send(), b"*1\r\n$4\r\nPING\r\n");
+        assert_eq!(fixture.receive(b"-MISCONF no snapshot\r\n").unwrap().refused, 1);
+        assert_eq!(fixture.wait(TIMEOUT), Ok(()));
+    }
+
+    #[test]
+    fn only_the_probe_of_a_greeting_may_be_refused() {
+        let mut fixture = Fixture::new();
+        fixture.pipeline = Pipeline::new(Box::new(Redis::new(None, 1)), fixture.pipeline.settings);
+        fixture.pipeline.connected(fixture.now);
+        fixture.send();
+        let rejected = Err(Error::Rejected("READONLY x".into()));
+        assert_eq!(fixture.receive(b"-READONLY x\r\n"), rejected);
     }
 
     #[test]

@@ -4,8 +4,13 @@ use thiserror::Error;
 /// serialised sessions are a few hundred bytes, a few thousand with client certificates.
 pub const MAX_RECORD: usize = 16 * 1024;
 
-/// The longest line accepted in a reply; error messages are the long ones.
-const MAX_LINE: usize = 1024;
+/// The longest value that is skipped where a record was asked for: what is longer than any record
+/// is somebody else's, or damaged. Memcached's items are no longer by default.
+pub(crate) const MAX_SKIPPED: usize = 1024 * 1024;
+
+/// The longest line accepted in a reply. Error messages are the long ones: the one by which a Redis
+/// in protected mode turns clients away has more than 1,000 bytes.
+pub(crate) const MAX_LINE: usize = 8 * 1024;
 
 /// Who the client of a store says it is.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,7 +45,8 @@ pub trait Protocol {
     fn ping(&self, out: &mut Vec<u8>);
 
     /// Takes the reply to `command` off the front of `input`: the reply and its length, or `None`
-    /// where there is not all of it yet.
+    /// where there is not all of it yet. Of [`Reply::Oversized`] it is the beginning alone, and its
+    /// length: the rest is not to be kept.
     ///
     /// Only a reply that fits the command is accepted. An error means that the connection is of no
     /// more use.
@@ -100,6 +106,8 @@ impl Fingerprint {
 pub enum Reply<'a> {
     /// The record that was asked for.
     Found(&'a [u8]),
+    /// What lies there is longer than any record. This is still to come of it.
+    Oversized(Rest),
     /// There is no such record.
     Missing,
     /// The command was carried out.
@@ -107,6 +115,18 @@ pub enum Reply<'a> {
     /// An error that concerns this command alone: the store's message, without anything it may
     /// repeat of the command.
     Refused(&'a [u8]),
+    /// The same, where the error is that the store takes no records now. It says so to a probe as
+    /// well, and answers lookups all the while.
+    TakesNoRecords(&'a [u8]),
+}
+
+/// What follows the beginning of a reply that is too long to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// So many bytes, whatever they are.
+    pub len: usize,
+    /// And behind them these.
+    pub tail: &'static [u8],
 }
 
 /// Why a connection is of no more use. Never carries anything but the store's own message.
@@ -190,15 +210,27 @@ pub(crate) fn number(
 }
 
 /// The record of `len` bytes in `input`, between the CRLF at `crlf` and `tail`.
-pub(crate) fn delimited<'a>(input: &'a [u8], crlf: usize, len: u64, tail: &[u8]) -> Decoded<'a> {
+pub(crate) fn delimited<'a>(
+    input: &'a [u8],
+    crlf: usize,
+    len: u64,
+    tail: &'static [u8],
+) -> Decoded<'a> {
+    let len = len as usize;
     let start = crlf + 2;
-    let end = start + len as usize;
+    let end = start + len;
     let head = &input[crlf..input.len().min(start)];
+    if head != b"\r\n" {
+        return if b"\r\n".starts_with(head) { Ok(None) } else { Err(ProtocolError::Malformed) };
+    }
+    if len > MAX_RECORD {
+        return Ok(Some((Reply::Oversized(Rest { len, tail }), start)));
+    }
     let rest = input.get(end..).unwrap_or_default();
-    if head == b"\r\n" && rest.starts_with(tail) {
+    if rest.starts_with(tail) {
         return Ok(Some((Reply::Found(&input[start..end]), end + tail.len())));
     }
-    if b"\r\n".starts_with(head) && tail.starts_with(rest) {
+    if tail.starts_with(rest) {
         return Ok(None);
     }
     Err(ProtocolError::Malformed)

@@ -1,6 +1,6 @@
 use crate::protocol::{
     delimited, line, number, one_of, printable, Command, Credentials, Decimal, Decoded, Protocol,
-    ProtocolError, Reply, MAX_RECORD,
+    ProtocolError, Reply, MAX_SKIPPED,
 };
 
 /// Redis and its kin, over RESP2: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
@@ -28,12 +28,19 @@ impl Redis {
             b"NOAUTH" => command != Command::Greeting,
             // A user may lack the right to one command; without that to PING it is of no use.
             b"NOPERM" => command == Command::Ping,
+            // What Redis says up to 2.6 in place of NOAUTH.
+            _ if message == b"ERR operation not permitted" => command != Command::Greeting,
             _ => false,
         };
         if of_connection {
             return Err(ProtocolError::NotAuthenticated(printable(message)));
         }
-        Ok(Some((Reply::Refused(message), len)))
+        let reply = match code(message) {
+            // The first is Redis' answer to a PING too, after a snapshot that could not be written.
+            b"MISCONF" | b"NOREPLICAS" | b"OOM" | b"READONLY" => Reply::TakesNoRecords(message),
+            _ => Reply::Refused(message),
+        };
+        Ok(Some((reply, len)))
     }
 
     /// `message` without what Redis repeats of an unknown command: the arguments may be a password
@@ -41,12 +48,13 @@ impl Redis {
     fn without_arguments<'a>(&self, message: &'a [u8]) -> &'a [u8] {
         const ARGUMENTS: &[u8] = b", with args";
 
+        let message = &message[..position(message, ARGUMENTS).unwrap_or(message.len())];
         let repeats_password =
             |credentials: &Credentials| position(message, &credentials.password).is_some();
         if self.credentials.as_ref().is_some_and(repeats_password) {
             return code(message);
         }
-        &message[..position(message, ARGUMENTS).unwrap_or(message.len())]
+        message
     }
 }
 
@@ -121,7 +129,7 @@ fn bulk(input: &[u8]) -> Decoded<'_> {
     match input {
         [] | [b'$'] => Ok(None),
         [b'$', b'-', ..] => one_of(input, &[b"$-1\r\n"], Reply::Missing),
-        [b'$', rest @ ..] => match number(rest, b'\r', MAX_RECORD as u64)? {
+        [b'$', rest @ ..] => match number(rest, b'\r', MAX_SKIPPED as u64)? {
             Some((len, digits)) => delimited(input, 1 + digits, len, b"\r\n"),
             None => Ok(None),
         },
@@ -142,7 +150,7 @@ fn position(text: &[u8], part: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::protocol::tests::{decode_at_every_cut, decode_error};
-    use crate::protocol::Fingerprint;
+    use crate::protocol::{Fingerprint, Rest, MAX_LINE, MAX_RECORD};
 
     fn get() -> Command {
         Command::Get(Fingerprint::of(b"key"))
@@ -227,13 +235,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_longer_than_a_record_is_left_to_be_skipped() {
+        for (input, len) in [(&b"$16385\r\n"[..], MAX_RECORD + 1), (b"$1048576\r\n", MAX_SKIPPED)] {
+            let rest = Rest { len, tail: b"\r\n" };
+            assert_eq!(decode_at_every_cut(&redis(), get(), input), Reply::Oversized(rest));
+        }
+        assert_eq!(decode_error(&redis(), get(), b"$16385\rx"), ProtocolError::Malformed);
+    }
+
+    #[test]
     fn errors_of_one_command() {
         for message in [
-            "OOM command not allowed when used memory > 'maxmemory'.",
-            "READONLY You can't write against a read only replica.",
             "WRONGTYPE Operation against a key holding the wrong kind of value",
             "LOADING Redis is loading the dataset in memory",
+            "BUSY Redis is busy running a script.",
+            "MASTERDOWN Link with MASTER is down",
+            "CLUSTERDOWN Hash slot not served",
+            "MOVED 3999 127.0.0.1:6381",
+            "ERR max number of clients reached",
             "ERR",
+            "",
         ] {
             let input = format!("-{message}\r\n");
             for command in [get(), Command::Put, Command::Delete, Command::Ping] {
@@ -244,14 +265,45 @@ mod tests {
     }
 
     #[test]
+    fn errors_of_a_store_that_takes_no_records() {
+        for message in [
+            "MISCONF Redis is configured to save RDB snapshots, but is unable to persist on disk.",
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "READONLY You can't write against a read only replica.",
+            "NOREPLICAS Not enough good replicas to write.",
+        ] {
+            let input = format!("-{message}\r\n");
+            for command in [get(), Command::Put, Command::Delete, Command::Ping] {
+                let reply = decode_at_every_cut(&redis(), command, input.as_bytes());
+                assert_eq!(reply, Reply::TakesNoRecords(message.as_bytes()));
+            }
+        }
+    }
+
+    /// As of a Redis in protected mode, which explains at length what to do.
+    #[test]
+    fn an_error_may_be_long() {
+        let message = [&b"DENIED "[..], &[b'x'; 4_000]].concat();
+        let input = [b"-", &message[..], b"\r\n"].concat();
+        for command in [get(), Command::Put, Command::Ping] {
+            assert_eq!(decode_at_every_cut(&redis(), command, &input), Reply::Refused(&message));
+        }
+    }
+
+    #[test]
     fn errors_of_the_connection() {
         let noauth = "NOAUTH Authentication required.";
+        let noauth_before_2_8 = "ERR operation not permitted";
         let noperm = "NOPERM this user has no permissions to run the 'ping' command";
         for (command, message) in [
             (get(), noauth),
             (Command::Put, noauth),
             (Command::Delete, noauth),
             (Command::Ping, noauth),
+            (get(), noauth_before_2_8),
+            (Command::Put, noauth_before_2_8),
+            (Command::Delete, noauth_before_2_8),
+            (Command::Ping, noauth_before_2_8),
             (Command::Ping, noperm),
         ] {
             let input = format!("-{message}\r\n");
@@ -291,6 +343,10 @@ mod tests {
         );
         let redis = Redis::new(credentials(None, b"secret"), 0);
         assert_eq!(
+            decode_at_every_cut(&redis, Command::Greeting, input),
+            Reply::Refused(b"ERR unknown command 'AUTH'")
+        );
+        assert_eq!(
             decode_at_every_cut(&redis, Command::Greeting, b"-ERR secret is no password\r\n"),
             Reply::Refused(b"ERR")
         );
@@ -324,11 +380,11 @@ mod tests {
             (b"$3 \r\n", ProtocolError::Malformed),
             (b"$00000000003\r\nabc\r\n", ProtocolError::Malformed),
             (b"$-2\r\n", ProtocolError::Unexpected),
-            (b"$16385\r\n", ProtocolError::TooLarge),
+            (b"$1048577\r\n", ProtocolError::TooLarge),
             (b"$99999999999999999999\r\n", ProtocolError::TooLarge),
             (b"-ERR\rx", ProtocolError::Malformed),
-            (&[b'-'; 1024], ProtocolError::TooLarge),
-            (&[&[b'-'; 1023][..], b"\r\n"].concat(), ProtocolError::TooLarge),
+            (&[b'-'; MAX_LINE], ProtocolError::TooLarge),
+            (&[&[b'-'; MAX_LINE - 1][..], b"\r\n"].concat(), ProtocolError::TooLarge),
         ] {
             assert_eq!(decode_error(&redis(), get(), input), error);
         }

@@ -34,9 +34,21 @@ fn scripts_reach_every_end() {
         })
         .fold(Tally::default(), |sum, tally| sum + tally);
 
-    let Tally { found, missing, refused, timed_out, down, turned_away, full, failed, suspended } =
-        tally;
-    for count in [found, missing, refused, timed_out, down, turned_away, full, failed, suspended] {
+    let Tally {
+        found,
+        oversized,
+        missing,
+        refused,
+        timed_out,
+        down,
+        turned_away,
+        full,
+        failed,
+        suspended,
+    } = tally;
+    for count in
+        [found, oversized, missing, refused, timed_out, down, turned_away, full, failed, suspended]
+    {
         assert!(count > 100, "{tally:?}");
     }
 }

@@ -102,6 +102,12 @@ impl Lookup {
     pub(super) fn cancel(&self) {
         self.connection.set(None);
     }
+
+    fn judge(&self, record: &[u8]) -> Verdict {
+        self.decoder
+            .as_ref()
+            .map_or(Verdict::Elsewhere, |decoder| decoder.decode(self.id(), record))
+    }
 }
 
 impl Waiter for Lookup {
@@ -109,12 +115,11 @@ impl Waiter for Lookup {
     /// event, never from here, where another handshake may be on the stack.
     fn complete(&self, reply: Reply<'_>, now: Instant) {
         let Some(connection) = self.connection.take() else { return };
-        let answer = match (reply, &self.decoder) {
-            (Reply::Found(record), Some(decoder)) => {
-                Answer::Record(decoder.decode(self.id(), record))
-            }
-            (Reply::Found(_) | Reply::Missing, _) => Answer::Missing(Outcome::Miss),
-            (Reply::Unavailable(unavailable), _) => Answer::Missing(outcome_of(unavailable)),
+        let answer = match reply {
+            Reply::Found(record) => Answer::Record(self.judge(record)),
+            Reply::Oversized => Answer::Record(Verdict::Damaged),
+            Reply::Missing => Answer::Missing(Outcome::Miss),
+            Reply::Unavailable(unavailable) => Answer::Missing(outcome_of(unavailable)),
         };
         self.ended.set(Some(now));
         *self.answer.borrow_mut() = Some(answer);

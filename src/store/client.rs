@@ -82,6 +82,11 @@ enum Failure {
     Link(#[from] net::Error),
     #[error(transparent)]
     Pipeline(#[from] ssl_session_cache_core::Error),
+    #[error(
+        "the connection was closed during the greeting; check \"type\", \"port\" and \"db\", and \
+         whether a proxy there knows PING, AUTH and SELECT, or version"
+    )]
+    ClosedInGreeting,
     #[error("it answers too late")]
     Late,
 }
@@ -106,7 +111,8 @@ impl PipelineWaiter for Waiting {
 impl From<Lookup<'_>> for LookupResult {
     fn from(lookup: Lookup<'_>) -> Self {
         match lookup {
-            Lookup::Found(_) => Self::Found,
+            // Something was found; that it is no session, the outcome of the handshake tells.
+            Lookup::Found(_) | Lookup::Oversized => Self::Found,
             Lookup::Missing => Self::Missing,
             Lookup::Unavailable(unavailable) => unavailable.into(),
         }
@@ -346,6 +352,12 @@ impl Client {
     /// Ends what waits, and plans the next attempt: at once while there are addresses that have not
     /// been tried, else after a while.
     fn fail(&self, state: &mut State, failure: &Failure) {
+        let failure = match failure {
+            Failure::Link(net::Error::Closed) if state.pipeline.is_greeting() => {
+                &Failure::ClosedInGreeting
+            }
+            other => other,
+        };
         self.disconnect(state);
         self.count(Event::Failed, 1);
 

@@ -47,7 +47,7 @@ impl ServerLog {
 
     /// The server has refused so many commands; `reason` is what it said to one of them.
     pub(super) fn refused(&mut self, count: u32, address: &Address, reason: String) {
-        self.refusals.add(count, self.kind.server(address), reason);
+        self.refusals.add(count, self.kind.server(address), with_advice(reason));
     }
 
     /// When there is something to tell that waits for its time.
@@ -109,6 +109,14 @@ impl ServerLog {
         log!(NGX_LOG_NOTICE, self.log, "{} is not in use any more", self.kind.server(address));
         self.told_up = false;
     }
+}
+
+/// What a server said to a command, and what is to be done where that does not follow from it.
+fn with_advice(mut reason: String) -> String {
+    if matches!(reason.split(' ').next(), Some("MOVED" | "ASK" | "CLUSTERDOWN")) {
+        reason += "; it is a node of a Redis Cluster: use a Redis that is none, or a proxy";
+    }
+    reason
 }
 
 /// What happens again and again, counted until the next line in the log.

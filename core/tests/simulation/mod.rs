@@ -23,6 +23,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     pub found: u32,
+    pub oversized: u32,
     pub missing: u32,
     pub refused: u32,
     pub timed_out: u32,
@@ -39,6 +40,7 @@ impl Add for Tally {
     fn add(self, other: Tally) -> Tally {
         Tally {
             found: self.found + other.found,
+            oversized: self.oversized + other.oversized,
             missing: self.missing + other.missing,
             refused: self.refused + other.refused,
             timed_out: self.timed_out + other.timed_out,
@@ -375,6 +377,10 @@ impl Waiter for Asker {
                 assert!(world.noisy.get() || record == record_of(self.id), "another's record");
                 world.count(|tally| &mut tally.found);
             }
+            Lookup::Oversized => {
+                assert!(world.noisy.get() || fate(self.id) == Fate::Oversized, "another's reply");
+                world.count(|tally| &mut tally.oversized);
+            }
             Lookup::Missing => {
                 assert!(world.noisy.get() || fate(self.id) == Fate::Missing, "another's reply");
                 world.count(|tally| &mut tally.missing);
@@ -399,6 +405,7 @@ impl Waiter for Asker {
 #[derive(PartialEq, Eq)]
 enum Fate {
     Found,
+    Oversized,
     Missing,
     Refused,
 }
@@ -408,13 +415,18 @@ fn fate(id: u32) -> Fate {
     match id % 8 {
         0 => Fate::Missing,
         1 => Fate::Refused,
+        2 if id % 16 == 2 => Fate::Oversized,
         _ => Fate::Found,
     }
 }
 
 /// The record that the store has for the lookup `id`.
 fn record_of(id: u32) -> Vec<u8> {
-    let len = if id % 64 == 63 { MAX_RECORD } else { 4 + id as usize * 37 % 500 };
+    let len = match fate(id) {
+        Fate::Oversized => MAX_RECORD + 1 + id as usize * 997 % (2 * MAX_RECORD),
+        _ if id % 64 == 63 => MAX_RECORD,
+        _ => 4 + id as usize * 37 % 500,
+    };
     let mut record = id.to_be_bytes().to_vec();
     record.resize(len, b'\r');
     record
@@ -464,15 +476,21 @@ impl Store {
         if self.is_redis { redis } else { memcached }.into()
     }
 
+    /// A Redis whose snapshot has failed refuses a probe, and is no worse for lookups.
+    fn reply_to_ping(&self) -> Vec<u8> {
+        let redis = if self.lookups % 4 == 3 { "-MISCONF x\r\n" } else { "+PONG\r\n" };
+        self.one_of(redis, "VERSION 1.6.18\r\n")
+    }
+
     fn reply_to_get(&self, key: &[u8]) -> Vec<u8> {
         let record = record_of(self.lookups);
         match fate(self.lookups) {
             Fate::Missing => self.one_of("$-1\r\n", "END\r\n"),
             Fate::Refused => self.one_of("-LOADING x\r\n", "SERVER_ERROR out of memory\r\n"),
-            Fate::Found if self.is_redis => {
+            Fate::Found | Fate::Oversized if self.is_redis => {
                 [format!("${}\r\n", record.len()).as_bytes(), &record, b"\r\n"].concat()
             }
-            Fate::Found => {
+            Fate::Found | Fate::Oversized => {
                 let size = format!(" 0 {}\r\n", record.len());
                 [b"VALUE ", key, size.as_bytes(), &record, b"\r\nEND\r\n"].concat()
             }
@@ -492,7 +510,7 @@ impl Protocol for Observed {
         let replies = self.inner.greeting(out);
         let mut store = self.store.borrow_mut();
         let steps = store.one_of("+OK\r\n", "STORED\r\n").repeat(replies - 1);
-        let probe = store.one_of("+PONG\r\n", "VERSION 1.6.18\r\n");
+        let probe = store.reply_to_ping();
         store.arriving(out.len() - start, [steps, probe].concat());
         replies
     }
@@ -530,7 +548,7 @@ impl Protocol for Observed {
         let start = out.len();
         self.inner.ping(out);
         let mut store = self.store.borrow_mut();
-        let reply = store.one_of("+PONG\r\n", "VERSION 1.6.18\r\n");
+        let reply = store.reply_to_ping();
         store.arriving(out.len() - start, reply);
     }
 

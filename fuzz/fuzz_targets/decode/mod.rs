@@ -16,8 +16,11 @@ pub fn check(protocol: &dyn Protocol, data: &[u8]) {
     let whole = protocol.decode(command, input);
     if let Ok(Some((reply, len))) = &whole {
         assert!((1..=input.len()).contains(len));
-        if let Reply::Found(record) = reply {
-            assert!(command == Command::Get(Fingerprint::of(b"key")) && record.len() <= MAX_RECORD);
+        let is_get = command == Command::Get(Fingerprint::of(b"key"));
+        match reply {
+            Reply::Found(record) => assert!(is_get && record.len() <= MAX_RECORD),
+            Reply::Oversized(rest) => assert!(is_get && rest.len > MAX_RECORD),
+            _ => {}
         }
     }
     for cut in 0..input.len() {

@@ -1,0 +1,122 @@
+#!/usr/bin/perl
+
+# A store that can be connected to and does not greet is most often one that is
+# configured wrongly: the log says what it was that failed, what may help, and
+# not the password.  Otherwise operators look for the reason in the dark.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use FindBin;
+use Test::More;
+
+BEGIN { push @INC, "$FindBin::Bin/lib"; }
+
+use Test::Nginx;
+
+use SSLSessionCache::Misbehaving;
+use SSLSessionCache::Nginx;
+use SSLSessionCache::Store;
+use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
+	->has_daemon('openssl');
+
+my $config = store_config(<<'EOF');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ssl_certificate     localhost.crt;
+    ssl_certificate_key localhost.key;
+
+    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%
+                                interval=1h auth=user:secret;
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  localhost;
+
+        location / {
+            return 200 "$ssl_session_reused";
+        }
+    }
+}
+
+EOF
+
+# the first nginx does not probe: the faults are for the others
+
+my $other = $config =~ s/8443/8444/r =~ s/1h/10ms/r;
+
+my $closed = qr/is down: the connection was closed during the greeting; check /;
+
+my @cases = (
+	[ 'auth', 'close', 0, qr/$closed/ ],
+	[ 'ping', 'close', 0, qr/$closed/ ],
+	[ 'ping', 'close', 3, qr/$closed/ ],
+);
+
+push @cases, store_type() eq 'redis' ? (
+	[ 'auth', 'instead', "-ERR unknown command 'AUTH', with args beginning"
+		. " with: 'user:secret' \r\n",
+		qr/is down: rejected: ERR unknown command 'AUTH';/ ],
+	[ 'ping', 'instead', "-ERR operation not permitted\r\n",
+		qr/is down: not authenticated: ERR operation not permitted;/ ],
+	[ 'ping', 'instead', "-LOADING dataset\r\n",
+		qr/is down: rejected: LOADING dataset;/ ],
+) : ();
+
+my $store = SSLSessionCache::Misbehaving->new($t);
+certificate($t, 'localhost');
+
+$t->write_file_expand('nginx.conf', $config)->plan(3 * @cases + 2)->run();
+
+###############################################################################
+
+my ($session) = $store->made('TLSv1.2', 1);
+
+foreach my $number (0 .. $#cases) {
+	my ($verb, $fault, $argument, $expected) = @{$cases[$number]};
+	my $name = "$verb, $fault $argument" =~ s/\r\n//r;
+
+	$store->fault($verb, $fault, $argument);
+	my $nginx = SSLSessionCache::Nginx->new($t, "other$number", $other);
+
+	ok(wait_until(sub { offer() }), "$name, resumed after it");
+	my ($line) = $nginx->error_log() =~ /sslsessioncache: (.* is down.*)/;
+	like($line, $expected, "$name, told in the log");
+	unlike($line, qr/secret/, "$name, without the password");
+
+	$nginx->end('TERM');
+}
+
+# a connection that is lost later
+
+my $nginx = SSLSessionCache::Nginx->new($t, 'lost', $other);
+ok(wait_until(sub { offer() }), 'resumed before a loss');
+
+$store->drop('accept', 'none');
+ok(wait_until(sub { $nginx->error_log()
+	=~ /is down: the connection was closed;/ }), 'a loss, told in the log');
+
+###############################################################################
+
+sub offer {
+	return tls_get(8444, version => 'TLSv1.2',
+		session => $session)->{reused};
+}
+
+###############################################################################
