@@ -97,7 +97,7 @@ my $record = $records{$redis->key(seal_name($key, $id))};
 my ($version, $expiry, undef, $session) = read_record($key, $id, $record);
 
 is(unpack('H*', seal_id($key, $id)), unpack('H*', $id), 'id as described');
-is($version, 1, 'format as described');
+is($version, 2, 'format as described');
 cmp_ok(abs($expiry - time() - 300), '<', 30, 'expiry as described');
 ok(parses($session), 'session as described');
 is(unpack('H*', master_key($session)), unpack('H*', $secrets[0]),

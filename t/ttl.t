@@ -78,7 +78,7 @@ EOF
 my $store = store($t);
 certificate($t, 'localhost');
 
-$t->plan(6)->run();
+$t->plan(7)->run();
 
 ###############################################################################
 
@@ -87,6 +87,7 @@ lives('TLSv1.3', 8443, 300, 'five minutes by default, tickets');
 lives('TLSv1.2', 8444, 60, 'one minute');
 lives('TLSv1.3', 8444, 60, 'one minute, tickets');
 lives('TLSv1.2', 8445, 40 * 86400, 'forty days');
+lives('TLSv1.3', 8445, 7 * 86400, 'a week, tickets: clients keep none for longer');
 
 # resumption makes a new ticket, which lives as long
 
