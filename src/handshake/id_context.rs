@@ -6,21 +6,27 @@
 //! and opened in that of the SSL_CTX in use when the session is looked up: the two that OpenSSL
 //! itself compares once it has the session. Before nginx 1.29.2 the name that the client asks for
 //! is not known at that time, and both are of the listening socket's default server; since then
-//! both are of the server that was asked for. So whatever stock nginx resumes is resumed, and
-//! nothing else is even opened.
+//! both are of the server that was asked for. So nothing is resumed that stock nginx does not
+//! resume, and nothing else is even opened.
+//!
+//! What nginx makes says nothing of the servers behind a default server, and of the certificates
+//! that a server trusts it knows the names at most. Where client certificates are asked for, the
+//! context is narrowed by both (see `conf::sockets`): otherwise a client that one server trusts
+//! would be let in by another that does not.
 
 use core::ffi::{c_int, c_long, c_void};
 use std::sync::OnceLock;
 
 use nginx_sys::{
-    BIO_new, BIO_s_null, SSL_CTX_get_ex_data, SSL_CTX_set_ex_data, SSL_do_handshake, SSL_free,
-    SSL_get_SSL_CTX, SSL_get_session, SSL_new, SSL_set_bio, SSL_set_connect_state, CRYPTO_EX_DATA,
-    CRYPTO_EX_INDEX_SSL_CTX,
+    BIO_new, BIO_s_null, SSL_CTX_get_ex_data, SSL_CTX_set_ex_data, SSL_CTX_set_session_id_context,
+    SSL_do_handshake, SSL_free, SSL_get_SSL_CTX, SSL_get_session, SSL_new, SSL_set_bio,
+    SSL_set_connect_state, CRYPTO_EX_DATA, CRYPTO_EX_INDEX_SSL_CTX,
 };
 use ssl_session_cache_core::record::MAX_CONTEXT;
 
 use crate::handshake::new_index;
 use crate::handshake::openssl::{clear_errors, non_null, SessionRef, Ssl, SslCtx};
+use crate::handshake::trust::sha256;
 
 /// A session id context (SSL_CTX_set_session_id_context(3)).
 #[derive(Clone, Copy)]
@@ -47,6 +53,27 @@ impl IdContext {
         unsafe {
             let ctx = SSL_get_SSL_CTX(ssl.as_ptr());
             non_null::<Self>(SSL_CTX_get_ex_data(ctx, index())).map(|context| *context.as_ref())
+        }
+    }
+
+    /// Whether the context of an SSL_CTX has been learnt.
+    pub(crate) fn is_learnt(ctx: SslCtx) -> bool {
+        // SAFETY: the SSL_CTX is valid.
+        unsafe { !SSL_CTX_get_ex_data(ctx.as_ptr(), index()).is_null() }
+    }
+
+    /// Narrows the context of an SSL_CTX, which has been learnt: sessions do not cross to one that
+    /// is narrowed by something else. `None` without memory.
+    pub(crate) fn narrow(ctx: SslCtx, by: &[u8]) -> Option<()> {
+        // SAFETY: the SSL_CTX is valid; the index is ours: what it holds is null or what learn()
+        // set, which lives as long as the SSL_CTX, and nothing else refers to it now.
+        unsafe {
+            let mut context = non_null::<Self>(SSL_CTX_get_ex_data(ctx.as_ptr(), index()))?;
+            let context = context.as_mut();
+            *context = Self::new(&sha256(&[context.as_bytes(), by].concat())?)?;
+            let len = context.len.into();
+            (SSL_CTX_set_session_id_context(ctx.as_ptr(), context.bytes.as_ptr(), len) == 1)
+                .then_some(())
         }
     }
 

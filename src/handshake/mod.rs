@@ -35,6 +35,7 @@ use self::records::Records;
 pub(crate) use self::id_context::IdContext;
 pub(crate) use self::openssl::SslCtx;
 pub(crate) use self::suspend::Suspension;
+pub(crate) use self::trust::{sha256, Digest};
 
 mod bio;
 mod gate;
@@ -43,6 +44,7 @@ mod lookup;
 mod openssl;
 mod records;
 mod suspend;
+mod trust;
 
 /// The longest time that a session is stored for: RFC 8446, section 4.6.1, allows 7 days; what is
 /// configured beyond a year is a slip of the pen.
@@ -54,6 +56,9 @@ pub(crate) struct SessionCache {
     store: Rc<Store>,
     records: Rc<Records>,
     suspension: Cell<Suspension>,
+    /// Whether a server of the sockets asks for client certificates.
+    #[expect(dead_code)]
+    asks_for_certificates: bool,
     nginx: NginxCallbacks,
 }
 
@@ -80,6 +85,7 @@ impl SessionCache {
         keyspace: Keyspace,
         sealer: Option<Rc<Sealer>>,
         suspension: Suspension,
+        asks_for_certificates: bool,
     ) -> Option<Rc<Self>> {
         if Self::of(ctx).is_some() {
             return None;
@@ -93,6 +99,7 @@ impl SessionCache {
                 store,
                 records: Records::new(keyspace, sealer),
                 suspension: Cell::new(suspension),
+                asks_for_certificates,
                 nginx: NginxCallbacks {
                     new: SSL_CTX_sess_get_new_cb(raw),
                     get: SSL_CTX_sess_get_get_cb(raw),
