@@ -18,7 +18,7 @@
 //! and nothing of the servers' certificates: renewing one costs no other server its sessions.
 
 use core::cell::RefCell;
-use core::ptr;
+use core::{iter, ptr};
 use std::collections::{BTreeMap, BTreeSet};
 
 use nginx_sys::{
@@ -27,7 +27,7 @@ use nginx_sys::{
 };
 
 use crate::conf::wiring::{core_conf, ssl_conf, ssl_ctx};
-use crate::handshake::{sha256, Digest};
+use crate::handshake::{sha256, Digest, SslCtx};
 
 type Server = ngx_http_core_srv_conf_t;
 
@@ -126,6 +126,23 @@ impl<'a> Sockets<'a> {
         server: &'b Server,
     ) -> impl Iterator<Item = Socket> + 'b {
         self.iter().filter(move |socket| ptr::eq(socket.default_server(), server))
+    }
+
+    /// The SSL_CTXs that a handshake may be in when its session is looked up, if it begins in that of
+    /// a default server: this one first.
+    pub(super) fn chosen_before_lookups(
+        &self,
+        default: SslCtx,
+    ) -> impl Iterator<Item = SslCtx> + '_ {
+        let is_default = move |socket: &Socket| {
+            ssl_ctx(socket.default_server()).is_some_and(|ctx| ctx.address() == default.address())
+        };
+        let named = self
+            .iter()
+            .filter(move |socket| NAME_COMES_FIRST && is_default(socket))
+            .flat_map(Socket::servers)
+            .filter_map(ssl_ctx);
+        iter::once(default).chain(named)
     }
 
     /// What a server, and those behind it on the sockets that it is the default server of, make of

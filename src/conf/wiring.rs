@@ -29,6 +29,9 @@ pub(crate) fn attach(cf: &mut ngx_conf_t) -> Result<(), Reported> {
     for server in servers(cf) {
         attach_server(cf, main, server, &sockets)?;
     }
+    for cache in &main.caches {
+        cache.expect_servers(sockets.chosen_before_lookups(cache.ctx()));
+    }
     warn_of_sessions_in_clear(cf);
     warn_of_ignored_servers(cf, &sockets);
     count_stores(cf, main)

@@ -80,7 +80,7 @@ impl Gate {
         if let (Some(hello), Some(cache)) =
             (ClientHello::parse(&body), SessionCache::of_ssl(self.ssl))
         {
-            cache.look_ahead(self.ssl, hello.session_ids(self.ssl.abilities()));
+            cache.look_ahead(self.ssl, hello.session_ids(cache.abilities()));
         }
         if Handshake::waits(self.ssl) {
             Phase::Waiting

@@ -5,7 +5,7 @@
 //! They run inside a handshake, mostly on the small stack of an OpenSSL job (see `suspend`): they
 //! queue commands and look at results, and leave all else to the event loop.
 
-use core::cell::Cell;
+use core::cell::{Cell, OnceCell};
 use core::ffi::{c_int, c_long, c_uchar, c_uint, c_void};
 use core::ptr;
 use core::slice;
@@ -22,7 +22,7 @@ use nginx_sys::{
     CRYPTO_EX_INDEX_SSL_CTX, SSL, SSL_CB_HANDSHAKE_DONE, SSL_CB_HANDSHAKE_START, SSL_CTX,
     SSL_SESSION,
 };
-use ssl_session_cache_core::Keyspace;
+use ssl_session_cache_core::{Keyspace, ServerAbilities};
 
 use crate::seal::{randomise, Sealer};
 use crate::status::Outcome;
@@ -59,6 +59,8 @@ pub(crate) struct SessionCache {
     /// Whether a server of the sockets asks for client certificates.
     #[expect(dead_code)]
     asks_for_certificates: bool,
+    /// What the servers are able to do that a client may be for.
+    abilities: OnceCell<Vec<ServerAbilities>>,
     nginx: NginxCallbacks,
 }
 
@@ -100,6 +102,7 @@ impl SessionCache {
                 records: Records::new(keyspace, sealer),
                 suspension: Cell::new(suspension),
                 asks_for_certificates,
+                abilities: OnceCell::new(),
                 nginx: NginxCallbacks {
                     new: SSL_CTX_sess_get_new_cb(raw),
                     get: SSL_CTX_sess_get_get_cb(raw),
@@ -120,6 +123,28 @@ impl SessionCache {
             ctx.cache_externally();
             Some(cache)
         }
+    }
+
+    /// The SSL_CTX that the cache is in.
+    pub(crate) fn ctx(&self) -> SslCtx {
+        self.ctx
+    }
+
+    /// Tells which servers a client may be for, once they are as handshakes will find them.
+    pub(crate) fn expect_servers(&self, servers: impl Iterator<Item = SslCtx>) {
+        let mut abilities = Vec::new();
+        for server in servers.map(SslCtx::abilities) {
+            if !abilities.contains(&server) {
+                abilities.push(server);
+            }
+        }
+        // Told once: the configuration is read once.
+        let _ = self.abilities.set(abilities);
+    }
+
+    /// What the servers are able to do that a client may be for.
+    fn abilities(&self) -> &[ServerAbilities] {
+        self.abilities.get().map_or(&[], Vec::as_slice)
     }
 
     /// The store that the sessions go to.

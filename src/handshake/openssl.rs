@@ -11,13 +11,13 @@ use core::time::Duration;
 
 use nginx_sys::{
     d2i_SSL_SESSION, i2d_SSL_SESSION, ngx_connection_t, ngx_ssl_connection_index,
-    ASYNC_get_current_job, ERR_clear_error, ERR_peek_error, SSL_CTX_ctrl, SSL_CTX_set_options,
-    SSL_SESSION_free, SSL_SESSION_get0_id_context, SSL_SESSION_get_id, SSL_SESSION_get_time,
-    SSL_SESSION_get_timeout, SSL_SESSION_up_ref, SSL_ctrl, SSL_get_client_random, SSL_get_ex_data,
-    SSL_get_options, SSL_get_shutdown, SSL_version, SSL, SSL_CTRL_CLEAR_MODE,
-    SSL_CTRL_GET_MAX_PROTO_VERSION, SSL_CTRL_MODE, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX,
-    SSL_MAX_SSL_SESSION_ID_LENGTH, SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL,
-    SSL_SESS_CACHE_SERVER, TLS1_3_VERSION,
+    ASYNC_get_current_job, ERR_clear_error, ERR_peek_error, SSL_CTX_ctrl, SSL_CTX_get_options,
+    SSL_CTX_set_options, SSL_SESSION_free, SSL_SESSION_get0_id_context, SSL_SESSION_get_id,
+    SSL_SESSION_get_time, SSL_SESSION_get_timeout, SSL_SESSION_up_ref, SSL_ctrl,
+    SSL_get_client_random, SSL_get_ex_data, SSL_get_options, SSL_get_shutdown, SSL_version, SSL,
+    SSL_CTRL_CLEAR_MODE, SSL_CTRL_GET_MAX_PROTO_VERSION, SSL_CTRL_MODE,
+    SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX, SSL_MAX_SSL_SESSION_ID_LENGTH, SSL_MODE_ASYNC,
+    SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER, TLS1_3_VERSION,
 };
 use ssl_session_cache_core::record::HELLO_RANDOM_LEN;
 use ssl_session_cache_core::ServerAbilities;
@@ -53,6 +53,18 @@ impl SslCtx {
         unsafe { SSL_CTX_set_options(self.as_ptr(), SSL_OP_NO_TICKET) };
     }
 
+    /// What a server makes of what its client offers.
+    pub(super) fn abilities(self) -> ServerAbilities {
+        // SAFETY: the SSL_CTX is valid.
+        let options = unsafe { SSL_CTX_get_options(self.as_ptr()) };
+        let max_version = self.control(SSL_CTRL_GET_MAX_PROTO_VERSION, 0);
+        ServerAbilities {
+            tls13: options & SSL_OP_NO_TLSV1_3 == 0
+                && (max_version == 0 || max_version >= TLS1_3_VERSION.into()),
+            stateless_tickets: options & SSL_OP_NO_TICKET == 0,
+        }
+    }
+
     /// Leaves caching to the callbacks alone (SSL_CTX_set_session_cache_mode(3)).
     pub(super) fn cache_externally(self) {
         let mode = SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL;
@@ -64,9 +76,9 @@ impl SslCtx {
         self.control(SSL_CTRL_MODE, SSL_MODE_ASYNC.into());
     }
 
-    fn control(self, command: u32, value: c_long) {
-        // SAFETY: the SSL_CTX is valid, and neither command reads the last argument.
-        unsafe { SSL_CTX_ctrl(self.as_ptr(), command as c_int, value, ptr::null_mut()) };
+    fn control(self, command: u32, value: c_long) -> c_long {
+        // SAFETY: the SSL_CTX is valid, and no command here reads the last argument.
+        unsafe { SSL_CTX_ctrl(self.as_ptr(), command as c_int, value, ptr::null_mut()) }
     }
 }
 
@@ -137,25 +149,6 @@ impl Ssl {
         unsafe {
             SSL_version(self.as_ptr()) == TLS1_3_VERSION as c_int
                 && SSL_get_options(self.as_ptr()) & SSL_OP_NO_TICKET == 0
-        }
-    }
-
-    /// What the server makes of what its client offers.
-    pub(super) fn abilities(self) -> ServerAbilities {
-        // SAFETY: the SSL is valid, and the command reads no argument.
-        unsafe {
-            let options = SSL_get_options(self.as_ptr());
-            let max_version = SSL_ctrl(
-                self.as_ptr(),
-                SSL_CTRL_GET_MAX_PROTO_VERSION as c_int,
-                0,
-                ptr::null_mut(),
-            );
-            ServerAbilities {
-                tls13: options & SSL_OP_NO_TLSV1_3 == 0
-                    && (max_version == 0 || max_version >= TLS1_3_VERSION.into()),
-                stateless_tickets: options & SSL_OP_NO_TICKET == 0,
-            }
         }
     }
 
