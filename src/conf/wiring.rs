@@ -11,7 +11,7 @@ use nginx_sys::{
 use ngx::core::NgxStr;
 use ngx::http::{HttpModule, HttpModuleConfExt, HttpModuleMainConf, HttpModuleServerConf};
 
-use crate::conf::sockets::{ClientCertificates, NoDigest, Sockets};
+use crate::conf::sockets::{ClientCertificates, NoDigest, Socket, Sockets};
 use crate::conf::tickets::ssl_module;
 use crate::conf::{Destination, MainConf, Reported, ServerConf, NAME};
 use crate::handshake::{IdContext, SessionCache, SslCtx, Suspension};
@@ -135,6 +135,21 @@ fn attach_server(
         ctx.disable_tickets();
     }
 
+    if ssl.early_data == 1 && ctx.prevents_replay() {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"ssl_conf_command Options AntiReplay\" beside \"ssl_early_data on\" for server \"{}\" \
+             in {}: OpenSSL then resumes no TLS 1.3 session that \"{NAME}\" finds; switch one of \
+             the two off",
+            name(server),
+            place(server)
+        );
+    }
+    if sockets.of_default(server).any(Socket::is_tcp) {
+        warn_of_short_timer(cf, server, &destination.store);
+    }
+
     let Destination { store, keyspace, sealer, suspension, .. } = destination.clone();
     let suspension = suspension.unwrap_or_else(Suspension::detect);
     suspension.check().map_err(|missing| {
@@ -204,6 +219,26 @@ impl NoDigest {
     fn report(self, cf: &ngx_conf_t) -> Reported {
         log!(NGX_LOG_EMERG, cf.log, "OpenSSL has no SHA-256 or no memory");
         Reported
+    }
+}
+
+/// Warns where nginx would close a connection before the store's time is over: a handshake has
+/// `client_header_timeout`, and its lookups at most half of that.
+fn warn_of_short_timer(cf: &ngx_conf_t, server: &ngx_http_core_srv_conf_t, store: &Store) {
+    let timeout = store.timeout().as_millis();
+    let timer = server.client_header_timeout as u128;
+    if timeout * 2 > timer {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"timeout={timeout}ms\" of \"{NAME}\" is cut to half of \"client_header_timeout\", \
+             which is {timer}ms for server \"{}\" in {}: raise that to {}ms, or lower \"timeout\" \
+             to {}ms",
+            name(server),
+            place(server),
+            timeout * 2,
+            timer / 2
+        );
     }
 }
 

@@ -27,6 +27,7 @@ use crate::status::{self, Outcome};
 
 /// Options of SSL_CTX_set_options(3); a cast in the header hides them from bindgen.
 const SSL_OP_NO_TICKET: u64 = 1 << 14;
+const SSL_OP_NO_ANTI_REPLAY: u64 = 1 << 24;
 const SSL_OP_NO_TLSV1_3: u64 = 1 << 29;
 
 /// An SSL_CTX of nginx's, which lives as long as the configuration that made it.
@@ -51,6 +52,13 @@ impl SslCtx {
     pub(crate) fn disable_tickets(self) {
         // SAFETY: the SSL_CTX is valid.
         unsafe { SSL_CTX_set_options(self.as_ptr(), SSL_OP_NO_TICKET) };
+    }
+
+    /// Whether early data is protected from replay, where there is any: by taking a session out of
+    /// OpenSSL's own cache before it is resumed (SSL_CTX_set_options(3)).
+    pub(crate) fn prevents_replay(self) -> bool {
+        // SAFETY: the SSL_CTX is valid.
+        unsafe { SSL_CTX_get_options(self.as_ptr()) & SSL_OP_NO_ANTI_REPLAY == 0 }
     }
 
     /// What a server makes of what its client offers.
