@@ -146,16 +146,19 @@ impl<'a> ClientHello<'a> {
         Some(hello)
     }
 
-    /// The ids under which a server's OpenSSL asks its cache for sessions, in this order.
-    pub fn session_ids(&self, server: ServerAbilities) -> impl Iterator<Item = &'a [u8]> {
-        let tls13 = self.offers_tls13 && server.tls13;
-        let session_id = match (self.session_id, self.ticket) {
+    /// The ids under which OpenSSL asks its cache for sessions, in this order, whichever of the
+    /// servers of a socket the client is for.
+    pub fn session_ids(&self, servers: &[ServerAbilities]) -> impl Iterator<Item = &'a [u8]> {
+        let speaks_tls13 = |server: &ServerAbilities| self.offers_tls13 && server.tls13;
+        let asks_for_id = |server: &ServerAbilities| match (self.session_id, self.ticket) {
             // With TLS 1.3 the field is a leftover, with a ticket it is the client's own mark.
-            _ if tls13 => None,
-            ([], _) => None,
-            (_, [_, ..]) if server.stateless_tickets => None,
-            (id, _) => Some(id),
+            _ if speaks_tls13(server) => false,
+            ([], _) => false,
+            (_, [_, ..]) => !server.stateless_tickets,
+            _ => true,
         };
+        let session_id = servers.iter().any(asks_for_id).then_some(self.session_id);
+        let tls13 = servers.iter().any(speaks_tls13);
         let mut identities = Reader(if tls13 { self.identities } else { &[] });
         let tickets = core::iter::from_fn(move || {
             let identity = identities.vector()?;
@@ -166,8 +169,19 @@ impl<'a> ClientHello<'a> {
     }
 }
 
+/// The name in the extension of a ClientHello that tells which server it is for (RFC 6066, section
+/// 3); `None` where there is none. OpenSSL accepts lists of one name.
+pub fn server_name(extension: &[u8]) -> Option<&[u8]> {
+    const HOST_NAME: u8 = 0;
+
+    let mut list = Reader(Reader(extension).vector()?);
+    let kind = list.take(1)?[0];
+    let name = list.vector()?;
+    (kind == HOST_NAME).then_some(name)
+}
+
 /// What a server is able to do with what a client offers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerAbilities {
     /// It speaks TLS 1.3, and so prefers it.
     pub tls13: bool,
@@ -262,7 +276,11 @@ mod tests {
     }
 
     fn ids(body: &[u8], server: ServerAbilities) -> Vec<&[u8]> {
-        ClientHello::parse(body).unwrap().session_ids(server).collect()
+        ids_of_any(body, &[server])
+    }
+
+    fn ids_of_any<'a>(body: &'a [u8], servers: &[ServerAbilities]) -> Vec<&'a [u8]> {
+        ClientHello::parse(body).unwrap().session_ids(servers).collect()
     }
 
     const LIMIT: usize = 64 * 1024;
@@ -430,6 +448,33 @@ mod tests {
     }
 
     #[test]
+    fn what_any_server_asks_for() {
+        let versions = versions(&[0x0304, 0x0303]);
+        let tls13 = body(&[9; 32], &[versions.clone(), pre_shared_keys(&[&[1; 32], &[2; 32]])]);
+        let both = [&[9; 32], &[1; 32], &[2; 32]];
+        assert_eq!(ids_of_any(&tls13, &[STATEFUL, TLS12]), both);
+        assert_eq!(ids_of_any(&tls13, &[TLS12, TICKETS]), both);
+        assert_eq!(ids_of_any(&tls13, &[STATEFUL, STATEFUL]), [[1; 32], [2; 32]]);
+        assert_eq!(ids_of_any(&tls13, &[TLS12, TLS12]), [[9; 32]]);
+
+        let ticket = body(&[9; 32], &[versions, extension(SESSION_TICKET, &[4; 160])]);
+        let with_tickets = ServerAbilities { stateless_tickets: true, ..TLS12 };
+        assert!(ids_of_any(&ticket, &[STATEFUL, with_tickets]).is_empty());
+        assert_eq!(ids_of_any(&ticket, &[with_tickets, TLS12]), [[9; 32]]);
+        assert!(ids_of_any(&ticket, &[]).is_empty());
+    }
+
+    #[test]
+    fn the_name_of_the_server() {
+        let extension = vector(&[&[0][..], &vector(b"example.org")].concat());
+        assert_eq!(server_name(&extension), Some(&b"example.org"[..]));
+        for cut in 0..extension.len() {
+            assert_eq!(server_name(&extension[..cut]), None, "cut at {cut}");
+        }
+        assert_eq!(server_name(&vector(&[&[1][..], &vector(b"other")].concat())), None);
+    }
+
+    #[test]
     fn malformed() {
         let whole = body(&[9; 32], &[versions(&[0x0304]), extension(51, &[1, 2, 3])]);
         let without_extensions = whole.len() - 2 - 7 - 7;
@@ -464,7 +509,7 @@ mod tests {
         fn any_bytes_are_read_without_a_panic(stream in vec(any::<u8>(), 0..600)) {
             let _ = opening(&stream);
             if let Some(hello) = ClientHello::parse(&stream) {
-                hello.session_ids(STATEFUL).for_each(|id| assert_eq!(id.len(), STATEFUL_TICKET));
+                hello.session_ids(&[STATEFUL]).for_each(|id| assert_eq!(id.len(), STATEFUL_TICKET));
             }
         }
 

@@ -27,7 +27,7 @@ mod redis;
 mod time;
 
 pub use backoff::Backoff;
-pub use client_hello::{ClientHello, Opening, OpeningReader, ServerAbilities};
+pub use client_hello::{server_name, ClientHello, Opening, OpeningReader, ServerAbilities};
 pub use key::{Key, Keyspace, PrefixError};
 pub use memcached::Memcached;
 pub use pipeline::{Error, Lookup, Pipeline, Received, Settings, Unavailable, Waiter, MAX_WAITING};

@@ -35,7 +35,7 @@ fuzz_target!(|stream: &[u8]| {
 fn read(body: &[u8]) {
     let Some(hello) = ClientHello::parse(body) else { return };
     for (tls13, stateless_tickets) in [(false, false), (false, true), (true, false), (true, true)] {
-        for id in hello.session_ids(ServerAbilities { tls13, stateless_tickets }) {
+        for id in hello.session_ids(&[ServerAbilities { tls13, stateless_tickets }]) {
             assert!(!id.is_empty());
             assert!(body.windows(id.len()).any(|window| window == id));
         }

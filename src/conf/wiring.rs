@@ -1,18 +1,20 @@
 //! The cache put into the SSL_CTX of each server, once all of http{} has been read.
 
 use core::ffi::CStr;
+use core::ptr;
+use std::collections::BTreeSet;
 
 use nginx_sys::{
-    ngx_conf_t, ngx_cycle_t, ngx_http_conf_addr_t, ngx_http_conf_port_t, ngx_http_core_loc_conf_t,
-    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_core_srv_conf_t,
-    ngx_http_ssl_srv_conf_t, NGX_SSL_NO_SCACHE,
+    ngx_conf_t, ngx_cycle_t, ngx_http_core_loc_conf_t, ngx_http_core_main_conf_t,
+    ngx_http_core_module, ngx_http_core_srv_conf_t, ngx_http_ssl_srv_conf_t, NGX_SSL_NO_SCACHE,
 };
 use ngx::core::NgxStr;
 use ngx::http::{HttpModule, HttpModuleConfExt, HttpModuleMainConf, HttpModuleServerConf};
 
+use crate::conf::sockets::{ClientCertificates, NoDigest, Socket, Sockets};
 use crate::conf::tickets::ssl_module;
 use crate::conf::{Destination, MainConf, Reported, ServerConf, NAME};
-use crate::handshake::{IdContext, SessionCache, SslCtx, Suspension};
+use crate::handshake::{narrow_id_context, NarrowError, SessionCache, SslCtx, Suspension};
 use crate::log::log;
 use crate::net::Resolver;
 use crate::status::{self, Counted};
@@ -22,12 +24,16 @@ use crate::Module;
 /// Attaches the cache to every server that it is on for.
 pub(crate) fn attach(cf: &mut ngx_conf_t) -> Result<(), Reported> {
     let main = Module::main_conf_mut(cf).expect("made before any directive is read");
-    learn_id_contexts(cf);
-    for server in servers(cf) {
-        attach_server(cf, main, server)?;
+    let sockets = Sockets::of(cf);
+    let wide = narrow_id_contexts(cf, &sockets)?;
+    for server in servers(cf).filter(|server| !wide.contains(&ptr::from_ref(*server))) {
+        attach_server(cf, main, server, &sockets)?;
+    }
+    for cache in &main.caches {
+        cache.expect_servers(sockets.chosen_before_lookups(cache.ctx()));
     }
     warn_of_sessions_in_clear(cf);
-    warn_of_ignored_servers(cf);
+    warn_of_ignored_servers(cf, &sockets);
     count_stores(cf, main)
 }
 
@@ -70,6 +76,7 @@ fn attach_server(
     cf: &ngx_conf_t,
     main: &mut MainConf,
     server: &ngx_http_core_srv_conf_t,
+    sockets: &Sockets<'_>,
 ) -> Result<(), Reported> {
     let conf = Module::server_conf(server).expect("made with the server");
     let Some(destination) = conf.destination() else { return Ok(()) };
@@ -87,6 +94,21 @@ fn attach_server(
         );
         return Ok(());
     }
+    let certificates = client_certificates(cf, sockets, server)?;
+    if certificates.differ {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"{NAME}\" is ignored for server \"{}\" in {}: it is the default server of sockets \
+             whose servers ask for different client certificates, and OpenSSL could not keep their \
+             sessions apart; give each of these sockets the same servers, or a default server of \
+             its own",
+            name(server),
+            place(server)
+        );
+        return Ok(());
+    }
+    let asks_for_certificates = certificates.asked.is_some();
     if ssl.builtin_session_cache >= 0 {
         log!(
             NGX_LOG_WARN,
@@ -110,6 +132,21 @@ fn attach_server(
         ctx.disable_tickets();
     }
 
+    if ssl.early_data == 1 && ctx.prevents_replay() {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"ssl_conf_command Options AntiReplay\" beside \"ssl_early_data on\" for server \"{}\" \
+             in {}: OpenSSL then resumes no TLS 1.3 session that \"{NAME}\" finds; switch one of \
+             the two off",
+            name(server),
+            place(server)
+        );
+    }
+    if sockets.of_default(server).any(Socket::is_tcp) {
+        warn_of_short_timer(cf, server, &destination.store);
+    }
+
     let Destination { store, keyspace, sealer, suspension, .. } = destination.clone();
     let suspension = suspension.unwrap_or_else(Suspension::detect);
     suspension.check().map_err(|missing| {
@@ -122,31 +159,80 @@ fn attach_server(
         Reported
     })?;
     store.resolve_by(resolver(server));
-    if let Some(cache) = SessionCache::attach(ctx, store, keyspace, sealer, suspension) {
-        main.caches.push(cache);
-    }
+    let cache =
+        SessionCache::attach(ctx, store, keyspace, sealer, suspension, asks_for_certificates);
+    main.caches.extend(cache);
     Ok(())
 }
 
-/// Learns the session id context of each server, where one seals its sessions.
+/// Narrows the session id contexts of servers on sockets with the cache by what the servers there
+/// make of client certificates; returns those where that cannot be done, which are not to have it.
 ///
-/// Of those that the cache is off for too: a name of the client's may switch to them before the
-/// session is looked up.
-fn learn_id_contexts(cf: &ngx_conf_t) {
-    if !destinations(cf).any(|destination| destination.sealer.is_some()) {
-        return;
-    }
-    for server in servers(cf) {
-        if ssl_ctx(server).is_some_and(|ctx| !IdContext::learn(ctx)) {
-            log!(
-                NGX_LOG_WARN,
-                cf.log,
-                "\"{NAME}\" resumes no sessions of server \"{}\" in {}: OpenSSL cannot begin a \
-                 handshake there",
-                name(server),
-                place(server)
-            );
+/// What has nothing to do with the cache stays as nginx made it.
+fn narrow_id_contexts(
+    cf: &ngx_conf_t,
+    sockets: &Sockets<'_>,
+) -> Result<BTreeSet<*const ngx_http_core_srv_conf_t>, Reported> {
+    let on_sockets: BTreeSet<_> = sockets
+        .iter()
+        .filter(|socket| effective(socket.default_server()).destination().is_some())
+        .flat_map(|socket| socket.servers().map(ptr::from_ref))
+        .collect();
+    let mut wide = BTreeSet::new();
+    for server in servers(cf).filter(|server| on_sockets.contains(&ptr::from_ref(*server))) {
+        let Some(ctx) = ssl_ctx(server) else { continue };
+        let Some(asked) = client_certificates(cf, sockets, server)?.asked else { continue };
+        match narrow_id_context(ctx, &asked) {
+            Ok(()) => {}
+            Err(NarrowError::NoDigest) => return Err(NoDigest.report(cf)),
+            Err(NarrowError::NoHandshake) => {
+                log!(
+                    NGX_LOG_WARN,
+                    cf.log,
+                    "\"{NAME}\" resumes no sessions of server \"{}\" in {}: OpenSSL cannot begin a \
+                     handshake there",
+                    name(server),
+                    place(server)
+                );
+                wide.insert(ptr::from_ref(server));
+            }
         }
+    }
+    Ok(wide)
+}
+
+fn client_certificates(
+    cf: &ngx_conf_t,
+    sockets: &Sockets<'_>,
+    server: &ngx_http_core_srv_conf_t,
+) -> Result<ClientCertificates, Reported> {
+    sockets.client_certificates(server).map_err(|error| error.report(cf))
+}
+
+impl NoDigest {
+    fn report(self, cf: &ngx_conf_t) -> Reported {
+        log!(NGX_LOG_EMERG, cf.log, "OpenSSL has no SHA-256 or no memory");
+        Reported
+    }
+}
+
+/// Warns where nginx would close a connection before the store's time is over: a handshake has
+/// `client_header_timeout`, and its lookups at most half of that.
+fn warn_of_short_timer(cf: &ngx_conf_t, server: &ngx_http_core_srv_conf_t, store: &Store) {
+    let timeout = store.timeout().as_millis();
+    let timer = server.client_header_timeout as u128;
+    if timeout * 2 > timer {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"timeout={timeout}ms\" of \"{NAME}\" is cut to half of \"client_header_timeout\", \
+             which is {timer}ms for server \"{}\" in {}: raise that to {}ms, or lower \"timeout\" \
+             to {}ms",
+            name(server),
+            place(server),
+            timeout * 2,
+            timer / 2
+        );
     }
 }
 
@@ -173,19 +259,10 @@ fn destinations(cf: &ngx_conf_t) -> impl Iterator<Item = &'static Destination> {
 ///
 /// OpenSSL looks a session up before it knows the name that the client asks for: what counts is the
 /// default server of the listening socket.
-fn warn_of_ignored_servers(cf: &ngx_conf_t) {
-    for address in addresses(cf) {
-        // SAFETY: an address has a default server, and its `servers` are pointers to servers; all
-        // live as long as the configuration.
-        let (default, servers) = unsafe {
-            (
-                &*address.default_server,
-                address.servers.as_slice::<*const ngx_http_core_srv_conf_t>(),
-            )
-        };
-        for server in servers {
-            // SAFETY: as above.
-            let server = unsafe { &**server };
+fn warn_of_ignored_servers(cf: &ngx_conf_t, sockets: &Sockets<'_>) {
+    for socket in sockets.iter().filter(|socket| socket.is_tcp()) {
+        let default = socket.default_server();
+        for server in socket.servers() {
             if !effective(server).agrees_with(effective(default)) {
                 log!(
                     NGX_LOG_WARN,
@@ -194,7 +271,7 @@ fn warn_of_ignored_servers(cf: &ngx_conf_t) {
                      the default server, \"{}\" in {}",
                     name(server),
                     place(server),
-                    NgxStr::from_bytes(address.opt.addr_text.as_bytes()),
+                    NgxStr::from_bytes(socket.address()),
                     name(default),
                     place(default)
                 );
@@ -224,17 +301,7 @@ pub(super) fn servers(
         .map(|server| unsafe { &**server })
 }
 
-/// The sockets with TLS over TCP that http{} listens on.
-fn addresses(cf: &ngx_conf_t) -> impl Iterator<Item = &'static ngx_http_conf_addr_t> {
-    // SAFETY: null without a `listen`, else an array of ports, each with an array of addresses.
-    unsafe { core_conf(cf).ports.as_ref() }
-        .into_iter()
-        .flat_map(|ports| unsafe { ports.as_slice::<ngx_http_conf_port_t>() })
-        .flat_map(|port| unsafe { port.addrs.as_slice::<ngx_http_conf_addr_t>() })
-        .filter(|address| address.opt.ssl() != 0)
-}
-
-fn core_conf(cf: &ngx_conf_t) -> &'static ngx_http_core_main_conf_t {
+pub(super) fn core_conf(cf: &ngx_conf_t) -> &'static ngx_http_core_main_conf_t {
     // SAFETY: the type is that of ngx_http_core_module's main configuration, which always exists.
     unsafe {
         cf.http_main_conf_unchecked(&*core::ptr::addr_of!(ngx_http_core_module))
@@ -243,7 +310,7 @@ fn core_conf(cf: &ngx_conf_t) -> &'static ngx_http_core_main_conf_t {
     }
 }
 
-fn ssl_conf(server: &ngx_http_core_srv_conf_t) -> &'static ngx_http_ssl_srv_conf_t {
+pub(super) fn ssl_conf(server: &ngx_http_core_srv_conf_t) -> &'static ngx_http_ssl_srv_conf_t {
     // SAFETY: the type is that of ngx_http_ssl_module's server configuration.
     unsafe {
         server
@@ -253,7 +320,7 @@ fn ssl_conf(server: &ngx_http_core_srv_conf_t) -> &'static ngx_http_ssl_srv_conf
     }
 }
 
-fn ssl_ctx(server: &ngx_http_core_srv_conf_t) -> Option<SslCtx> {
+pub(super) fn ssl_ctx(server: &ngx_http_core_srv_conf_t) -> Option<SslCtx> {
     // SAFETY: nginx keeps an SSL_CTX as long as the configuration, null where a server has no TLS.
     unsafe { SslCtx::from_ptr(ssl_conf(server).ssl.ctx) }
 }

@@ -71,7 +71,7 @@ impl Gate {
         if let (Some(hello), Some(cache)) =
             (ClientHello::parse(body), SessionCache::of_ssl(first.ssl()))
         {
-            first.look_ahead(cache, hello.session_ids(first.ssl().abilities()));
+            first.look_ahead(cache, hello.session_ids(cache.abilities()));
         }
         if !first.waits() {
             first.pass();

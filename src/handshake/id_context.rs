@@ -2,104 +2,69 @@
 //!
 //! nginx makes it from the certificates and the client CAs of a server
 //! (ngx_ssl_session_id_context() in ngx_event_openssl.c), and OpenSSL resumes a session only in the
-//! context that it was made in. A sealed record is bound to the context that the session carries,
-//! and opened in that of the SSL_CTX in use when the session is looked up: the two that OpenSSL
-//! itself compares once it has the session. Before nginx 1.29.2 the name that the client asks for
-//! is not known at that time, and both are of the listening socket's default server; since then
-//! both are of the server that was asked for. So whatever stock nginx resumes is resumed, and
-//! nothing else is even opened.
-
-use core::ffi::{c_int, c_long, c_void};
-use std::sync::OnceLock;
+//! context that it was made in, which is a part of the session. Before nginx 1.29.2 the name that
+//! the client asks for is not known when a session is looked up, and the context is that of the
+//! listening socket's default server; since then it is of the server that was asked for.
+//!
+//! What nginx makes says nothing of the servers behind a default server, and of the certificates
+//! that a server trusts it knows the names at most. Where client certificates are asked for, the
+//! context is narrowed by both (see `conf::sockets`): otherwise a client that one server trusts
+//! would be let in by another that does not.
 
 use nginx_sys::{
-    BIO_new, BIO_s_null, SSL_CTX_get_ex_data, SSL_CTX_set_ex_data, SSL_do_handshake, SSL_free,
-    SSL_get_SSL_CTX, SSL_get_session, SSL_new, SSL_set_bio, SSL_set_connect_state, CRYPTO_EX_DATA,
-    CRYPTO_EX_INDEX_SSL_CTX,
+    BIO_new, BIO_s_null, SSL_CTX_set_session_id_context, SSL_do_handshake, SSL_free,
+    SSL_get_session, SSL_new, SSL_set_bio, SSL_set_connect_state,
 };
 
-use crate::handshake::openssl::{clear_errors, new_index, non_null, SessionRef, Ssl, SslCtx};
+use crate::handshake::openssl::{clear_errors, SessionRef, SslCtx};
+use crate::handshake::trust::sha256;
 
-/// The longest session id context, in bytes.
-const MAX_CONTEXT: usize = nginx_sys::SSL_MAX_SID_CTX_LENGTH as usize;
-
-/// A session id context (SSL_CTX_set_session_id_context(3)).
-#[derive(Clone, Copy)]
-pub(crate) struct IdContext {
-    bytes: [u8; MAX_CONTEXT],
-    len: u8,
+/// Why a session id context was not narrowed.
+#[derive(Debug)]
+pub(crate) enum NarrowError {
+    /// OpenSSL cannot begin a handshake with this SSL_CTX, by which its context is learnt.
+    NoHandshake,
+    /// OpenSSL has no SHA-256, or no memory.
+    NoDigest,
 }
 
-impl IdContext {
-    fn new(context: &[u8]) -> Option<Self> {
-        let mut bytes = [0; MAX_CONTEXT];
-        bytes.get_mut(..context.len())?.copy_from_slice(context);
-        Some(Self { bytes, len: context.len() as u8 })
+/// Narrows the session id context of an SSL_CTX: sessions do not cross to one that is narrowed by
+/// something else. For the time when the configuration is read.
+pub(crate) fn narrow_id_context(ctx: SslCtx, by: &[u8]) -> Result<(), NarrowError> {
+    let mut context = learn(ctx).ok_or(NarrowError::NoHandshake)?;
+    context.extend_from_slice(by);
+    let context = sha256(&context).ok_or(NarrowError::NoDigest)?;
+    // SAFETY: the SSL_CTX is valid; a digest of 32 bytes is as long as a context may be.
+    let result = unsafe {
+        SSL_CTX_set_session_id_context(ctx.as_ptr(), context.as_ptr(), context.len() as u32)
+    };
+    if result == 1 {
+        Ok(())
+    } else {
+        Err(NarrowError::NoDigest)
     }
+}
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-
-    /// The context of the SSL_CTX that an SSL uses now, as far as it was learnt.
-    pub(super) fn of(ssl: Ssl) -> Option<Self> {
-        // SAFETY: the SSL is valid, and has an SSL_CTX; the index is ours: what it holds is null or
-        // what learn() set, which lives as long as the SSL_CTX.
-        unsafe {
-            let ctx = SSL_get_SSL_CTX(ssl.as_ptr());
-            non_null::<Self>(SSL_CTX_get_ex_data(ctx, index())).map(|context| *context.as_ref())
+/// The context of an SSL_CTX.
+///
+/// OpenSSL has no function that tells it. But every new session takes it over, so a handshake is
+/// begun as a client's, which makes one, and given up after its first message.
+fn learn(ctx: SslCtx) -> Option<Vec<u8>> {
+    // SAFETY: the SSL_CTX is valid; the SSL made of it is freed here, and with it the BIO and the
+    // session.
+    unsafe {
+        let ssl = SSL_new(ctx.as_ptr());
+        if ssl.is_null() {
+            return None;
         }
-    }
-
-    /// Learns the context of an SSL_CTX, and keeps it there; false where that failed.
-    ///
-    /// OpenSSL has no function that tells it. But every new session takes it over, so a handshake
-    /// is begun as a client's, which makes one, and given up after its first message. For the time
-    /// when the configuration is read.
-    pub(crate) fn learn(ctx: SslCtx) -> bool {
-        // SAFETY: the SSL_CTX is valid; the SSL made of it is freed here, and with it the BIO and
-        // the session. What is set at the index is freed with the SSL_CTX.
-        unsafe {
-            let ssl = SSL_new(ctx.as_ptr());
-            if ssl.is_null() {
-                return false;
-            }
-            let bio = BIO_new(BIO_s_null());
-            SSL_set_bio(ssl, bio, bio);
-            SSL_set_connect_state(ssl);
-            SSL_do_handshake(ssl);
-            let context = SessionRef::from_ptr(SSL_get_session(ssl))
-                .and_then(|session| Self::new(session.id_context()));
-            SSL_free(ssl);
-            clear_errors();
-
-            let Some(context) = context else { return false };
-            let context = Box::into_raw(Box::new(context));
-            if SSL_CTX_set_ex_data(ctx.as_ptr(), index(), context.cast()) == 0 {
-                drop(Box::from_raw(context));
-                return false;
-            }
-            true
-        }
-    }
-}
-
-/// The index of our data in an SSL_CTX: an `IdContext`, freed with it.
-fn index() -> c_int {
-    static INDEX: OnceLock<c_int> = OnceLock::new();
-    *INDEX.get_or_init(|| new_index(CRYPTO_EX_INDEX_SSL_CTX, None, Some(free_context)))
-}
-
-unsafe extern "C" fn free_context(
-    _ctx: *mut c_void,
-    context: *mut c_void,
-    _data: *mut CRYPTO_EX_DATA,
-    _index: c_int,
-    _argl: c_long,
-    _argp: *mut c_void,
-) {
-    if let Some(context) = non_null::<IdContext>(context) {
-        // SAFETY: what the index holds was made by IdContext::learn().
-        drop(unsafe { Box::from_raw(context.as_ptr()) });
+        let bio = BIO_new(BIO_s_null());
+        SSL_set_bio(ssl, bio, bio);
+        SSL_set_connect_state(ssl);
+        SSL_do_handshake(ssl);
+        let context =
+            SessionRef::from_ptr(SSL_get_session(ssl)).map(|session| session.id_context().to_vec());
+        SSL_free(ssl);
+        clear_errors();
+        context
     }
 }

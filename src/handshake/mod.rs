@@ -5,7 +5,7 @@
 //! business of one object (`first`), and how it waits of another (`suspend`). They queue commands
 //! and look at results, and leave all else to the event loop.
 
-use core::cell::Cell;
+use core::cell::{Cell, OnceCell};
 use core::ffi::c_int;
 use core::ptr::NonNull;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use nginx_sys::{
     ngx_cached_time, ngx_cycle_t, SSL_CTX_get_ex_data, SSL_CTX_set_ex_data,
     CRYPTO_EX_INDEX_SSL_CTX, SSL,
 };
-use ssl_session_cache_core::Keyspace;
+use ssl_session_cache_core::{Keyspace, ServerAbilities};
 
 use crate::seal::Sealer;
 use crate::store::Store;
@@ -26,9 +26,10 @@ use self::openssl::{clear_errors, new_index, non_null, Session, SessionRef, Ssl}
 use self::records::Records;
 
 pub(crate) use self::first::Report;
-pub(crate) use self::id_context::IdContext;
+pub(crate) use self::id_context::{narrow_id_context, NarrowError};
 pub(crate) use self::openssl::SslCtx;
 pub(crate) use self::suspend::Suspension;
+pub(crate) use self::trust::{sha256, Digest};
 
 mod bio;
 mod callbacks;
@@ -40,6 +41,7 @@ mod notes;
 mod openssl;
 mod records;
 mod suspend;
+mod trust;
 
 /// The longest time that a session is stored for, in seconds. With TLS 1.3 clients keep none for
 /// longer than 7 days (RFC 8446, section 4.6.1); what is configured beyond a year is a slip of the
@@ -56,6 +58,10 @@ pub(crate) struct SessionCache {
     store: Rc<Store>,
     records: Rc<Records>,
     suspension: Cell<Suspension>,
+    /// Whether a server of the sockets asks for client certificates.
+    asks_for_certificates: bool,
+    /// What the servers are able to do that a client may be for.
+    abilities: OnceCell<Vec<ServerAbilities>>,
     nginx: NginxCallbacks,
 }
 
@@ -69,6 +75,7 @@ impl SessionCache {
         keyspace: Keyspace,
         sealer: Option<Rc<Sealer>>,
         suspension: Suspension,
+        asks_for_certificates: bool,
     ) -> Option<Rc<Self>> {
         if Self::of(ctx).is_some() {
             return None;
@@ -78,6 +85,8 @@ impl SessionCache {
             store,
             records: Records::new(keyspace, sealer),
             suspension: Cell::new(suspension),
+            asks_for_certificates,
+            abilities: OnceCell::new(),
             nginx: NginxCallbacks::of(ctx),
         });
         let address = Rc::as_ptr(&cache).cast_mut().cast();
@@ -88,6 +97,28 @@ impl SessionCache {
         callbacks::set(ctx, cache.records.are_sealed());
         ctx.cache_externally();
         Some(cache)
+    }
+
+    /// The SSL_CTX that the cache is in.
+    pub(crate) fn ctx(&self) -> SslCtx {
+        self.ctx
+    }
+
+    /// Tells which servers a client may be for, once they are as handshakes will find them.
+    pub(crate) fn expect_servers(&self, servers: impl Iterator<Item = SslCtx>) {
+        let mut abilities = Vec::new();
+        for server in servers.map(SslCtx::abilities) {
+            if !abilities.contains(&server) {
+                abilities.push(server);
+            }
+        }
+        // Told once: the configuration is read once.
+        let _ = self.abilities.set(abilities);
+    }
+
+    /// What the servers are able to do that a client may be for.
+    fn abilities(&self) -> &[ServerAbilities] {
+        self.abilities.get().map_or(&[], Vec::as_slice)
     }
 
     /// The store that the sessions go to.
@@ -184,13 +215,23 @@ impl SessionCache {
     /// OpenSSL compares much of it once it has the session, and makes full handshakes of what does
     /// not fit: its id context, its age, its hash. Here is what it fails the handshake for, where
     /// machines differ: compression (TLS 1.2), an extended master secret where this server does
-    /// without, and a session of TLS 1.2 where the client offers one of 1.3.
+    /// without, and a session of TLS 1.2 where the client offers one of 1.3. And what neither it nor
+    /// every nginx asks about: where client certificates are asked for, a session is of the name
+    /// that it was made for (RFC 6066, section 3).
     fn fits(&self, ssl: Ssl, session: SessionRef<'_>) -> bool {
         session.version() == ssl.version()
             && !session.compresses()
             && !(ssl.ignores_extended_master_secret()
                 && self.records.has_extended_master_secret(session))
+            && !(self.asks_for_certificates && session.server_name() != server_name(ssl))
     }
+}
+
+/// The name of the server that a client asks for, in the get callback; empty without one.
+fn server_name(ssl: Ssl) -> &'static [u8] {
+    ssl.hello_extension(SERVER_NAME)
+        .and_then(ssl_session_cache_core::server_name)
+        .unwrap_or_default()
 }
 
 /// What became of the handshake of a connection; `None` where there was none of ours.

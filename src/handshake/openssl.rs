@@ -13,15 +13,16 @@ use nginx_sys::{
     d2i_SSL_SESSION, i2d_SSL_SESSION, ngx_connection_t, ngx_current_msec, ngx_msec_int_t,
     ngx_post_event, ngx_posted_events, ngx_ssl_connection_index, ASYNC_get_current_job,
     CRYPTO_EX_dup, CRYPTO_EX_free, CRYPTO_get_ex_new_index, ERR_clear_error, ERR_peek_error,
-    SSL_CTX_ctrl, SSL_CTX_set_options, SSL_SESSION_free, SSL_SESSION_get0_hostname,
-    SSL_SESSION_get0_id_context, SSL_SESSION_get_compress_id, SSL_SESSION_get_id,
-    SSL_SESSION_get_protocol_version, SSL_SESSION_get_time, SSL_SESSION_get_timeout,
-    SSL_SESSION_up_ref, SSL_client_hello_get0_ext, SSL_ctrl, SSL_get_client_random,
-    SSL_get_ex_data, SSL_get_options, SSL_get_session, SSL_get_shutdown, SSL_get_verify_mode,
-    SSL_in_before, SSL_is_init_finished, SSL_session_reused, SSL_version, SSL, SSL_CTRL_CLEAR_MODE,
-    SSL_CTRL_GET_MAX_PROTO_VERSION, SSL_CTRL_MODE, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX,
-    SSL_MAX_SSL_SESSION_ID_LENGTH, SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL,
-    SSL_SESS_CACHE_SERVER, SSL_VERIFY_NONE, TLS1_3_VERSION,
+    SSL_CTX_ctrl, SSL_CTX_get_options, SSL_CTX_set_options, SSL_SESSION_free,
+    SSL_SESSION_get0_hostname, SSL_SESSION_get0_id_context, SSL_SESSION_get_compress_id,
+    SSL_SESSION_get_id, SSL_SESSION_get_protocol_version, SSL_SESSION_get_time,
+    SSL_SESSION_get_timeout, SSL_SESSION_up_ref, SSL_client_hello_get0_ext, SSL_ctrl,
+    SSL_get_client_random, SSL_get_ex_data, SSL_get_options, SSL_get_session, SSL_get_shutdown,
+    SSL_get_verify_mode, SSL_in_before, SSL_is_init_finished, SSL_session_reused, SSL_version, SSL,
+    SSL_CTRL_CLEAR_MODE, SSL_CTRL_GET_MAX_PROTO_VERSION, SSL_CTRL_MODE,
+    SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX, SSL_MAX_SSL_SESSION_ID_LENGTH, SSL_MODE_ASYNC,
+    SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER, SSL_VERIFY_NONE,
+    TLS1_3_VERSION,
 };
 use ssl_session_cache_core::record::HELLO_RANDOM_LEN;
 use ssl_session_cache_core::ServerAbilities;
@@ -31,6 +32,7 @@ use crate::log::debug;
 /// Options of SSL_CTX_set_options(3); a cast in the header hides them from bindgen.
 const SSL_OP_NO_EXTENDED_MASTER_SECRET: u64 = 1;
 const SSL_OP_NO_TICKET: u64 = 1 << 14;
+const SSL_OP_NO_ANTI_REPLAY: u64 = 1 << 24;
 const SSL_OP_NO_TLSV1_3: u64 = 1 << 29;
 
 /// An SSL_CTX of nginx's, which lives as long as the configuration that made it.
@@ -57,6 +59,25 @@ impl SslCtx {
         unsafe { SSL_CTX_set_options(self.as_ptr(), SSL_OP_NO_TICKET) };
     }
 
+    /// Whether early data is protected from replay, where there is any: by taking a session out of
+    /// OpenSSL's own cache before it is resumed (SSL_CTX_set_options(3)).
+    pub(crate) fn prevents_replay(self) -> bool {
+        // SAFETY: the SSL_CTX is valid.
+        unsafe { SSL_CTX_get_options(self.as_ptr()) & SSL_OP_NO_ANTI_REPLAY == 0 }
+    }
+
+    /// What a server makes of what its client offers.
+    pub(super) fn abilities(self) -> ServerAbilities {
+        // SAFETY: the SSL_CTX is valid.
+        let options = unsafe { SSL_CTX_get_options(self.as_ptr()) };
+        let max_version = self.control(SSL_CTRL_GET_MAX_PROTO_VERSION, 0);
+        ServerAbilities {
+            tls13: options & SSL_OP_NO_TLSV1_3 == 0
+                && (max_version == 0 || max_version >= TLS1_3_VERSION.into()),
+            stateless_tickets: options & SSL_OP_NO_TICKET == 0,
+        }
+    }
+
     /// Leaves caching to the callbacks alone (SSL_CTX_set_session_cache_mode(3)).
     pub(super) fn cache_externally(self) {
         let mode = SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL;
@@ -68,9 +89,9 @@ impl SslCtx {
         self.control(SSL_CTRL_MODE, SSL_MODE_ASYNC.into());
     }
 
-    fn control(self, command: u32, value: c_long) {
-        // SAFETY: the SSL_CTX is valid, and neither command reads the last argument.
-        unsafe { SSL_CTX_ctrl(self.as_ptr(), command as c_int, value, ptr::null_mut()) };
+    fn control(self, command: u32, value: c_long) -> c_long {
+        // SAFETY: the SSL_CTX is valid, and no command here reads the last argument.
+        unsafe { SSL_CTX_ctrl(self.as_ptr(), command as c_int, value, ptr::null_mut()) }
     }
 }
 
@@ -201,25 +222,6 @@ impl Ssl {
     /// Whether the version of TLS is 1.3.
     pub(super) fn speaks_tls13(self) -> bool {
         self.version() == TLS1_3_VERSION as c_int
-    }
-
-    /// What the server makes of what its client offers.
-    pub(super) fn abilities(self) -> ServerAbilities {
-        // SAFETY: the SSL is valid, and the command reads no argument.
-        unsafe {
-            let options = SSL_get_options(self.as_ptr());
-            let max_version = SSL_ctrl(
-                self.as_ptr(),
-                SSL_CTRL_GET_MAX_PROTO_VERSION as c_int,
-                0,
-                ptr::null_mut(),
-            );
-            ServerAbilities {
-                tls13: options & SSL_OP_NO_TLSV1_3 == 0
-                    && (max_version == 0 || max_version >= TLS1_3_VERSION.into()),
-                stateless_tickets: options & SSL_OP_NO_TICKET == 0,
-            }
-        }
     }
 
     /// The random of the ClientHello.
