@@ -68,7 +68,7 @@ my $redis = SSLSessionCache::Redis->new($t);
 certificate($t, $_) foreach 'localhost', 'one', 'two';
 
 $t->write_file_expand('nginx.conf', config(qw/ plain one two silent /));
-$t->plan(26)->run();
+$t->plan(30)->run();
 SSLSessionCache::Nginx->new($t, 'twin',
 	config(qw/ plain silent two one /) =~ s/:84/:85/gr);
 
@@ -88,6 +88,18 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 			}), "$version, $name, resumed at $port");
 		}
 	}
+}
+
+SSLSessionCache::Nginx->new($t, 'apart',
+	config(qw/ plain first second /) =~ s/:84/:86/gr);
+
+foreach my $version ('TLSv1.2', 'TLSv1.3') {
+	my @client = (version => $version, sni => 'name.example');
+	my $r = tls_get(8643, @client, cert => "$dir/one");
+	my $crossed = tls_get(8644, @client, session => $r->{session});
+
+	is($r->{body}, '. SUCCESS', "$version, made");
+	like($crossed->{response}, qr/ 400 /, "$version, not on the other socket");
 }
 
 # since 1.29.2 the name is known when a session is looked up
