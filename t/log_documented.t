@@ -41,7 +41,8 @@ sub written {
 	my ($source) = @_;
 
 	my $string = qr/"((?:[^"\\]|\\.)*)"/s;
-	my @found = $source =~ /\b(?:ngx_conf_log_error|log|debug)!\(
+	my @found = $source =~
+		/(?:\b(?:ngx_conf_log_error|log|debug)!|\.debug)\(
 		(?:[^";]|\.\.)*? $string/gx;
 	push @found, $source =~ /\#\[error\(\s* $string/gx;
 
