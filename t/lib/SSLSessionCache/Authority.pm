@@ -1,7 +1,7 @@
 package SSLSessionCache::Authority;
 
 # A certificate authority: NAME.crt in the test's directory, and certificates
-# that it has signed.
+# that it has signed, of which it also tells by OCSP whether they are revoked.
 
 ###############################################################################
 
@@ -41,6 +41,55 @@ sub issue {
 		. "-CA $self->{name}.crt -CAkey $self->{name}.key -CAcreateserial "
 		. "-days $days -out $name.crt");
 
+	push @{$self->{issued}}, $name;
+
+	return $self->revoke();
+}
+
+# These certificates, and no others.
+
+sub revoke {
+	my ($self, @names) = @_;
+
+	my %revoked = map { $_ => 1 } @names;
+
+	open my $index, '>', "$self->{dir}/$self->{name}.index"
+		or die "open() failed: $!\n";
+
+	foreach my $name (@{$self->{issued}}) {
+		my ($serial) = $self->_openssl("x509 -in $name.crt -noout -serial")
+			=~ /serial=(\w+)/;
+
+		print $index join("\t", $revoked{$name} ? 'R' : 'V', '491231235959Z',
+			$revoked{$name} ? '200101000000Z' : '', $serial, 'unknown',
+			"/CN=$name"), "\n";
+	}
+
+	close $index;
+
+	return $self;
+}
+
+# What "openssl ocsp" is told to speak for this authority.
+
+sub ocsp_options {
+	my ($self) = @_;
+
+	my $path = "$self->{dir}/$self->{name}";
+
+	return "-index $path.index -CA $path.crt -rsigner $path.crt "
+		. "-rkey $path.key -ndays 1";
+}
+
+# A file with what it says of a certificate, for ssl_stapling_file.
+
+sub respond {
+	my ($self, $name, $file) = @_;
+
+	$self->_openssl('ocsp ' . $self->ocsp_options()
+		. " -issuer $self->{name}.crt -cert $name.crt -noverify "
+		. "-respout $file");
+
 	return $self;
 }
 
@@ -50,6 +99,8 @@ sub _openssl {
 	my $output = `cd '$self->{dir}' && openssl $command 2>&1`;
 
 	die "openssl $command failed: $output\n" if $?;
+
+	return $output;
 }
 
 ###############################################################################
