@@ -313,7 +313,6 @@ impl Client {
             state.backoff.succeeded();
             // What has waited for this.
             self.link.at_turn_end();
-            state.health = Health::Up;
         }
         if let Some(refusal) = received.refusal {
             state.log.refused(received.refused, &state.addresses[state.address], refusal);
@@ -363,7 +362,7 @@ impl Client {
     /// Closes the connection, and ends what waits for it.
     fn disconnect(&self, state: &mut State) {
         self.link.close();
-        state.pipeline.closed();
+        state.pipeline.closed(now());
         self.count(Event::SessionFailed, mem::take(&mut state.unconfirmed));
     }
 
@@ -378,12 +377,14 @@ impl Client {
 
     /// Shows, tells and plans what follows from a step.
     fn settle(&self, state: &mut State) {
-        if state.pipeline.is_ready() {
-            match state.health {
-                Health::Up if state.pipeline.is_late() => state.went_down(&Failure::Late),
-                Health::Down if !state.pipeline.is_suspended() => state.health = Health::Up,
-                _ => {}
+        match state.health {
+            Health::Up if state.pipeline.is_ready() && state.pipeline.is_late() => {
+                state.went_down(&Failure::Late);
             }
+            Health::Down | Health::Unknown if state.pipeline.is_answering() => {
+                state.health = Health::Up;
+            }
+            _ => {}
         }
         self.show(state);
         let is_up = state.health == Health::Up && state.pipeline.is_ready();
