@@ -77,6 +77,8 @@ pub struct Received {
     pub refused: u32,
     /// The store's message to the first of them.
     pub refusal: Option<String>,
+    /// A record was neither stored nor deleted as the store is a replica.
+    pub is_read_only: bool,
 }
 
 /// Why a connection must be closed. Safe to log.
@@ -453,6 +455,8 @@ impl<W: Waiter> Pipeline<W> {
                 return Err(Error::Rejected(printable(message)));
             }
             received.refused += 1;
+            let is_write = matches!(front.command, Command::Put | Command::Delete);
+            received.is_read_only |= is_write && message.starts_with(b"READONLY ");
             received.refusal.get_or_insert_with(|| printable(message));
         }
         match front.command {
@@ -775,6 +779,19 @@ mod tests {
         );
         let refused = Outcome::Unavailable(Unavailable::Refused);
         assert_eq!(fixture.ended(), [(2, refused), (3, Outcome::Missing)]);
+    }
+
+    #[test]
+    fn a_replica_is_read_only() {
+        let mut fixture = Fixture::ready();
+        fixture.put(1, b"one").unwrap();
+        fixture.get(2).unwrap();
+        fixture.send();
+        assert!(fixture.receive(b"-READONLY x\r\n").unwrap().is_read_only);
+        assert!(!fixture.receive(b"-READONLY x\r\n").unwrap().is_read_only, "a lookup");
+        fixture.put(1, b"one").unwrap();
+        fixture.send();
+        assert!(!fixture.receive(b"-OOM x\r\n").unwrap().is_read_only);
     }
 
     #[test]

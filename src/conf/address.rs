@@ -11,8 +11,8 @@ use nginx_sys::{
 /// Room for the text of any socket address: `unix:` and 108 bytes (nginx's NGX_SOCKADDR_STRLEN).
 const MAX_NAME: usize = 113;
 
-/// A socket address of a store.
-#[derive(Clone, PartialEq, Eq)]
+/// A socket address of a store. Its order, by family and bytes, is the same on every machine.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Address {
     /// The `struct sockaddr`, as long as its kind.
     sockaddr: Box<[u8]>,
@@ -21,6 +21,14 @@ pub(crate) struct Address {
 }
 
 impl Address {
+    /// Each of the addresses once. A name server gives them in another order each time, and machines
+    /// that begin with different ones share nothing.
+    pub(crate) fn sorted(mut addresses: Vec<Self>) -> Vec<Self> {
+        addresses.sort();
+        addresses.dedup();
+        addresses
+    }
+
     /// The bytes of the `struct sockaddr`, for connect(2).
     pub(crate) fn sockaddr(&self) -> &[u8] {
         &self.sockaddr
@@ -35,7 +43,7 @@ impl Address {
 /// Where a store is, as configured: its addresses, and the name that they were found by.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Location {
-    /// In the order to try them in; at least one.
+    /// Sorted; at least one.
     pub(crate) addresses: Vec<Address>,
     /// None where an address was configured.
     pub(crate) name: Option<String>,
@@ -94,6 +102,7 @@ impl Location {
                 .map(|address| Address::new(address.sockaddr, address.socklen, port))
                 .collect()
         };
+        let addresses = Address::sorted(addresses);
         Ok(Self { addresses, name: Some(name), port })
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::{
-    Credentials, Instant, Key, Lookup, Memcached, Protocol, Redis, Unavailable,
+    Credentials, Instant, Key, Lookup, Memcached, Protocol, Redis, Settings as Limits, Unavailable,
 };
 
 use crate::conf::address::{Address, Location};
@@ -15,6 +15,7 @@ use crate::net::{self, Resolver, Tls};
 use self::client::Client;
 
 mod client;
+mod scout;
 mod server_log;
 
 /// What kind of server a store is.
@@ -75,6 +76,10 @@ impl Settings {
             Some(name) => format!("{} {name}:{port}", self.kind.name()),
             None => self.kind.server(&addresses[0]),
         }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { timeout: self.timeout, interval: self.interval, max_commands: self.count }
     }
 
     fn protocol(&self) -> Box<dyn Protocol> {

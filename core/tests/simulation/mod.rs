@@ -167,11 +167,11 @@ impl Simulation {
 
     /// A store that does what it should for long enough to be trusted again.
     fn recover(&mut self, script: &mut Script) {
-        for _ in 0..50 {
+        for _ in 0..20 {
             self.answer_all();
             self.get(script);
             self.answer_all();
-            self.wait(INTERVAL);
+            self.wait(TIMEOUT / 2);
         }
     }
 
