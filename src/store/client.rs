@@ -416,6 +416,9 @@ impl Client {
         let is_unknown = state.health == Health::Unknown;
         if state.health == Health::Up || (is_unknown && all_tried) {
             state.went_down(failure);
+        } else if state.health == Health::Down {
+            let address = &state.addresses[state.address];
+            state.log.still_down(address, failure.to_string());
         }
         if !is_steady {
             state.homing.lost();
