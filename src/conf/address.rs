@@ -43,7 +43,7 @@ impl Address {
 /// Where a store is, as configured: its addresses, and the name that they were found by.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Location {
-    /// Sorted; at least one.
+    /// Sorted; none of a name that is not known now.
     pub(crate) addresses: Vec<Address>,
     /// None where an address was configured.
     pub(crate) name: Option<String>,
@@ -68,10 +68,10 @@ impl Location {
         Some(Self { addresses: vec![address], name: None, port: 0 })
     }
 
-    /// Finds the addresses of an IPv4 or IPv6 address or of a name; the error is the name.
+    /// Finds the addresses of an IPv4 or IPv6 address or of a name.
     ///
     /// Blocks while the name is looked up, as nginx itself does for names in its configuration.
-    pub(crate) fn resolve(pool: *mut ngx_pool_t, host: &[u8], port: u16) -> Result<Self, String> {
+    pub(crate) fn resolve(pool: *mut ngx_pool_t, host: &[u8], port: u16) -> Self {
         // "[::1]" is how nginx writes an IPv6 address elsewhere.
         let bare = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host);
 
@@ -85,7 +85,7 @@ impl Location {
                 == NGX_OK as isize
             {
                 let address = Address::new(literal.sockaddr, literal.socklen, port);
-                return Ok(Self { addresses: vec![address], name: None, port });
+                return Self { addresses: vec![address], name: None, port };
             }
         }
 
@@ -95,7 +95,7 @@ impl Location {
         // sets `addrs` to `naddrs` addresses, each with a valid socket address.
         let addresses = unsafe {
             if ngx_inet_resolve_host(pool, &mut url) != NGX_OK as isize {
-                return Err(name);
+                return Self { addresses: Vec::new(), name: Some(name), port };
             }
             slice::from_raw_parts(url.addrs, url.naddrs)
                 .iter()
@@ -103,7 +103,7 @@ impl Location {
                 .collect()
         };
         let addresses = Address::sorted(addresses);
-        Ok(Self { addresses, name: Some(name), port })
+        Self { addresses, name: Some(name), port }
     }
 }
 

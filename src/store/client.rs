@@ -94,6 +94,8 @@ struct Homing {
 
 #[derive(Clone, Copy)]
 enum Phase {
+    /// No address is known.
+    Unresolved,
     /// No connection until it is time for the next attempt.
     Closed {
         retry_at: Instant,
@@ -271,7 +273,7 @@ impl Client {
         let Some(stats) = self.stats else { return };
         let pipeline = &state.pipeline;
         let connection = match state.phase {
-            Phase::Closed { .. } | Phase::Stopped => StoreState::Down,
+            Phase::Unresolved | Phase::Closed { .. } | Phase::Stopped => StoreState::Down,
             Phase::Open if pipeline.is_ready() => StoreState::Up,
             Phase::Connecting { .. } | Phase::Open => StoreState::Connecting,
         };
@@ -281,9 +283,16 @@ impl Client {
 
     /// Begins to connect, and to look the server's name up.
     pub(super) fn start(&self) {
-        // A new worker has clients before a connection: after a reload, they can wait.
-        self.state.borrow_mut().pipeline.opening(now());
-        self.connect();
+        if self.settings.location.addresses.is_empty() {
+            self.step(|_, state| {
+                state.phase = Phase::Unresolved;
+                Ok(())
+            });
+        } else {
+            // A new worker has clients before a connection: after a reload, they can wait.
+            self.state.borrow_mut().pipeline.opening(now());
+            self.connect();
+        }
         self.resolve_if_due();
     }
 
@@ -292,6 +301,7 @@ impl Client {
         let Some(resolver) = self.resolver else { return };
         let Location { name: Some(name), port, .. } = &self.settings.location else { return };
         if self.state.borrow().resolve_at <= now() {
+            self.state.borrow_mut().resolve_at = now() + RESOLVE_RETRY;
             self.name_lookup.start(resolver, name, *port);
         }
     }
@@ -397,7 +407,7 @@ impl Client {
                 state.pipeline.tick(now())?;
                 self.send(state)
             }
-            Phase::Closed { .. } | Phase::Stopped => Ok(()),
+            Phase::Unresolved | Phase::Closed { .. } | Phase::Stopped => Ok(()),
         }
     }
 
@@ -548,6 +558,7 @@ impl State {
     /// When there is something to do next.
     fn wake_at(&self) -> Option<Instant> {
         let next = match self.phase {
+            Phase::Unresolved => Some(self.resolve_at),
             Phase::Closed { retry_at } => Some(retry_at),
             Phase::Connecting { deadline } => {
                 Some(self.pipeline.deadline().map_or(deadline, |lookup| lookup.min(deadline)))
@@ -581,7 +592,7 @@ impl Handler for Client {
         self.step(|client, state| match state.phase {
             Phase::Connecting { .. } => client.connecting(state),
             Phase::Open => client.receive(state),
-            Phase::Closed { .. } | Phase::Stopped => Ok(()),
+            Phase::Unresolved | Phase::Closed { .. } | Phase::Stopped => Ok(()),
         });
     }
 
@@ -594,7 +605,7 @@ impl Handler for Client {
             Phase::Connecting { .. } => self.step(Self::connecting),
             Phase::Open if is_blocked => self.step(Self::send),
             // epoll says so with every reply: what is queued goes out at the end of the turn.
-            Phase::Open | Phase::Closed { .. } | Phase::Stopped => {}
+            Phase::Open | Phase::Unresolved | Phase::Closed { .. } | Phase::Stopped => {}
         }
     }
 
@@ -627,14 +638,22 @@ impl NameHandler for Client {
         let Resolved { addresses, valid_until } = match result {
             Ok(resolved) => resolved,
             Err(reason) => {
-                state.log.unresolved(&name, &reason);
+                state.log.unresolved(&name, &reason, !state.addresses.is_empty());
                 state.resolve_at = now() + RESOLVE_RETRY;
+                self.link.wake_at(state.wake_at());
                 return;
             }
         };
         state.log.resolved(&name);
         state.resolve_at = valid_until;
         if *state.addresses == *addresses {
+            self.link.wake_at(state.wake_at());
+            return;
+        }
+        if state.addresses.is_empty() {
+            state.addresses = addresses.into();
+            state.phase = Phase::Closed { retry_at: now() };
+            state.pipeline.opening(now());
             self.link.wake_at(state.wake_at());
             return;
         }

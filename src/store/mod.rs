@@ -122,6 +122,11 @@ impl Store {
         self.resolver.set(self.resolver.get().or(resolver));
     }
 
+    /// Whether the store's name is looked up again.
+    pub(crate) fn has_resolver(&self) -> bool {
+        self.resolver.get().is_some()
+    }
+
     /// Begins to connect, in a worker.
     pub(crate) fn start(&self, log: *mut ngx_log_t) {
         let client = Client::new(Rc::clone(&self.settings), self.resolver.get(), log);

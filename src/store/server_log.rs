@@ -117,12 +117,21 @@ impl ServerLog {
     }
 
     /// The server's name could not be looked up.
-    pub(super) fn unresolved(&mut self, name: &str, reason: &str) {
-        if !mem::replace(&mut self.told_unresolved, true) {
+    pub(super) fn unresolved(&mut self, name: &str, reason: &str, has_addresses: bool) {
+        if mem::replace(&mut self.told_unresolved, true) {
+            return;
+        }
+        if has_addresses {
             log!(
                 NGX_LOG_WARN,
                 self.log,
                 "{name} cannot be resolved: {reason}; its last addresses stay in use"
+            );
+        } else {
+            log!(
+                NGX_LOG_ERR,
+                self.log,
+                "{name} cannot be resolved: {reason}; handshakes are full ones until it is"
             );
         }
     }
