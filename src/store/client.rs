@@ -47,6 +47,9 @@ pub(super) struct Client {
     name_lookup: NameLookup,
     /// None in a process that does not count.
     stats: Option<StoreStats>,
+    /// Borrowed by the methods that handshakes call, which is from within OpenSSL's callbacks. So it
+    /// is never borrowed where a handshake can go on: waiters do no more than to record how their
+    /// lookups ended, and where nginx needs a connection, for a link or a name, it may close others.
     state: RefCell<State>,
 }
 
@@ -223,7 +226,7 @@ impl Client {
         deadline: Instant,
         waiter: Rc<dyn Waiter>,
     ) -> Result<(), Unavailable> {
-        let mut state = self.state.try_borrow_mut().map_err(|_| Unavailable::Down)?;
+        let mut state = self.state.borrow_mut();
         let waiting = Waiting { waiter, began: std::time::Instant::now(), stats: self.stats };
         let begun = state.pipeline.get(key, deadline, now(), waiting);
         if let Some(stats) = self.stats {
@@ -239,7 +242,7 @@ impl Client {
     }
 
     pub(super) fn put(&self, key: &Key, record: &[u8], ttl: u32, unix_now: u64) {
-        let Ok(mut state) = self.state.try_borrow_mut() else { return };
+        let mut state = self.state.borrow_mut();
         if state.pipeline.put(key, record, ttl, unix_now, now()).is_ok() {
             state.unconfirmed += 1;
             state.key.get_or_insert_with(|| key.clone());
@@ -255,7 +258,7 @@ impl Client {
     }
 
     pub(super) fn delete(&self, key: &Key) {
-        let Ok(mut state) = self.state.try_borrow_mut() else { return };
+        let mut state = self.state.borrow_mut();
         if state.pipeline.delete(key, now()).is_ok() {
             self.count(Event::DeleteSent, 1);
             self.link.at_turn_end();
@@ -308,18 +311,19 @@ impl Client {
 
     /// Begins to connect to the next address.
     fn connect(&self) {
-        let mut state = self.state.borrow_mut();
-        let address = &state.addresses[state.address];
+        let (addresses, index) = {
+            let state = self.state.borrow();
+            (Rc::clone(&state.addresses), state.address)
+        };
+        let address = &addresses[index];
         if let Some(stats) = self.stats {
             stats.show_address(address.name());
         }
-        match self.link.connect(address.sockaddr(), address.name()) {
-            Ok(()) => {
-                state.phase = Phase::Connecting { deadline: now() + self.settings.timeout };
-            }
-            Err(error) => self.fail(&mut state, &error.into()),
-        }
-        self.settle(&mut state);
+        let begun = self.link.connect(address.sockaddr(), address.name());
+        self.step(|client, state| {
+            state.phase = Phase::Connecting { deadline: now() + client.settings.timeout };
+            Ok(begun?)
+        });
     }
 
     /// Goes on with the attempt to connect.
@@ -465,29 +469,48 @@ impl Client {
 
     /// Looks for a usable one of the addresses before the one in use, where it is time to.
     fn scout_if_due(&self) {
-        let state = &mut *self.state.borrow_mut();
-        if state.homing.scout_at.is_some_and(|at| at <= now()) && !self.scout.is_out() {
-            state.homing.scout_at = None;
-            state.homing.address = 0;
-            self.scout.start(&state.addresses[0], state.key.as_ref().map(Key::unused));
+        let is_due = {
+            let homing = &mut self.state.borrow_mut().homing;
+            let is_due = homing.scout_at.is_some_and(|at| at <= now());
+            if is_due {
+                homing.scout_at = None;
+                homing.address = 0;
+            }
+            is_due
+        };
+        if is_due {
+            self.scout();
         }
+    }
+
+    /// Sends the scout to an address.
+    fn scout(&self) {
+        let (addresses, index, key) = {
+            let state = self.state.borrow();
+            let key = state.key.as_ref().map(Key::unused);
+            (Rc::clone(&state.addresses), state.homing.address, key)
+        };
+        self.scout.start(&addresses[index], key);
     }
 
     /// The scout is back from an address.
     pub(super) fn scouted(&self, is_usable: bool) {
-        let state = &mut *self.state.borrow_mut();
-        if is_usable {
-            state.homing.switch_at = Some(now() + self.settings.timeout);
+        let goes_on = {
+            let state = &mut *self.state.borrow_mut();
+            if is_usable {
+                state.homing.switch_at = Some(now() + self.settings.timeout);
+            } else {
+                state.homing.address += 1;
+            }
+            let goes_on = !is_usable && state.homing.address < state.address;
+            if !is_usable && !goes_on {
+                state.homing.scout_at = state.homing.next(state.address);
+            }
             self.settle(state);
-            return;
-        }
-        state.homing.address += 1;
-        if state.homing.address < state.address {
-            let address = &state.addresses[state.homing.address];
-            self.scout.start(address, state.key.as_ref().map(Key::unused));
-        } else {
-            state.homing.scout_at = state.homing.next(state.address);
-            self.link.wake_at(state.wake_at());
+            goes_on
+        };
+        if goes_on {
+            self.scout();
         }
     }
 

@@ -85,10 +85,6 @@ impl Scout {
         self.attempt.replace(None);
     }
 
-    pub(super) fn is_out(&self) -> bool {
-        self.attempt.borrow().is_some()
-    }
-
     /// Goes on with the attempt, and tells of its end.
     fn step(&self) {
         let result = match &mut *self.attempt.borrow_mut() {
