@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
 # A store that comes back with another password is a store that is down, until
-# it wants the configured one again.
+# it wants the configured one again, and says so in the log.  Otherwise nobody
+# would know why it is not used, though it runs.
 
 ###############################################################################
 
@@ -57,7 +58,7 @@ EOF
 my $store = store($t, password => 'user:secret');
 certificate($t, 'localhost');
 
-$t->plan(6)->run();
+$t->plan(8)->run();
 
 ###############################################################################
 
@@ -69,6 +70,12 @@ restart('user:other');
 is(join(' ', map { back() } 1 .. 10), join(' ', (0) x 10),
 	'another password, full handshakes');
 is($store->count(), 0, 'another password, nothing is stored');
+ok(wait_until(sub { told($t) }), 'the reason is told');
+
+# at most one line a second, as for others
+
+select undef, undef, undef, 2.5;
+is(scalar(my @told = told($t)), 1, 'once');
 
 restart('user:secret');
 
@@ -80,6 +87,13 @@ is(() = $log =~ /sslsessioncache: .* is down/g, 1, 'told in the log once');
 unlike($log, qr/other|secret/, 'passwords are not shown');
 
 ###############################################################################
+
+sub told {
+	my ($t) = @_;
+
+	return $t->read_file('error.log')
+		=~ /sslsessioncache: .* is still down: (?:rejected|not auth).*$/mg;
+}
 
 sub restart {
 	my ($password) = @_;

@@ -314,6 +314,8 @@ sub prometheus {
 		$text{"lookups_suspended$labels"} = $worker->{suspended} ? 1 : 0;
 		$text{"$_$labels"} = $worker->{$_}
 			foreach qw/ waiting_lookups queued_commands queued_bytes /;
+		chop $labels;
+		$text{qq(address$labels,address="$worker->{address}"})} = 1;
 	}
 
 	return %text;

@@ -85,6 +85,13 @@ impl Key {
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
+
+    /// A key beside this one, with the same prefix, that is no session's.
+    pub fn unused(&self) -> Key {
+        let mut key = self.clone();
+        key.bytes[usize::from(self.len) - 1] = b'-';
+        key
+    }
 }
 
 /// Branchless, so that the loop over an id becomes vector instructions.
@@ -108,6 +115,12 @@ mod tests {
         for byte in 0..=255u8 {
             assert_eq!(keyspace.key(&[byte]).unwrap().as_bytes(), format!("{byte:02x}").as_bytes());
         }
+    }
+
+    #[test]
+    fn an_unused_key_is_none_in_hex() {
+        let key = Keyspace::default().key(&[0x00, 0x9a]).unwrap();
+        assert_eq!(key.unused().as_bytes(), b"sslsessioncache:009-");
     }
 
     #[test]

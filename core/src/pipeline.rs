@@ -27,6 +27,13 @@ pub struct Settings {
     pub max_commands: Option<usize>,
 }
 
+impl Settings {
+    /// Whether it is bad to have waited for so long in vain.
+    fn is_long(&self, wait: Duration) -> bool {
+        wait >= self.timeout / 5
+    }
+}
+
 /// Why a store cannot be asked, or has not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unavailable {
@@ -72,6 +79,8 @@ pub struct Received {
     pub refused: u32,
     /// The store's message to the first of them.
     pub refusal: Option<String>,
+    /// A record was neither stored nor deleted as the store is a replica.
+    pub is_read_only: bool,
 }
 
 /// Why a connection must be closed. Safe to log.
@@ -105,12 +114,20 @@ pub enum Error {
 /// connection is [`Error::Silent`]. What counts is a whole reply, not bytes; of a reply that is
 /// longer than any record and therefore skipped, as many bytes as the longest record has.
 ///
-/// A store that does answer, but always after the lookups' deadlines, must not cost each handshake
-/// that wait. After `timeout / interval` lookups in a row (at least 3, at most 10; 5 by default)
-/// have timed out, lookups are turned away at once as [`Unavailable::Down`] and a probe is sent.
-/// Once a probe, or the greeting of a new connection, is answered within `timeout`, a single lookup
-/// is let through; if it is answered in time, all are. Whatever is late is followed by the next
-/// probe after `interval`. Records are stored and deleted all the while.
+/// A store that is silent or late must not cost each handshake that wait, whatever else it answers:
+/// what counts is whether lookups are answered in time, from one connection to the next. A lookup is
+/// in vain if it has timed out, was refused or was lost with its connection, after a fifth of
+/// `timeout` or more; a refusal at once costs nobody a wait, and says nothing. After
+/// `timeout / interval` lookups in vain in a row (at least 3, at most 10; 5 by default), or with a
+/// connection that is given up while the command in front has waited for so long, lookups are turned
+/// away at once as [`Unavailable::Down`].
+///
+/// They are until a probe, or the greeting of a new connection, is answered within `timeout`. Then
+/// they are let through one at a time. If one of those is in vain, or the connection is silent, a
+/// probe follows after `interval`, and after twice as long each further time, up to five times
+/// `timeout`; a late probe is followed by the next after `interval`. After a `timeout` in which all
+/// were answered (twice that after a second failure, four times at most) all lookups are let
+/// through. Records are stored and deleted all the while.
 ///
 /// # Drop behaviour
 ///
@@ -153,6 +170,8 @@ struct Pending<W> {
     command: Command,
     /// The position in the outgoing stream behind this command.
     end: u64,
+    /// When it was queued.
+    since: Instant,
     /// When it is too late for a reply.
     deadline: Instant,
     /// Who waits for a lookup, until the deadline.
@@ -185,7 +204,7 @@ impl<W: Waiter> Pipeline<W> {
     /// from now on, and wait for the greeting to be answered. Without this call they are turned
     /// away until then.
     pub fn opening(&mut self, now: Instant) {
-        self.closed();
+        self.closed(now);
         self.greet(now);
         self.phase = Phase::Opening;
     }
@@ -194,7 +213,7 @@ impl<W: Waiter> Pipeline<W> {
     pub fn connected(&mut self, now: Instant) {
         let accepting = self.phase == Phase::Opening;
         if !accepting {
-            self.closed();
+            self.closed(now);
             self.greet(now);
         }
         self.phase = Phase::Greeting { accepting };
@@ -211,7 +230,16 @@ impl<W: Waiter> Pipeline<W> {
     }
 
     /// The transport is gone. Everything that waits ends.
-    pub fn closed(&mut self) {
+    pub fn closed(&mut self, now: Instant) {
+        let is_in_use = matches!(self.phase, Phase::Greeting { .. } | Phase::Ready);
+        if is_in_use && !self.is_drained() && self.settings.is_long(now.since(self.progress)) {
+            self.breaker.silent(now);
+        }
+        self.breaker.disconnected(now);
+        self.end();
+    }
+
+    fn end(&mut self) {
         self.phase = Phase::Closed;
         self.outgoing.clear();
         self.incoming.clear();
@@ -219,7 +247,6 @@ impl<W: Waiter> Pipeline<W> {
         self.answered = 0;
         self.skipping = None;
         self.earliest_deadline = None;
-        self.breaker.disconnected();
         for waiter in std::mem::take(&mut self.commands).into_iter().filter_map(|c| c.waiter) {
             waiter.complete(Lookup::Unavailable(Unavailable::Down));
         }
@@ -235,7 +262,8 @@ impl<W: Waiter> Pipeline<W> {
         matches!(self.phase, Phase::Greeting { .. })
     }
 
-    /// Whether lookups are turned away because the store answers too late.
+    /// Whether lookups are turned away because the store answers too late, all or all but one at a
+    /// time.
     pub fn is_suspended(&self) -> bool {
         !self.breaker.is_closed()
     }
@@ -243,6 +271,11 @@ impl<W: Waiter> Pipeline<W> {
     /// Whether the store was too late with the last answers, and has not answered a probe since.
     pub fn is_late(&self) -> bool {
         self.breaker.is_open()
+    }
+
+    /// Whether lookups are let through, and the last ones were answered in time.
+    pub fn is_answering(&self) -> bool {
+        self.is_ready() && self.breaker.is_answering()
     }
 
     /// Whether every command has its reply.
@@ -362,7 +395,7 @@ impl<W: Waiter> Pipeline<W> {
             Phase::Greeting { .. } => None,
             Phase::Ready => Some(self.progress + self.settings.interval),
         };
-        [health, self.earliest_deadline, self.breaker.probe_at()].into_iter().flatten().min()
+        [health, self.earliest_deadline, self.probe_at()].into_iter().flatten().min()
     }
 
     /// Ends the lookups whose deadline has passed, probes the store where that is due, and fails
@@ -371,7 +404,7 @@ impl<W: Waiter> Pipeline<W> {
         if self.earliest_deadline.is_some_and(|deadline| deadline <= now) {
             self.expire(now);
         }
-        if self.breaker.probe_at().is_some_and(|at| at <= now) {
+        if self.probe_at().is_some_and(|at| at <= now) {
             self.breaker.probe_sent();
             self.ping(now);
         }
@@ -383,6 +416,11 @@ impl<W: Waiter> Pipeline<W> {
             Phase::Greeting { .. } | Phase::Ready => {}
         }
         Ok(())
+    }
+
+    /// When the breaker wants a probe; the greeting of a new connection is one.
+    fn probe_at(&self) -> Option<Instant> {
+        self.breaker.probe_at().filter(|_| self.is_ready())
     }
 
     fn admit(&self) -> Result<(), Unavailable> {
@@ -406,7 +444,8 @@ impl<W: Waiter> Pipeline<W> {
         if self.commands.is_empty() {
             self.progress = now;
         }
-        self.commands.push_back(Pending { command, end: self.outgoing.end(), deadline, waiter });
+        let end = self.outgoing.end();
+        self.commands.push_back(Pending { command, end, since: now, deadline, waiter });
     }
 
     /// Takes one reply off the received bytes, of which there are some; false where it is not
@@ -443,12 +482,19 @@ impl<W: Waiter> Pipeline<W> {
                 return Err(Error::Rejected(printable(message)));
             }
             received.refused += 1;
+            let is_write = matches!(front.command, Command::Put | Command::Delete);
+            received.is_read_only |= is_write && message.starts_with(b"READONLY ");
             received.refusal.get_or_insert_with(|| printable(message));
         }
         match front.command {
             Command::Get(_) => {
                 if let Some(waiter) = front.waiter.take() {
-                    self.breaker.lookup_answered();
+                    if refusal.is_some() {
+                        let in_vain = self.settings.is_long(now.since(front.since));
+                        self.breaker.lookup_unanswered(in_vain, now);
+                    } else {
+                        self.breaker.lookup_answered(now);
+                    }
                     waiter.complete(reply.into());
                 }
             }
@@ -486,7 +532,7 @@ impl<W: Waiter> Pipeline<W> {
         self.skipping = None;
         self.incoming.consume(rest.tail.len());
         if let Some(waiter) = self.commands.front_mut().and_then(|front| front.waiter.take()) {
-            self.breaker.lookup_answered();
+            self.breaker.lookup_answered(now);
             waiter.complete(Lookup::Oversized);
         }
         self.front_answered(now);
@@ -512,7 +558,8 @@ impl<W: Waiter> Pipeline<W> {
                 let earliest = self.earliest_deadline.unwrap_or(pending.deadline);
                 self.earliest_deadline = Some(earliest.min(pending.deadline));
             } else if let Some(waiter) = pending.waiter.take() {
-                self.breaker.lookup_timed_out(now);
+                let in_vain = self.settings.is_long(now.since(pending.since));
+                self.breaker.lookup_unanswered(in_vain, now);
                 waiter.complete(Lookup::Unavailable(Unavailable::Timeout));
             }
         }
@@ -521,7 +568,7 @@ impl<W: Waiter> Pipeline<W> {
 
 impl<W: Waiter> Drop for Pipeline<W> {
     fn drop(&mut self) {
-        self.closed();
+        self.end();
     }
 }
 
@@ -633,6 +680,13 @@ mod tests {
             self.pipeline.received(bytes.len(), self.now)
         }
 
+        /// A lookup that is answered at once.
+        fn answered(&mut self, id: u8) {
+            self.get(id).unwrap();
+            self.send();
+            self.receive(b"$-1\r\n").unwrap();
+        }
+
         fn wait(&mut self, span: Duration) -> Result<(), Error> {
             self.now = self.now + span;
             self.pipeline.tick(self.now)
@@ -706,7 +760,7 @@ mod tests {
         let mut fixture = Fixture::new();
         fixture.pipeline.opening(fixture.now);
         fixture.get(1).unwrap();
-        fixture.pipeline.closed();
+        fixture.pipeline.closed(fixture.now);
         assert_eq!(fixture.ended(), [(1, down())]);
         assert_eq!(fixture.get(2), Err(Unavailable::Down));
     }
@@ -733,7 +787,7 @@ mod tests {
         fixture.get(1).unwrap();
         fixture.send();
         fixture.get(2).unwrap();
-        fixture.pipeline.closed();
+        fixture.pipeline.closed(fixture.now);
         assert_eq!(fixture.ended(), [(1, down()), (2, down())]);
         assert_eq!(fixture.pipeline.unsent(), b"");
         assert_eq!(fixture.pipeline.deadline(), None);
@@ -820,7 +874,7 @@ mod tests {
         fixture.get(1).unwrap();
         fixture.send();
         fixture.receive(b"$20000\r\nxxx").unwrap();
-        fixture.pipeline.closed();
+        fixture.pipeline.closed(fixture.now);
         assert_eq!(fixture.ended(), [(1, down())]);
 
         fixture.connect();
@@ -874,6 +928,19 @@ mod tests {
         );
         let refused = Outcome::Unavailable(Unavailable::Refused);
         assert_eq!(fixture.ended(), [(2, refused), (3, Outcome::Missing)]);
+    }
+
+    #[test]
+    fn a_replica_is_read_only() {
+        let mut fixture = Fixture::ready();
+        fixture.put(1, b"one").unwrap();
+        fixture.get(2).unwrap();
+        fixture.send();
+        assert!(fixture.receive(b"-READONLY x\r\n").unwrap().is_read_only);
+        assert!(!fixture.receive(b"-READONLY x\r\n").unwrap().is_read_only, "a lookup");
+        fixture.put(1, b"one").unwrap();
+        fixture.send();
+        assert!(!fixture.receive(b"-OOM x\r\n").unwrap().is_read_only);
     }
 
     #[test]
@@ -961,7 +1028,7 @@ mod tests {
         fixture.get(1).unwrap();
         fixture.send();
         assert_eq!(fixture.receive(b"+OK\r\n"), Err(Error::Protocol(ProtocolError::Unexpected)));
-        fixture.pipeline.closed();
+        fixture.pipeline.closed(fixture.now);
         assert_eq!(fixture.ended(), [(1, down())]);
     }
 
@@ -973,7 +1040,7 @@ mod tests {
         fixture.receive(b"$3\r\non").unwrap();
         fixture.get(2).unwrap();
         fixture.pipeline.sent(3);
-        fixture.pipeline.closed();
+        fixture.pipeline.closed(fixture.now);
         fixture.ended();
 
         fixture.connect();
@@ -1041,7 +1108,7 @@ mod tests {
         fixture.get(2).unwrap();
         assert_eq!(fixture.wait(TIMEOUT / 2), Err(Error::Silent));
         assert_eq!(fixture.ended(), [(1, Outcome::Unavailable(Unavailable::Timeout))]);
-        fixture.pipeline.closed();
+        fixture.pipeline.closed(fixture.now);
         assert_eq!(fixture.ended(), [(2, down())]);
     }
 
@@ -1109,7 +1176,7 @@ mod tests {
             fixture.receive(b"+OK\r\n").unwrap();
             fixture.get(1).unwrap();
 
-            fixture.pipeline.closed();
+            fixture.pipeline.closed(fixture.now);
             fixture.connect();
         }
     }
@@ -1177,20 +1244,143 @@ mod tests {
     }
 
     #[test]
-    fn late_replies_suspend_lookups_until_one_is_answered_in_time() {
+    fn late_replies_suspend_lookups_until_they_are_answered_in_time_again() {
         let mut fixture = suspended();
         fixture.put(7, b"seven").unwrap();
         fixture.receive(&b"$-1\r\n".repeat(5)).unwrap();
         assert_eq!(fixture.get(6), Err(Unavailable::Down));
         fixture.receive(b"+PONG\r\n").unwrap();
+        assert!(!fixture.pipeline.is_answering());
 
         fixture.get(6).unwrap();
         assert_eq!(fixture.get(7), Err(Unavailable::Down), "one lookup tries");
         fixture.send();
         fixture.receive(b"+OK\r\n$-1\r\n").unwrap();
+        assert!(fixture.pipeline.is_answering());
+        for _ in 0..4 {
+            fixture.get(7).unwrap();
+            assert_eq!(fixture.get(8), Err(Unavailable::Down), "one at a time");
+            fixture.send();
+            fixture.wait(TIMEOUT / 4).unwrap();
+            fixture.receive(b"$-1\r\n").unwrap();
+        }
         assert!(!fixture.pipeline.is_suspended());
         fixture.get(7).unwrap();
         fixture.get(8).unwrap();
+    }
+
+    #[test]
+    fn probes_end_a_trial_without_more_lookups() {
+        let mut fixture = suspended();
+        fixture.receive(&b"$-1\r\n".repeat(5)).unwrap();
+        fixture.receive(b"+PONG\r\n").unwrap();
+        for _ in 0..5 {
+            fixture.wait(INTERVAL).unwrap();
+            fixture.send();
+            fixture.receive(b"+PONG\r\n").unwrap();
+        }
+        assert!(!fixture.pipeline.is_answering(), "no lookup was answered");
+        fixture.answered(6);
+        for _ in 0..5 {
+            assert!(fixture.pipeline.is_suspended());
+            fixture.wait(INTERVAL).unwrap();
+            fixture.send();
+            fixture.receive(b"+PONG\r\n").unwrap();
+        }
+        assert!(!fixture.pipeline.is_suspended());
+    }
+
+    #[test]
+    fn a_silent_connection_suspends_lookups_on_the_next() {
+        let mut fixture = Fixture::ready();
+        fixture.put(1, b"one").unwrap();
+        fixture.wait(TIMEOUT / 2).unwrap();
+        fixture.get(2).unwrap();
+        fixture.send();
+        assert_eq!(fixture.wait(TIMEOUT / 2), Err(Error::Silent));
+        fixture.pipeline.closed(fixture.now);
+        assert_eq!(fixture.ended(), [(2, down())]);
+
+        fixture.connect();
+        fixture.answered(3);
+        assert!(fixture.pipeline.is_suspended());
+
+        // The next trials fail as well: each is followed by a longer wait.
+        let mut waits = Vec::new();
+        for _ in 0..6 {
+            fixture.put(1, b"one").unwrap();
+            fixture.get(2).unwrap();
+            fixture.send();
+            assert_eq!(fixture.wait(TIMEOUT), Err(Error::Silent));
+            fixture.pipeline.closed(fixture.now);
+            fixture.connect();
+            let mut wait = Duration::ZERO;
+            while fixture.get(3) == Err(Unavailable::Down) {
+                wait += INTERVAL;
+                fixture.wait(INTERVAL).unwrap();
+                fixture.send();
+                fixture.receive(b"+PONG\r\n").unwrap();
+            }
+            fixture.send();
+            fixture.receive(b"$-1\r\n").unwrap();
+            waits.push(wait.as_millis());
+        }
+        assert_eq!(waits, [200, 400, 800, 1600, 3200, 5000]);
+    }
+
+    #[test]
+    fn a_connection_that_is_lost_while_it_is_late_is_silent() {
+        for (wait, is_silent) in [(TIMEOUT / 10, false), (TIMEOUT / 4, true)] {
+            let mut fixture = Fixture::ready();
+            fixture.get(1).unwrap();
+            fixture.send();
+            fixture.wait(wait).unwrap();
+            fixture.pipeline.closed(fixture.now);
+            fixture.connect();
+            assert_eq!(fixture.pipeline.is_suspended(), is_silent, "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn late_refusals_are_no_answers_and_prompt_ones_do_no_harm() {
+        for (wait, is_suspended) in [(Duration::ZERO, false), (TIMEOUT * 2 / 5, true)] {
+            let mut fixture = Fixture::ready();
+            for id in 0..5 {
+                fixture.get(id).unwrap();
+            }
+            fixture.send();
+            fixture.wait(wait).unwrap();
+            fixture.receive(&b"-ERR timed out\r\n".repeat(5)).unwrap();
+            assert_eq!(fixture.pipeline.is_suspended(), is_suspended, "{wait:?}");
+        }
+
+        // Where one lookup tries, a late refusal fails the trial, a prompt one leaves it open.
+        let mut fixture = suspended();
+        fixture.receive(&b"$-1\r\n".repeat(5)).unwrap();
+        fixture.receive(b"+PONG\r\n").unwrap();
+        for _ in 0..3 {
+            fixture.get(6).unwrap();
+            fixture.send();
+            fixture.receive(b"-ERR x\r\n").unwrap();
+            assert!(!fixture.pipeline.is_answering());
+        }
+        fixture.get(6).unwrap();
+        fixture.send();
+        fixture.wait(TIMEOUT * 2 / 5).unwrap();
+        fixture.receive(b"-ERR x\r\n").unwrap();
+        assert_eq!(fixture.get(6), Err(Unavailable::Down));
+    }
+
+    #[test]
+    fn a_lookup_that_could_hardly_wait_is_not_in_vain() {
+        let mut fixture = Fixture::ready();
+        for id in 0..20 {
+            fixture.get_until(id, fixture.now + TIMEOUT / 10).unwrap();
+        }
+        fixture.send();
+        fixture.wait(TIMEOUT / 10).unwrap();
+        assert_eq!(fixture.ended().len(), 20);
+        assert!(!fixture.pipeline.is_suspended());
     }
 
     #[test]
@@ -1229,7 +1419,7 @@ mod tests {
     fn a_greeting_alone_does_not_resume_lookups() {
         let mut fixture = suspended();
         assert_eq!(fixture.wait(TIMEOUT / 2), Err(Error::Silent));
-        fixture.pipeline.closed();
+        fixture.pipeline.closed(fixture.now);
         assert_eq!(fixture.pipeline.deadline(), None);
 
         fixture.connect();

@@ -11,6 +11,12 @@ impl Instant {
         Self(millis)
     }
 
+    /// The moment near this one, at most 24 days from it, at which a clock of 32 bits shows `millis`.
+    pub const fn nearest(self, millis: u32) -> Self {
+        let change = millis.wrapping_sub(self.0 as u32) as i32;
+        Self(self.0.saturating_add_signed(change as i64))
+    }
+
     /// The time from `earlier` until this moment; zero where `earlier` is in fact later.
     pub const fn since(self, earlier: Instant) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
@@ -31,6 +37,26 @@ impl Add<Duration> for Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_of_32_bits_goes_on_where_it_wraps() {
+        let mut now = Instant::from_millis(u64::from(u32::MAX) - 2);
+        for (shown, millis) in [
+            (u32::MAX - 1, 0xffff_fffe),
+            (1, 0x1_0000_0001),
+            (0, 0x1_0000_0000),
+            (5, 0x1_0000_0005),
+        ] {
+            now = now.nearest(shown);
+            assert_eq!(now, Instant::from_millis(millis));
+        }
+        for _ in 0..10 {
+            let later = now + Duration::from_secs(20 * 24 * 3600);
+            now = now.nearest(later.0 as u32);
+            assert_eq!(now, later);
+        }
+        assert_eq!(Instant::from_millis(0).nearest(u32::MAX), Instant::from_millis(0));
+    }
 
     #[test]
     fn adds_and_subtracts_without_wrapping() {

@@ -11,8 +11,8 @@ use nginx_sys::{
 /// Room for the text of any socket address: `unix:` and 108 bytes (nginx's NGX_SOCKADDR_STRLEN).
 const MAX_NAME: usize = 113;
 
-/// A socket address of a store.
-#[derive(Clone, PartialEq, Eq)]
+/// A socket address of a store. Its order, by family and bytes, is the same on every machine.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Address {
     /// The `struct sockaddr`, as long as its kind.
     sockaddr: Box<[u8]>,
@@ -21,6 +21,14 @@ pub(crate) struct Address {
 }
 
 impl Address {
+    /// Each of the addresses once. A name server gives them in another order each time, and machines
+    /// that begin with different ones share nothing.
+    pub(crate) fn sorted(mut addresses: Vec<Self>) -> Vec<Self> {
+        addresses.sort();
+        addresses.dedup();
+        addresses
+    }
+
     /// The bytes of the `struct sockaddr`, for connect(2).
     pub(crate) fn sockaddr(&self) -> &[u8] {
         &self.sockaddr
@@ -35,7 +43,7 @@ impl Address {
 /// Where a store is, as configured: its addresses, and the name that they were found by.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Location {
-    /// In the order to try them in; at least one.
+    /// Sorted; none of a name that is not known now.
     pub(crate) addresses: Vec<Address>,
     /// None where an address was configured.
     pub(crate) name: Option<String>,
@@ -60,10 +68,10 @@ impl Location {
         Some(Self { addresses: vec![address], name: None, port: 0 })
     }
 
-    /// Finds the addresses of an IPv4 or IPv6 address or of a name; the error is the name.
+    /// Finds the addresses of an IPv4 or IPv6 address or of a name.
     ///
     /// Blocks while the name is looked up, as nginx itself does for names in its configuration.
-    pub(crate) fn resolve(pool: *mut ngx_pool_t, host: &[u8], port: u16) -> Result<Self, String> {
+    pub(crate) fn resolve(pool: *mut ngx_pool_t, host: &[u8], port: u16) -> Self {
         // "[::1]" is how nginx writes an IPv6 address elsewhere.
         let bare = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host);
 
@@ -77,7 +85,7 @@ impl Location {
                 == NGX_OK as isize
             {
                 let address = Address::new(literal.sockaddr, literal.socklen, port);
-                return Ok(Self { addresses: vec![address], name: None, port });
+                return Self { addresses: vec![address], name: None, port };
             }
         }
 
@@ -87,14 +95,15 @@ impl Location {
         // sets `addrs` to `naddrs` addresses, each with a valid socket address.
         let addresses = unsafe {
             if ngx_inet_resolve_host(pool, &mut url) != NGX_OK as isize {
-                return Err(name);
+                return Self { addresses: Vec::new(), name: Some(name), port };
             }
             slice::from_raw_parts(url.addrs, url.naddrs)
                 .iter()
                 .map(|address| Address::new(address.sockaddr, address.socklen, port))
                 .collect()
         };
-        Ok(Self { addresses, name: Some(name), port })
+        let addresses = Address::sorted(addresses);
+        Self { addresses, name: Some(name), port }
     }
 }
 

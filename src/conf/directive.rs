@@ -53,8 +53,6 @@ pub(crate) enum Error {
     Tls(String),
     #[error("invalid value \"{value}\" of parameter \"prefix\", expected {reason}")]
     Prefix { value: String, reason: PrefixError },
-    #[error("cannot resolve parameter \"addr\", expected an IP address or a known name: {0}")]
-    Unresolved(String),
     #[error(transparent)]
     Key(#[from] key_file::Error),
 }
@@ -205,7 +203,7 @@ impl<'a> Directive<'a> {
             return Location::unix(path).ok_or_else(|| invalid("addr", host, expected));
         }
         let port = self.port.unwrap_or(kind.default_port());
-        Location::resolve(cf.pool, host, port).map_err(Error::Unresolved)
+        Ok(Location::resolve(cf.pool, host, port))
     }
 
     fn credentials(&self, cf: &mut ngx_conf_t, kind: Kind) -> Result<Option<Credentials>, Error> {

@@ -32,6 +32,7 @@ pub(crate) fn attach(cf: &mut ngx_conf_t) -> Result<(), Reported> {
     for cache in &main.caches {
         cache.expect_servers(sockets.chosen_before_lookups(cache.ctx()));
     }
+    check_names(cf, main)?;
     warn_of_sessions_in_clear(cf);
     warn_of_ignored_servers(cf, &sockets);
     count_stores(cf, main)
@@ -162,6 +163,30 @@ fn attach_server(
     let cache =
         SessionCache::attach(ctx, store, keyspace, sealer, suspension, asks_for_certificates);
     main.caches.extend(cache);
+    Ok(())
+}
+
+/// A name that is not known now is looked up again by nginx's resolver, where there is one: a name
+/// server that is away must not keep nginx from starting, nor from taking a new certificate.
+fn check_names(cf: &ngx_conf_t, main: &MainConf) -> Result<(), Reported> {
+    for store in main.stores().filter(|store| store.settings().location.addresses.is_empty()) {
+        let name = store.settings().name();
+        if !store.has_resolver() {
+            log!(
+                NGX_LOG_EMERG,
+                cf.log,
+                "\"{NAME}\" cannot resolve parameter \"addr\", expected an IP address or a known \
+                 name: {name}; with nginx's \"resolver\" it would be looked up again later"
+            );
+            return Err(Reported);
+        }
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"{NAME}\" cannot resolve parameter \"addr\": {name}; handshakes are full ones until \
+             nginx's \"resolver\" finds it"
+        );
+    }
     Ok(())
 }
 

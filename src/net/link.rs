@@ -20,6 +20,10 @@ use crate::net::now;
 use crate::net::quiet::QuietLog;
 use crate::net::tls::{Messages, Tls};
 
+/// A timer that is later than this is put off for one turn of the event loop. After a worker stood
+/// still, or a long turn, timers may run before what has come meanwhile is read.
+const LATE: Duration = Duration::from_millis(5);
+
 /// Who a link calls.
 ///
 /// Each method may call back into the link, close it included.
@@ -77,6 +81,8 @@ pub(crate) struct Link {
     log: QuietLog,
     /// The time that the timer is set for.
     wake: Cell<Option<Instant>>,
+    /// Whether the timer has been put off.
+    timer_put_off: Cell<bool>,
     /// Whether the end of the turn has been put off behind the events that were posted before it.
     put_off: Cell<bool>,
     events: UnsafeCell<Events>,
@@ -107,6 +113,7 @@ impl Link {
             messages: Messages::default(),
             log: QuietLog::new(),
             wake: Cell::new(None),
+            timer_put_off: Cell::new(false),
             put_off: Cell::new(false),
             events: UnsafeCell::new(events),
         }
@@ -336,7 +343,8 @@ impl Link {
     }
 
     /// Has [`Handler::timer`] called at this time, or earlier: the timer is moved only to an
-    /// earlier time, so that a busy link leaves it alone. `None` changes nothing.
+    /// earlier time, so that a busy link leaves it alone. `None` changes nothing. What has come by
+    /// that time is told of first.
     pub(crate) fn wake_at(&self, time: Option<Instant>) {
         let Some(time) = time else { return };
         if self.wake.get().is_some_and(|wake| wake <= time) {
@@ -457,7 +465,12 @@ unsafe extern "C" fn on_writable(event: *mut ngx_event_t) {
 unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
     // SAFETY: the timer of a link that is bound.
     let link = unsafe { link(event) };
-    link.wake.set(None);
+    let is_late = link.wake.take().is_some_and(|wake| now().since(wake) > LATE);
+    if is_late && !link.timer_put_off.replace(true) {
+        link.wake_at(Some(now()));
+        return;
+    }
+    link.timer_put_off.set(false);
     link.call(|handler| handler.timer());
 }
 

@@ -1,6 +1,7 @@
 //! One connection on nginx's event loop, with TLS or without, with a timer and an event for the end
 //! of the turn, and the lookup of the name of whom to connect to.
 
+use core::cell::Cell;
 use core::slice;
 
 use nginx_sys::{ngx_current_msec, ngx_cycle, ngx_process, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER};
@@ -17,8 +18,20 @@ pub(crate) use self::tls::{Identity, Peer, Tls, TlsError, TlsPart, TlsSettings};
 
 /// nginx's monotonic clock, as kept for each turn of the event loop.
 pub(crate) fn now() -> Instant {
+    thread_local! {
+        static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
     // SAFETY: nginx writes to the clock on this one thread.
-    Instant::from_millis(unsafe { ngx_current_msec } as u64)
+    let millis = unsafe { ngx_current_msec };
+    if cfg!(target_pointer_width = "64") {
+        return Instant::from_millis(millis as u64);
+    }
+    // It begins anew every 49 days. What is first shown has room before it: a worker goes on from
+    // what the master has seen, which may be longer ago than can be told from 32 bits.
+    let first = || Instant::from_millis((1 << 32) | millis as u64);
+    let now = LAST.get().map_or_else(first, |last| last.nearest(millis as u32));
+    LAST.set(Some(now));
+    now
 }
 
 /// Whether this process has clients: a worker, or the only process. The cache manager and the cache

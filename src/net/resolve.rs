@@ -37,6 +37,7 @@ impl Resolver {
 
 /// What a name stands for, and until when.
 pub(crate) struct Resolved {
+    /// Sorted; at least one.
     pub(crate) addresses: Vec<Address>,
     pub(crate) valid_until: Instant,
 }
@@ -152,5 +153,5 @@ unsafe fn result(context: &ngx_resolver_ctx_t, port: u16) -> Result<Resolved, St
     // SAFETY: nginx sets the time before the first event.
     let seconds = context.valid.saturating_sub(unsafe { (*ngx_cached_time).sec });
     let valid_until = now() + Duration::from_secs(seconds.max(1).unsigned_abs());
-    Ok(Resolved { addresses, valid_until })
+    Ok(Resolved { addresses: Address::sorted(addresses), valid_until })
 }

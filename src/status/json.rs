@@ -50,6 +50,7 @@ fn worker(worker: &Worker) -> String {
         ("pid", worker.pid.to_string()),
         ("state", string(worker.state)),
         ("suspended", worker.is_suspended.to_string()),
+        ("address", string(&worker.address)),
         ("waiting_lookups", worker.waiting_lookups.to_string()),
         ("queued_commands", worker.queued_commands.to_string()),
         ("queued_bytes", worker.queued_bytes.to_string()),

@@ -72,6 +72,16 @@ pub(super) fn render(snapshot: &Snapshot) -> String {
             }
         }
     }
+
+    page.family("address", "gauge", "The address that the worker uses; always 1.");
+    for store in &snapshot.stores {
+        for worker in &store.workers {
+            let number = worker.number.to_string();
+            let labels =
+                [("store", &*store.name), ("worker", &number), ("address", &worker.address)];
+            page.sample("address", &labels, 1);
+        }
+    }
     page.0
 }
 

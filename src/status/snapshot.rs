@@ -39,6 +39,8 @@ pub(super) struct Worker {
     pub(super) pid: i64,
     pub(super) state: &'static str,
     pub(super) is_suspended: bool,
+    /// The address in use, or the one that is tried.
+    pub(super) address: String,
     pub(super) waiting_lookups: u64,
     pub(super) queued_commands: u64,
     pub(super) queued_bytes: u64,
@@ -96,6 +98,7 @@ impl Worker {
             pid,
             state: StoreState::name(slot.state.load(Relaxed)),
             is_suspended: slot.is_suspended.load(Relaxed) != 0,
+            address: slot.address.value(),
             waiting_lookups: slot.waiting_lookups.value(),
             queued_commands: slot.queued_commands.value(),
             queued_bytes: slot.queued_bytes.value(),

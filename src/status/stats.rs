@@ -10,6 +10,9 @@ use crate::status::zone;
 /// So many stores have counters; those beyond have none.
 pub(super) const MAX_STORES: usize = 8;
 
+/// Room for the text of any socket address.
+const MAX_ADDRESS: usize = 113;
+
 /// The upper bounds of the histogram of lookup times, in microseconds; beyond is one bucket more.
 pub(super) const BOUNDS: [u64; 13] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
@@ -51,6 +54,29 @@ impl Gauge {
 
     pub(super) fn value(&self) -> u64 {
         self.0.load(Relaxed).max(0) as u64
+    }
+}
+
+/// A text that is written by one process and may be read meanwhile, cut off where it is too long.
+#[repr(C)]
+pub(super) struct Text<const N: usize> {
+    len: AtomicU8,
+    bytes: [AtomicU8; N],
+}
+
+impl<const N: usize> Text<N> {
+    fn set(&self, text: &str) {
+        let text = &text.as_bytes()[..text.len().min(N)];
+        for (to, from) in self.bytes.iter().zip(text) {
+            to.store(*from, Relaxed);
+        }
+        self.len.store(text.len() as u8, Relaxed);
+    }
+
+    pub(super) fn value(&self) -> String {
+        let len = usize::from(self.len.load(Relaxed));
+        let bytes: Vec<u8> = self.bytes[..len].iter().map(|byte| byte.load(Relaxed)).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 
@@ -97,6 +123,7 @@ pub(super) struct StoreSlot {
     pub(super) waiting_lookups: Gauge,
     pub(super) queued_commands: Gauge,
     pub(super) queued_bytes: Gauge,
+    pub(super) address: Text<MAX_ADDRESS>,
 }
 
 impl StoreSlot {
@@ -114,6 +141,7 @@ impl StoreSlot {
         for gauge in [&self.waiting_lookups, &self.queued_commands, &self.queued_bytes] {
             gauge.set(0);
         }
+        self.address.set("");
     }
 }
 
@@ -257,6 +285,11 @@ impl StoreStats {
             store.queued_commands.set(commands as u64);
             store.queued_bytes.set(bytes);
         });
+    }
+
+    /// The address that the worker uses, or tries to.
+    pub(crate) fn show_address(self, address: &str) {
+        self.gauges(|store| store.address.set(address));
     }
 
     fn gauges(self, write: impl FnOnce(&StoreSlot)) {

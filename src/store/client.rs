@@ -7,30 +7,49 @@ use core::mem;
 use core::ptr::NonNull;
 use core::time::Duration;
 use std::collections::hash_map::RandomState;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use nginx_sys::{ngx_exiting, ngx_log_t};
 use ssl_session_cache_core::{
-    Backoff, Instant, Key, Lookup, Pipeline, Received, Settings as Limits, Unavailable,
-    Waiter as PipelineWaiter,
+    Backoff, Instant, Key, Lookup, Pipeline, Received, Unavailable, Waiter as PipelineWaiter,
 };
 
 use crate::conf::address::{Address, Location};
 use crate::net::{self, now, Handler, Io, Link, NameHandler, NameLookup, Resolved, Resolver};
 use crate::status::{Event, LookupResult, StoreState, StoreStats};
+use crate::store::scout::Scout;
 use crate::store::server_log::ServerLog;
 use crate::store::{Settings, Waiter};
 
 /// A name that could not be looked up is tried again after this time.
 const RESOLVE_RETRY: Duration = Duration::from_secs(1);
 
+/// A connection that was ready for so long, or for `interval`, is made anew at once when it is lost.
+const STEADY: Duration = Duration::from_millis(500);
+
+/// While an address other than the first one is in use, those before it are tried after this time,
+/// over and over. The time doubles with each return to one that does not last.
+const RETURN_AFTER: Duration = Duration::from_secs(2);
+const RETURN_AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// Where all addresses are those of replicas, they are gone through again after this time.
+const REPLICAS_AGAIN: Duration = Duration::from_secs(5);
+
+/// A return lasts where the address was in use for so long.
+const LASTING: Duration = Duration::from_secs(60);
+
 pub(super) struct Client {
     settings: Rc<Settings>,
     resolver: Option<Resolver>,
     link: Link,
+    /// Tries the addresses before the one in use.
+    scout: Scout,
     name_lookup: NameLookup,
     /// None in a process that does not count.
     stats: Option<StoreStats>,
+    /// Borrowed by the methods that handshakes call, which is from within OpenSSL's callbacks. So it
+    /// is never borrowed where a handshake can go on: waiters do no more than to record how their
+    /// lookups ended, and where nginx needs a connection, for a link or a name, it may close others.
     state: RefCell<State>,
 }
 
@@ -40,7 +59,7 @@ struct State {
     /// The connection takes no more for now.
     is_blocked: bool,
     backoff: Backoff,
-    /// The addresses of the one server, tried in turn.
+    /// The addresses of the one server, sorted. The first one that is up is used, by all machines.
     addresses: Rc<[Address]>,
     /// The address in use, or the next to try.
     address: usize,
@@ -48,14 +67,38 @@ struct State {
     resolve_at: Instant,
     /// Attempts to connect that have failed in a row.
     failures: usize,
+    /// Since when the store has answered over this connection.
+    ready_since: Option<Instant>,
+    homing: Homing,
+    /// So many addresses in a row were left as those of replicas, the last one at this time.
+    replicas: usize,
+    left_replica_at: Instant,
+    /// Some key that was used.
+    key: Option<Key>,
     health: Health,
     log: ServerLog,
     /// Sessions that were sent, and of which the server has not said yet whether they are stored.
     unconfirmed: usize,
 }
 
+/// The way back from a later address to the first one that is up.
+struct Homing {
+    /// How long after a change to a later address those before it are tried.
+    wait: Duration,
+    /// When the next attempt is due, if one is.
+    scout_at: Option<Instant>,
+    /// The address that is being tried.
+    address: usize,
+    /// That address is usable: it is changed to when nothing is waited for, or at this time.
+    switch_at: Option<Instant>,
+    /// When the client returned last.
+    returned_at: Option<Instant>,
+}
+
 #[derive(Clone, Copy)]
 enum Phase {
+    /// No address is known.
+    Unresolved,
     /// No connection until it is time for the next attempt.
     Closed {
         retry_at: Instant,
@@ -89,6 +132,8 @@ enum Failure {
     ClosedInGreeting,
     #[error("it answers too late")]
     Late,
+    #[error("it is a replica")]
+    Replica,
 }
 
 /// A waiter as the pipeline holds it.
@@ -136,13 +181,8 @@ impl Client {
         resolver: Option<Resolver>,
         log: *mut ngx_log_t,
     ) -> Rc<Self> {
-        let limits = Limits {
-            timeout: settings.timeout,
-            interval: settings.interval,
-            max_commands: settings.count,
-        };
         let state = State {
-            pipeline: Pipeline::new(settings.protocol(), limits),
+            pipeline: Pipeline::new(settings.protocol(), settings.limits()),
             phase: Phase::Closed { retry_at: now() },
             is_blocked: false,
             backoff: Backoff::new(settings.interval, RandomState::new().build_hasher().finish()),
@@ -150,13 +190,25 @@ impl Client {
             address: 0,
             resolve_at: now(),
             failures: 0,
+            ready_since: None,
+            homing: Homing {
+                wait: RETURN_AFTER,
+                scout_at: None,
+                address: 0,
+                switch_at: None,
+                returned_at: None,
+            },
+            replicas: 0,
+            left_replica_at: now(),
+            key: None,
             health: Health::Unknown,
             log: ServerLog::new(log, settings.kind),
             unconfirmed: 0,
         };
         let link = Link::new(settings.tls.clone());
         let stats = StoreStats::of(&settings.name());
-        let client = Rc::new(Self {
+        let client = Rc::new_cyclic(|client: &Weak<Self>| Self {
+            scout: Scout::new(Rc::clone(&settings), Weak::clone(client)),
             settings,
             resolver,
             link,
@@ -164,10 +216,11 @@ impl Client {
             stats,
             state: RefCell::new(state),
         });
-        // SAFETY: the client, the link and the lookup in it stay where they are in the Rc, and go
-        // together.
+        // SAFETY: the client, and the link, the scout and the lookup in it, stay where they are in
+        // the Rc, and go together.
         unsafe {
             client.link.bind(NonNull::from(&*client), log);
+            client.scout.bind(log);
             client.name_lookup.bind(NonNull::from(&*client));
         }
         client
@@ -179,7 +232,7 @@ impl Client {
         deadline: Instant,
         waiter: Rc<dyn Waiter>,
     ) -> Result<(), Unavailable> {
-        let mut state = self.state.try_borrow_mut().map_err(|_| Unavailable::Down)?;
+        let mut state = self.state.borrow_mut();
         let waiting = Waiting { waiter, began: std::time::Instant::now(), stats: self.stats };
         let begun = state.pipeline.get(key, deadline, now(), waiting);
         if let Some(stats) = self.stats {
@@ -195,9 +248,10 @@ impl Client {
     }
 
     pub(super) fn put(&self, key: &Key, record: &[u8], ttl: u32, unix_now: u64) {
-        let Ok(mut state) = self.state.try_borrow_mut() else { return };
+        let mut state = self.state.borrow_mut();
         if state.pipeline.put(key, record, ttl, unix_now, now()).is_ok() {
             state.unconfirmed += 1;
+            state.key.get_or_insert_with(|| key.clone());
             self.count(Event::SessionSent, 1);
             self.link.at_turn_end();
         } else {
@@ -210,7 +264,7 @@ impl Client {
     }
 
     pub(super) fn delete(&self, key: &Key) {
-        let Ok(mut state) = self.state.try_borrow_mut() else { return };
+        let mut state = self.state.borrow_mut();
         if state.pipeline.delete(key, now()).is_ok() {
             self.count(Event::DeleteSent, 1);
             self.link.at_turn_end();
@@ -228,7 +282,7 @@ impl Client {
         let Some(stats) = self.stats else { return };
         let pipeline = &state.pipeline;
         let connection = match state.phase {
-            Phase::Closed { .. } | Phase::Stopped => StoreState::Down,
+            Phase::Unresolved | Phase::Closed { .. } | Phase::Stopped => StoreState::Down,
             Phase::Open if pipeline.is_ready() => StoreState::Up,
             Phase::Connecting { .. } | Phase::Open => StoreState::Connecting,
         };
@@ -238,7 +292,16 @@ impl Client {
 
     /// Begins to connect, and to look the server's name up.
     pub(super) fn start(&self) {
-        self.connect();
+        if self.settings.location.addresses.is_empty() {
+            self.step(|_, state| {
+                state.phase = Phase::Unresolved;
+                Ok(())
+            });
+        } else {
+            // A new worker has clients before a connection: after a reload, they can wait.
+            self.state.borrow_mut().pipeline.opening(now());
+            self.connect();
+        }
         self.resolve_if_due();
     }
 
@@ -247,25 +310,26 @@ impl Client {
         let Some(resolver) = self.resolver else { return };
         let Location { name: Some(name), port, .. } = &self.settings.location else { return };
         if self.state.borrow().resolve_at <= now() {
+            self.state.borrow_mut().resolve_at = now() + RESOLVE_RETRY;
             self.name_lookup.start(resolver, name, *port);
         }
     }
 
     /// Begins to connect to the next address.
     fn connect(&self) {
-        let mut state = self.state.borrow_mut();
-        let address = &state.addresses[state.address];
-        match self.link.connect(address.sockaddr(), address.name()) {
-            Ok(()) => {
-                state.phase = Phase::Connecting { deadline: now() + self.settings.timeout };
-                // A new worker has clients before a connection: after a reload, they can wait.
-                if state.health == Health::Unknown {
-                    state.pipeline.opening(now());
-                }
-            }
-            Err(error) => self.fail(&mut state, &error.into()),
+        let (addresses, index) = {
+            let state = self.state.borrow();
+            (Rc::clone(&state.addresses), state.address)
+        };
+        let address = &addresses[index];
+        if let Some(stats) = self.stats {
+            stats.show_address(address.name());
         }
-        self.settle(&mut state);
+        let begun = self.link.connect(address.sockaddr(), address.name());
+        self.step(|client, state| {
+            state.phase = Phase::Connecting { deadline: now() + client.settings.timeout };
+            Ok(begun?)
+        });
     }
 
     /// Goes on with the attempt to connect.
@@ -301,7 +365,7 @@ impl Client {
         while let Io::Done(count) = self.link.receive(state.pipeline.spare())? {
             self.count(Event::ByteReceived, count);
             let received = state.pipeline.received(count, now())?;
-            self.note(state, received);
+            self.note(state, received)?;
             if !self.link.is_readable() {
                 break;
             }
@@ -310,20 +374,28 @@ impl Client {
     }
 
     /// Tells of what was received, where it is worth telling.
-    fn note(&self, state: &mut State, received: Received) {
+    fn note(&self, state: &mut State, received: Received) -> Result<(), Failure> {
         state.unconfirmed -= (received.stored + received.not_stored) as usize;
         self.count(Event::SessionFailed, received.not_stored as usize);
         if received.became_ready {
             self.count(Event::Connected, 1);
             state.failures = 0;
             state.backoff.succeeded();
+            state.ready_since = Some(now());
+            state.homing.scout_at = state.homing.next(state.address);
             // What has waited for this.
             self.link.at_turn_end();
-            state.health = Health::Up;
         }
         if let Some(refusal) = received.refusal {
             state.log.refused(received.refused, &state.addresses[state.address], refusal);
         }
+        if received.stored > 0 {
+            state.replicas = 0;
+        }
+        if received.is_read_only && state.leaves_replica() {
+            return Err(Failure::Replica);
+        }
+        Ok(())
     }
 
     /// Does what it is time for.
@@ -345,12 +417,13 @@ impl Client {
                 state.pipeline.tick(now())?;
                 self.send(state)
             }
-            Phase::Closed { .. } | Phase::Stopped => Ok(()),
+            Phase::Unresolved | Phase::Closed { .. } | Phase::Stopped => Ok(()),
         }
     }
 
-    /// Ends what waits, and plans the next attempt: at once while there are addresses that have not
-    /// been tried, else after a while.
+    /// Ends what waits, and plans the next attempt: at once to the same address where its connection
+    /// has done well, and to the next while there are any that have not been tried, else after a
+    /// while.
     fn fail(&self, state: &mut State, failure: &Failure) {
         let failure = match failure {
             Failure::Link(net::Error::Closed) if state.pipeline.is_greeting() => {
@@ -358,24 +431,42 @@ impl Client {
             }
             other => other,
         };
+        let is_steady = state.is_steady(self.settings.interval.min(STEADY), failure);
         self.disconnect(state);
         self.count(Event::Failed, 1);
 
-        state.failures += 1;
-        let all_tried = state.failures >= state.addresses.len();
-        if state.health == Health::Up || (state.health == Health::Unknown && all_tried) {
-            state.went_down(failure);
+        if !is_steady {
+            state.failures += 1;
         }
-        state.address = (state.address + 1) % state.addresses.len();
+        let all_tried = state.failures >= state.addresses.len();
+        let is_unknown = state.health == Health::Unknown;
+        if state.health == Health::Up || (is_unknown && all_tried) {
+            state.went_down(failure);
+        } else if state.health == Health::Down {
+            let address = &state.addresses[state.address];
+            state.log.still_down(address, failure.to_string());
+        }
+        if !is_steady {
+            state.homing.lost();
+            state.address = (state.address + 1) % state.addresses.len();
+        }
         state.resolve_at = now();
         let wait = if all_tried { state.backoff.failed() } else { Duration::ZERO };
         state.phase = Phase::Closed { retry_at: now() + wait };
+        // Lookups wait for a connection that is likely to come.
+        if is_steady || (is_unknown && !all_tried) {
+            state.pipeline.opening(now());
+        }
     }
 
     /// Closes the connection, and ends what waits for it.
     fn disconnect(&self, state: &mut State) {
+        self.scout.stop();
+        state.homing.scout_at = None;
+        state.homing.switch_at = None;
+        state.ready_since = None;
         self.link.close();
-        state.pipeline.closed();
+        state.pipeline.closed(now());
         self.count(Event::SessionFailed, mem::take(&mut state.unconfirmed));
     }
 
@@ -388,14 +479,77 @@ impl Client {
         self.settle(&mut state);
     }
 
+    /// Looks for a usable one of the addresses before the one in use, where it is time to.
+    fn scout_if_due(&self) {
+        let is_due = {
+            let homing = &mut self.state.borrow_mut().homing;
+            let is_due = homing.scout_at.is_some_and(|at| at <= now());
+            if is_due {
+                homing.scout_at = None;
+                homing.address = 0;
+            }
+            is_due
+        };
+        if is_due {
+            self.scout();
+        }
+    }
+
+    /// Sends the scout to an address.
+    fn scout(&self) {
+        let (addresses, index, key) = {
+            let state = self.state.borrow();
+            let key = state.key.as_ref().map(Key::unused);
+            (Rc::clone(&state.addresses), state.homing.address, key)
+        };
+        self.scout.start(&addresses[index], key);
+    }
+
+    /// The scout is back from an address.
+    pub(super) fn scouted(&self, is_usable: bool) {
+        let goes_on = {
+            let state = &mut *self.state.borrow_mut();
+            if is_usable {
+                state.homing.switch_at = Some(now() + self.settings.timeout);
+            } else {
+                state.homing.address += 1;
+            }
+            let goes_on = !is_usable && state.homing.address < state.address;
+            if !is_usable && !goes_on {
+                state.homing.scout_at = state.homing.next(state.address);
+            }
+            self.settle(state);
+            goes_on
+        };
+        if goes_on {
+            self.scout();
+        }
+    }
+
+    /// Changes to the address that the scout has found usable.
+    fn switch_if_due(&self, state: &mut State) {
+        let is_due = |at: Instant| at <= now() || state.pipeline.is_drained();
+        if state.homing.switch_at.is_some_and(is_due) {
+            state.log.dropped(&state.addresses[state.address]);
+            self.disconnect(state);
+            state.address = state.homing.address;
+            state.homing.returned_at = Some(now());
+            state.phase = Phase::Closed { retry_at: now() };
+            state.pipeline.opening(now());
+        }
+    }
+
     /// Shows, tells and plans what follows from a step.
     fn settle(&self, state: &mut State) {
-        if state.pipeline.is_ready() {
-            match state.health {
-                Health::Up if state.pipeline.is_late() => state.went_down(&Failure::Late),
-                Health::Down if !state.pipeline.is_suspended() => state.health = Health::Up,
-                _ => {}
+        self.switch_if_due(state);
+        match state.health {
+            Health::Up if state.pipeline.is_ready() && state.pipeline.is_late() => {
+                state.went_down(&Failure::Late);
             }
+            Health::Down | Health::Unknown if state.pipeline.is_answering() => {
+                state.health = Health::Up;
+            }
+            _ => {}
         }
         self.show(state);
         let is_up = state.health == Health::Up && state.pipeline.is_ready();
@@ -411,9 +565,35 @@ impl State {
         self.log.went_down(&self.addresses[self.address], failure.to_string());
     }
 
+    /// Whether the connection has done well before this happened to it: it lasted so long, and was
+    /// simply lost.
+    fn is_steady(&self, span: Duration, failure: &Failure) -> bool {
+        let is_lost = match failure {
+            Failure::Link(_) => true,
+            Failure::Pipeline(error) => *error != ssl_session_cache_core::Error::Silent,
+            Failure::Late | Failure::Replica => false,
+        };
+        is_lost && self.ready_since.is_some_and(|since| now().since(since) >= span)
+    }
+
+    /// Whether the server, which is a replica, is left for the next one. Where all of them are, they
+    /// are gone through now and then: one may have become the master.
+    fn leaves_replica(&mut self) -> bool {
+        if now().since(self.left_replica_at) >= REPLICAS_AGAIN {
+            self.replicas = 0;
+        }
+        let leaves = self.replicas + 1 < self.addresses.len();
+        if leaves {
+            self.replicas += 1;
+            self.left_replica_at = now();
+        }
+        leaves
+    }
+
     /// When there is something to do next.
     fn wake_at(&self) -> Option<Instant> {
         let next = match self.phase {
+            Phase::Unresolved => Some(self.resolve_at),
             Phase::Closed { retry_at } => Some(retry_at),
             Phase::Connecting { deadline } => {
                 Some(self.pipeline.deadline().map_or(deadline, |lookup| lookup.min(deadline)))
@@ -421,7 +601,24 @@ impl State {
             Phase::Open => self.pipeline.deadline(),
             Phase::Stopped => None,
         };
-        [next, self.log.due()].into_iter().flatten().min()
+        let Homing { scout_at, switch_at, .. } = self.homing;
+        [next, self.log.due(), scout_at, switch_at].into_iter().flatten().min()
+    }
+}
+
+impl Homing {
+    /// When the addresses before this one are tried next.
+    fn next(&self, address: usize) -> Option<Instant> {
+        (address > 0).then(|| now() + self.wait)
+    }
+
+    /// The address in use is lost.
+    fn lost(&mut self) {
+        if let Some(returned_at) = self.returned_at.take() {
+            let has_lasted = now().since(returned_at) >= LASTING;
+            let longer = self.wait.saturating_mul(2).min(RETURN_AFTER_MAX);
+            self.wait = if has_lasted { RETURN_AFTER } else { longer };
+        }
     }
 }
 
@@ -430,7 +627,7 @@ impl Handler for Client {
         self.step(|client, state| match state.phase {
             Phase::Connecting { .. } => client.connecting(state),
             Phase::Open => client.receive(state),
-            Phase::Closed { .. } | Phase::Stopped => Ok(()),
+            Phase::Unresolved | Phase::Closed { .. } | Phase::Stopped => Ok(()),
         });
     }
 
@@ -443,7 +640,7 @@ impl Handler for Client {
             Phase::Connecting { .. } => self.step(Self::connecting),
             Phase::Open if is_blocked => self.step(Self::send),
             // epoll says so with every reply: what is queued goes out at the end of the turn.
-            Phase::Open | Phase::Closed { .. } | Phase::Stopped => {}
+            Phase::Open | Phase::Unresolved | Phase::Closed { .. } | Phase::Stopped => {}
         }
     }
 
@@ -452,12 +649,15 @@ impl Handler for Client {
         match phase {
             // SAFETY: nginx writes to the flag on this one thread.
             Phase::Closed { .. } if unsafe { ngx_exiting } != 0 => {
-                self.state.borrow_mut().phase = Phase::Stopped;
+                let state = &mut *self.state.borrow_mut();
+                state.phase = Phase::Stopped;
+                state.pipeline.closed(now());
             }
             Phase::Closed { retry_at } if retry_at <= now() => self.connect(),
             _ => self.step(Self::on_time),
         }
         self.resolve_if_due();
+        self.scout_if_due();
     }
 
     /// What was queued in this turn goes out together.
@@ -473,16 +673,35 @@ impl NameHandler for Client {
         let Resolved { addresses, valid_until } = match result {
             Ok(resolved) => resolved,
             Err(reason) => {
-                state.log.unresolved(&name, &reason);
+                state.log.unresolved(&name, &reason, !state.addresses.is_empty());
                 state.resolve_at = now() + RESOLVE_RETRY;
+                self.link.wake_at(state.wake_at());
                 return;
             }
         };
         state.log.resolved(&name);
         state.resolve_at = valid_until;
+        if *state.addresses == *addresses {
+            self.link.wake_at(state.wake_at());
+            return;
+        }
+        if state.addresses.is_empty() {
+            state.addresses = addresses.into();
+            state.phase = Phase::Closed { retry_at: now() };
+            state.pipeline.opening(now());
+            self.link.wake_at(state.wake_at());
+            return;
+        }
+        self.scout.stop();
+        state.homing.switch_at = None;
         let in_use = &state.addresses[state.address];
         match addresses.iter().position(|address| address == in_use) {
-            Some(index) => state.address = index,
+            Some(index) => {
+                state.address = index;
+                if state.ready_since.is_some() {
+                    state.homing.scout_at = state.homing.next(index);
+                }
+            }
             None => {
                 state.log.dropped(in_use);
                 self.disconnect(state);

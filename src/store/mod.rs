@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::{
-    Credentials, Instant, Key, Lookup, Memcached, Protocol, Redis, Unavailable,
+    Credentials, Instant, Key, Lookup, Memcached, Protocol, Redis, Settings as Limits, Unavailable,
 };
 
 use crate::conf::address::{Address, Location};
@@ -15,6 +15,7 @@ use crate::net::{self, Resolver, Tls};
 use self::client::Client;
 
 mod client;
+mod scout;
 mod server_log;
 
 /// What kind of server a store is.
@@ -77,6 +78,10 @@ impl Settings {
         }
     }
 
+    fn limits(&self) -> Limits {
+        Limits { timeout: self.timeout, interval: self.interval, max_commands: self.count }
+    }
+
     fn protocol(&self) -> Box<dyn Protocol> {
         let credentials = self.credentials.clone();
         match self.kind {
@@ -88,7 +93,8 @@ impl Settings {
 
 /// Who waits for a lookup.
 pub(crate) trait Waiter {
-    /// Called exactly once for a lookup that was accepted; must only record the outcome.
+    /// Called exactly once for a lookup that was accepted; must only record the outcome. Calling
+    /// the store is an error that ends the process.
     fn complete(&self, lookup: Lookup<'_>, now: Instant);
 }
 
@@ -115,6 +121,11 @@ impl Store {
     /// resolvers share the store, the first one's is used.
     pub(crate) fn resolve_by(&self, resolver: Option<Resolver>) {
         self.resolver.set(self.resolver.get().or(resolver));
+    }
+
+    /// Whether the store's name is looked up again.
+    pub(crate) fn has_resolver(&self) -> bool {
+        self.resolver.get().is_some()
     }
 
     /// Begins to connect, in a worker.
@@ -171,6 +182,6 @@ impl Store {
     }
 
     fn client(&self) -> Option<Rc<Client>> {
-        self.client.try_borrow().ok()?.clone()
+        self.client.borrow().clone()
     }
 }

@@ -14,6 +14,9 @@ use crate::store::Kind;
 /// What goes wrong again and again is written to the log once in this time.
 const LOG_PERIOD: Duration = Duration::from_secs(1);
 
+/// So many reasons are told of one time that the server is down.
+const MAX_REASONS: usize = 8;
+
 /// The lines in nginx's log about one server. What may come over and over is counted until
 /// [`tell`](Self::tell) writes it.
 pub(super) struct ServerLog {
@@ -21,6 +24,10 @@ pub(super) struct ServerLog {
     kind: Kind,
     /// How often the server has gone down.
     downs: Repeated,
+    /// The reasons that were told since it was up.
+    reasons: Vec<String>,
+    /// Another reason, of a server that is down still.
+    other_reason: Option<(String, String)>,
     /// Commands that the server has refused.
     refusals: Repeated,
     /// Whether the last line in the log says that the server is up.
@@ -35,6 +42,8 @@ impl ServerLog {
             log,
             kind,
             downs: Repeated::new(),
+            reasons: Vec::new(),
+            other_reason: None,
             refusals: Repeated::new(),
             told_up: false,
             told_unresolved: false,
@@ -45,6 +54,14 @@ impl ServerLog {
         self.downs.add(1, self.kind.server(address), reason);
     }
 
+    /// The server is still down. Each reason is told once: two may come in turn, over and over.
+    pub(super) fn still_down(&mut self, address: &Address, reason: String) {
+        self.other_reason = None;
+        if !self.reasons.contains(&reason) && self.reasons.len() < MAX_REASONS {
+            self.other_reason = Some((self.kind.server(address), reason));
+        }
+    }
+
     /// The server has refused so many commands; `reason` is what it said to one of them.
     pub(super) fn refused(&mut self, count: u32, address: &Address, reason: String) {
         self.refusals.add(count, self.kind.server(address), with_advice(reason));
@@ -52,7 +69,8 @@ impl ServerLog {
 
     /// When there is something to tell that waits for its time.
     pub(super) fn due(&self) -> Option<Instant> {
-        [self.downs.due(), self.refusals.due()].into_iter().flatten().min()
+        let other_reason = self.other_reason.is_some().then_some(self.downs.next_log);
+        [self.downs.due(), other_reason, self.refusals.due()].into_iter().flatten().min()
     }
 
     /// Tells what it is time to tell; `up` is the address of a server that is up now.
@@ -72,8 +90,20 @@ impl ServerLog {
                 );
             }
             self.told_up = false;
+            self.reasons.push(reason);
+        }
+        if up.is_some() {
+            self.other_reason = None;
+        }
+        if self.downs.next_log <= now() {
+            if let Some((server, reason)) = self.other_reason.take() {
+                log!(NGX_LOG_ERR, self.log, "{server} is still down: {reason}");
+                self.downs.next_log = now() + LOG_PERIOD;
+                self.reasons.push(reason);
+            }
         }
         if let (Some(address), false) = (up, self.told_up) {
+            self.reasons.clear();
             log!(NGX_LOG_NOTICE, self.log, "{} is up", self.kind.server(address));
             self.told_up = true;
         }
@@ -87,12 +117,21 @@ impl ServerLog {
     }
 
     /// The server's name could not be looked up.
-    pub(super) fn unresolved(&mut self, name: &str, reason: &str) {
-        if !mem::replace(&mut self.told_unresolved, true) {
+    pub(super) fn unresolved(&mut self, name: &str, reason: &str, has_addresses: bool) {
+        if mem::replace(&mut self.told_unresolved, true) {
+            return;
+        }
+        if has_addresses {
             log!(
                 NGX_LOG_WARN,
                 self.log,
                 "{name} cannot be resolved: {reason}; its last addresses stay in use"
+            );
+        } else {
+            log!(
+                NGX_LOG_ERR,
+                self.log,
+                "{name} cannot be resolved: {reason}; handshakes are full ones until it is"
             );
         }
     }

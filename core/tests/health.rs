@@ -1,0 +1,219 @@
+//! Stores that answer a part of what they are asked, with a client that reconnects as a worker's
+//! does: few handshakes wait for them, however long that lasts, and they are used again soon after.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ssl_session_cache_core::{
+    Backoff, Instant, Keyspace, Lookup, Pipeline, Redis, Settings, Waiter,
+};
+
+const TIMEOUT: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// One handshake in so many milliseconds.
+const PERIOD: u64 = 16;
+
+/// What a store does while it is in trouble.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trouble {
+    /// As Redis after `CLIENT PAUSE ... WRITE`: a connection that writes is not answered any more.
+    Writes,
+    /// As Redis after `CLIENT PAUSE`, or one that is frozen.
+    All,
+    /// As a proxy that answers for itself what is not for the store.
+    Data,
+    /// As a proxy that gives its store so many milliseconds and then answers with an error.
+    Refusal(u64),
+    /// As a proxy that gives its store so many milliseconds and then closes the connection.
+    Close(u64),
+}
+
+/// What became of the handshakes of a time.
+#[derive(Default)]
+struct Tally {
+    handshakes: u32,
+    /// So many waited for more than 100 ms.
+    waited: u32,
+    found: u32,
+}
+
+/// Whether a handshake has found its session, and how long it waited for that.
+type Ended = Rc<Cell<Option<(bool, u64)>>>;
+
+struct Asker {
+    since: u64,
+    clock: Rc<Cell<u64>>,
+    ended: Ended,
+}
+
+impl Waiter for Asker {
+    fn complete(self, lookup: Lookup<'_>) {
+        let is_found = matches!(lookup, Lookup::Found(_));
+        self.ended.set(Some((is_found, self.clock.get() - self.since)));
+    }
+}
+
+/// A worker's connection to a store.
+struct Worker {
+    clock: Rc<Cell<u64>>,
+    pipeline: Pipeline<Asker>,
+    backoff: Backoff,
+    retry_at: Option<u64>,
+    /// Replies that will come, and when; none come behind one that never does.
+    replies: Vec<(u64, &'static [u8])>,
+    is_blocked: bool,
+    handshakes: Vec<Ended>,
+}
+
+impl Worker {
+    fn new() -> Self {
+        let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_commands: Some(5000) };
+        Self {
+            clock: Rc::new(Cell::new(1_000_000)),
+            pipeline: Pipeline::new(Box::new(Redis::new(None, 0)), settings),
+            backoff: Backoff::new(INTERVAL, 1),
+            retry_at: Some(0),
+            replies: Vec::new(),
+            is_blocked: false,
+            handshakes: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_millis(self.clock.get())
+    }
+
+    /// Lets time pass, with a handshake now and then.
+    fn run(&mut self, millis: u64, trouble: Option<Trouble>) -> Tally {
+        self.handshakes.clear();
+        for _ in 0..millis {
+            self.clock.set(self.clock.get() + 1);
+            if self.clock.get() % PERIOD == 0 {
+                self.handshake();
+            }
+            self.step(trouble);
+        }
+        // Those that wait have waited too long for all we know.
+        let mut tally = Tally::default();
+        for ended in &self.handshakes {
+            let (is_found, time) = ended.get().unwrap_or((false, u64::MAX));
+            tally.handshakes += 1;
+            tally.waited += u32::from(time > 100);
+            tally.found += u32::from(is_found);
+        }
+        tally
+    }
+
+    /// Looks a session up, and stores another.
+    fn handshake(&mut self) {
+        let key = Keyspace::default().key(&[7; 32]).unwrap();
+        let ended = Rc::new(Cell::new(None));
+        let (clock, since) = (Rc::clone(&self.clock), self.clock.get());
+        let asker = Asker { since, clock, ended: Rc::clone(&ended) };
+        let now = self.now();
+        if self.pipeline.get(&key, now + TIMEOUT, now, asker).is_err() {
+            ended.set(Some((false, 0)));
+        }
+        let _ = self.pipeline.put(&key, b"record", 300, 1_700_000_000, now);
+        self.handshakes.push(ended);
+    }
+
+    fn step(&mut self, trouble: Option<Trouble>) {
+        let now = self.now();
+        if self.retry_at.is_some_and(|at| at <= self.clock.get()) {
+            self.retry_at = None;
+            self.is_blocked = false;
+            self.pipeline.connected(now);
+        }
+        if self.retry_at.is_some() {
+            return;
+        }
+        if self.pipeline.tick(now).is_err() {
+            return self.lose();
+        }
+        let bytes = self.pipeline.unsent().to_vec();
+        self.pipeline.sent(bytes.len());
+        self.answer(&bytes, trouble);
+        while let Some((at, reply)) = self.replies.first().copied() {
+            if at > self.clock.get() {
+                break;
+            }
+            self.replies.remove(0);
+            if reply.is_empty() {
+                return self.lose();
+            }
+            self.pipeline.spare()[..reply.len()].copy_from_slice(reply);
+            if self.pipeline.received(reply.len(), now).unwrap().became_ready {
+                self.backoff.succeeded();
+            }
+        }
+    }
+
+    fn answer(&mut self, bytes: &[u8], trouble: Option<Trouble>) {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        for word in text.split("\r\n") {
+            let (reply, is_write, is_data): (&[u8], _, _) = match word {
+                "PING" => (b"+PONG\r\n", false, false),
+                "GET" => (b"$6\r\nrecord\r\n", false, true),
+                "SETEX" => (b"+OK\r\n", true, true),
+                _ => continue,
+            };
+            let now = self.clock.get();
+            self.is_blocked |= match trouble {
+                Some(Trouble::Writes) => is_write,
+                Some(Trouble::All) => true,
+                Some(Trouble::Data) => is_data,
+                _ => false,
+            };
+            let (delay, reply): (_, &[u8]) = match trouble {
+                Some(Trouble::Refusal(delay)) if is_data => (delay, b"-ERR timed out\r\n"),
+                Some(Trouble::Close(delay)) if is_data => (delay, b""),
+                _ => (0, reply),
+            };
+            if !self.is_blocked {
+                self.replies.push((now + delay, reply));
+            }
+        }
+    }
+
+    fn lose(&mut self) {
+        self.pipeline.closed(self.now());
+        self.replies.clear();
+        self.retry_at = Some(self.clock.get() + self.backoff.failed().as_millis() as u64);
+    }
+}
+
+#[test]
+fn few_handshakes_wait_for_a_store_that_answers_a_part() {
+    for trouble in
+        [Trouble::Writes, Trouble::All, Trouble::Data, Trouble::Refusal(400), Trouble::Close(400)]
+    {
+        let mut worker = Worker::new();
+        worker.run(2_000, None);
+        let healthy = worker.run(2_000, None);
+        assert_eq!(healthy.found, healthy.handshakes, "{trouble:?}, before");
+
+        let Tally { handshakes, waited, .. } = worker.run(16_000, Some(trouble));
+        assert!(waited * 10 < handshakes, "{trouble:?}: {waited} of {handshakes} waited");
+
+        // The longest wait between two trials, and the longest trial.
+        worker.run(10_000, None);
+        let healthy = worker.run(2_000, None);
+        assert_eq!(healthy.found, healthy.handshakes, "{trouble:?}, after");
+    }
+}
+
+#[test]
+fn a_store_that_closes_connections_is_used_again_at_once() {
+    let mut worker = Worker::new();
+    for _ in 0..10 {
+        worker.run(2_000, None);
+        worker.lose();
+        assert!(!worker.pipeline.is_suspended());
+        let Tally { handshakes, waited, found } = worker.run(1_000, None);
+        assert_eq!(waited, 0);
+        assert!(found * 4 > handshakes * 3, "{found} of {handshakes} found");
+    }
+}

@@ -1,0 +1,166 @@
+//! Finds out whether a server could be used, beside the connection that is in use.
+
+use core::cell::RefCell;
+use core::ptr::NonNull;
+use std::rc::{Rc, Weak};
+
+use nginx_sys::ngx_log_t;
+use ssl_session_cache_core::{Instant, Key, Lookup, Pipeline, Waiter};
+
+use crate::conf::address::Address;
+use crate::net::{now, Handler, Io, Link};
+use crate::store::client::Client;
+use crate::store::Settings;
+
+/// Connects to a server, is greeted, and has it delete what is not there: a server that is usable
+/// takes writes, and its replicas and proxies do not tell that when they greet.
+///
+/// # Drop behaviour
+///
+/// An attempt under way is given up.
+pub(super) struct Scout {
+    settings: Rc<Settings>,
+    /// Who is told.
+    client: Weak<Client>,
+    link: Link,
+    attempt: RefCell<Option<Attempt>>,
+}
+
+struct Attempt {
+    pipeline: Pipeline<Nobody>,
+    is_open: bool,
+    deadline: Instant,
+    /// The key to delete.
+    key: Option<Key>,
+}
+
+/// A scout makes no lookups.
+enum Nobody {}
+
+impl Waiter for Nobody {
+    fn complete(self, _lookup: Lookup<'_>) {
+        match self {}
+    }
+}
+
+/// The server cannot be used.
+struct Unusable;
+
+impl<E: core::error::Error> From<E> for Unusable {
+    fn from(_error: E) -> Self {
+        Self
+    }
+}
+
+impl Scout {
+    pub(super) fn new(settings: Rc<Settings>, client: Weak<Client>) -> Self {
+        let link = Link::new(settings.tls.clone());
+        Self { settings, client, link, attempt: RefCell::new(None) }
+    }
+
+    /// Sets nginx's log.
+    ///
+    /// # Safety
+    ///
+    /// The scout may not move from now on, and the log must live as long as it.
+    pub(super) unsafe fn bind(&self, log: *mut ngx_log_t) {
+        // SAFETY: as the caller promises; the link is a part of the scout.
+        unsafe { self.link.bind(NonNull::from(self), log) };
+    }
+
+    /// Begins an attempt: [`Client::scouted`] is called at its end, but not before this returns.
+    pub(super) fn start(&self, address: &Address, key: Option<Key>) {
+        self.stop();
+        // An attempt that has failed already ends with the timer.
+        let begun = self.link.connect(address.sockaddr(), address.name());
+        let deadline = if begun.is_ok() { now() + self.settings.timeout } else { now() };
+        let pipeline = Pipeline::new(self.settings.protocol(), self.settings.limits());
+        self.attempt.replace(Some(Attempt { pipeline, is_open: false, deadline, key }));
+        self.link.wake_at(Some(deadline));
+    }
+
+    /// Gives the attempt up, if there is one; nobody is told.
+    pub(super) fn stop(&self) {
+        self.link.close();
+        self.attempt.replace(None);
+    }
+
+    /// Goes on with the attempt, and tells of its end.
+    fn step(&self) {
+        let result = match &mut *self.attempt.borrow_mut() {
+            Some(attempt) => self.go_on(attempt),
+            None => return,
+        };
+        match result {
+            Ok(false) => {}
+            Ok(true) => self.end(true),
+            Err(Unusable) => self.end(false),
+        }
+    }
+
+    fn end(&self, is_usable: bool) {
+        self.stop();
+        if let Some(client) = self.client.upgrade() {
+            client.scouted(is_usable);
+        }
+    }
+
+    /// True when the server is known to be usable.
+    fn go_on(&self, attempt: &mut Attempt) -> Result<bool, Unusable> {
+        if self.link.is_close_requested() {
+            return Err(Unusable);
+        }
+        if !attempt.is_open {
+            if !self.link.established()? {
+                return Ok(false);
+            }
+            attempt.is_open = true;
+            attempt.pipeline.connected(now());
+        }
+        let pipeline = &mut attempt.pipeline;
+        while let Io::Done(count) = self.send_and_receive(pipeline)? {
+            let received = pipeline.received(count, now())?;
+            // Who may not delete can still be let look up and store.
+            if received.refusal.is_some_and(|refusal| !refusal.starts_with("NOPERM")) {
+                return Err(Unusable);
+            }
+            match attempt.key.take() {
+                Some(key) if pipeline.is_ready() => {
+                    pipeline.delete(&key, now()).or(Err(Unusable))?
+                }
+                key => attempt.key = key,
+            }
+        }
+        Ok(pipeline.is_ready() && pipeline.is_drained())
+    }
+
+    fn send_and_receive(&self, pipeline: &mut Pipeline<Nobody>) -> Result<Io, Unusable> {
+        while !pipeline.unsent().is_empty() {
+            match self.link.send(pipeline.unsent())? {
+                Io::Done(count) => pipeline.sent(count),
+                Io::Again => break,
+            }
+        }
+        Ok(self.link.receive(pipeline.spare())?)
+    }
+}
+
+impl Handler for Scout {
+    fn readable(&self) {
+        self.step();
+    }
+
+    fn writable(&self) {
+        self.step();
+    }
+
+    fn timer(&self) {
+        let deadline = self.attempt.borrow().as_ref().map(|attempt| attempt.deadline);
+        match deadline {
+            Some(deadline) if deadline <= now() => self.end(false),
+            later => self.link.wake_at(later),
+        }
+    }
+
+    fn turn_end(&self) {}
+}
