@@ -174,7 +174,7 @@ impl First {
             return Err(Answer::Local(session));
         }
         let entry = cache.records.entry(id).ok_or(Answer::Missing(Outcome::Foreign))?;
-        if self.state.get() == State::Passed || !cache.suspension().can_wait() {
+        if !cache.suspension().can_wait() {
             return Err(Answer::Missing(Outcome::Miss));
         }
         self.begin_lookup(cache, id, entry).map_err(Answer::Missing)

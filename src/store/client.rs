@@ -571,7 +571,7 @@ impl State {
         let is_lost = match failure {
             Failure::Link(_) => true,
             Failure::Pipeline(error) => *error != ssl_session_cache_core::Error::Silent,
-            Failure::Late | Failure::Replica => false,
+            Failure::ClosedInGreeting | Failure::Late | Failure::Replica => false,
         };
         is_lost && self.ready_since.is_some_and(|since| now().since(since) >= span)
     }
