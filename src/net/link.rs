@@ -259,6 +259,22 @@ impl Link {
         }
     }
 
+    /// Writes what can be written at once, without TLS, and returns how much that was. Nothing is
+    /// made of a failure: the next [`send`](Self::send) meets it. For a callback of OpenSSL's, which
+    /// may run on a small stack of its own: this is one system call.
+    pub(crate) fn send_now(&self, bytes: &[u8]) -> usize {
+        let Some(connection) = self.connection.get() else { return 0 };
+        if self.tls.is_some() {
+            return 0;
+        }
+        // SAFETY: the connection is valid, and the bytes are read only.
+        let sent = unsafe {
+            let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+            libc::send(connection.as_ref().fd, bytes.as_ptr().cast(), bytes.len(), flags)
+        };
+        usize::try_from(sent).unwrap_or(0)
+    }
+
     /// Whether more may be there to read without another event.
     pub(crate) fn is_readable(&self) -> bool {
         // SAFETY: the connection is valid, and has a read event.

@@ -1,7 +1,7 @@
 //! A worker's client of one server: joins a connection and a pipeline, reconnects, and follows the
 //! server's health.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::hash::{BuildHasher, Hasher};
 use core::mem;
 use core::ptr::NonNull;
@@ -47,6 +47,8 @@ pub(super) struct Client {
     name_lookup: NameLookup,
     /// None in a process that does not count.
     stats: Option<StoreStats>,
+    /// Whether the last turn with something to send was a long one.
+    turns_are_long: Cell<bool>,
     /// Borrowed by the methods that handshakes call, which is from within OpenSSL's callbacks. So it
     /// is never borrowed where a handshake can go on: waiters do no more than to record how their
     /// lookups ended, and where nginx needs a connection, for a link or a name, it may close others.
@@ -214,6 +216,7 @@ impl Client {
             link,
             name_lookup: NameLookup::new(),
             stats,
+            turns_are_long: Cell::new(false),
             state: RefCell::new(state),
         });
         // SAFETY: the client, and the link, the scout and the lookup in it, stay where they are in
@@ -254,8 +257,21 @@ impl Client {
             state.key.get_or_insert_with(|| key.clone());
             self.count(Event::SessionSent, 1);
             self.link.at_turn_end();
+            if self.turns_are_long.get() || net::turn_is_long() {
+                self.send_now(&mut state);
+            }
         } else {
             self.drop_record();
+        }
+    }
+
+    /// Writes at once what has waited for the end of the turn: the session's client may be back, on
+    /// another machine, before that.
+    fn send_now(&self, state: &mut State) {
+        if matches!(state.phase, Phase::Open) && !state.is_blocked {
+            let count = self.link.send_now(state.pipeline.unsent());
+            self.count(Event::ByteSent, count);
+            state.pipeline.sent(count);
         }
     }
 
@@ -662,6 +678,7 @@ impl Handler for Client {
 
     /// What was queued in this turn goes out together.
     fn turn_end(&self) {
+        self.turns_are_long.set(net::turn_is_long());
         self.step(Self::send);
     }
 }
