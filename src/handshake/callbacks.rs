@@ -47,7 +47,7 @@ impl NginxCallbacks {
     }
 
     /// Puts a session into the tier of this machine; true where nginx took over a reference.
-    pub(super) fn new(&self, ssl: Ssl, session: SessionRef<'_>) -> bool {
+    pub(super) fn put(&self, ssl: Ssl, session: SessionRef<'_>) -> bool {
         // SAFETY: the SSL and the session are valid.
         self.new.is_some_and(|new| unsafe { new(ssl.as_ptr(), session.as_ptr()) } != 0)
     }
@@ -101,7 +101,7 @@ unsafe extern "C" fn new_session(ssl: *mut SSL, session: *mut SSL_SESSION) -> c_
     };
     let Some(cache) = SessionCache::of_ssl(ssl) else { return 0 };
     cache.session_made(ssl, session);
-    cache.nginx.new(ssl, session).into()
+    cache.nginx.put(ssl, session).into()
 }
 
 /// A client offers a session.

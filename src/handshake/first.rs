@@ -294,7 +294,7 @@ impl First {
             }
             Outcome::Hit => {
                 if let Some(session) = &found {
-                    cache.nginx.new(self.ssl, session.as_ref());
+                    cache.nginx.put(self.ssl, session.as_ref());
                 }
             }
             _ => {}

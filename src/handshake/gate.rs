@@ -81,13 +81,12 @@ impl Gate {
     /// Reads until there is nothing to read now, or nothing to wait for any more.
     fn hold(&mut self, first: &First, source: &Source<'_>) -> Result<(), Given> {
         loop {
-            match first.state() {
-                State::Passed | State::Done => return Ok(()),
-                State::Waiting if !first.waits() => return Ok(first.pass()),
-                State::Begun | State::Waiting => {}
+            let is_answered = first.state() == State::Waiting && !first.waits();
+            if is_answered || self.held.len() >= MAX_HELD {
+                first.pass();
             }
-            if self.held.len() >= MAX_HELD {
-                return Ok(first.pass());
+            if matches!(first.state(), State::Passed | State::Done) {
+                return Ok(());
             }
             // Also while lookups are under way: what is left in the socket would wake a
             // level-triggered event method again and again, and the client's end goes unseen.

@@ -219,11 +219,11 @@ impl SessionCache {
     /// every nginx asks about: where client certificates are asked for, a session is of the name
     /// that it was made for (RFC 6066, section 3).
     fn fits(&self, ssl: Ssl, session: SessionRef<'_>) -> bool {
-        session.version() == ssl.version()
-            && !session.compresses()
-            && !(ssl.ignores_extended_master_secret()
-                && self.records.has_extended_master_secret(session))
-            && !(self.asks_for_certificates && session.server_name() != server_name(ssl))
+        let fails = session.compresses()
+            || (ssl.ignores_extended_master_secret()
+                && self.records.has_extended_master_secret(session));
+        let is_of_another = self.asks_for_certificates && session.server_name() != server_name(ssl);
+        session.version() == ssl.version() && !fails && !is_of_another
     }
 }
 

@@ -20,7 +20,7 @@ use crate::handshake::lookup::SessionId;
 use crate::handshake::openssl::{new_index, SessionRef};
 
 /// What the index holds for a session that is marked: the address of no list.
-const UNPROVEN: *mut c_void = ptr::without_provenance_mut(1);
+const UNPROVEN: *mut c_void = ptr::null_mut::<u8>().wrapping_add(1).cast();
 
 /// The ids of the sessions that one handshake has made.
 #[derive(Clone, Default)]

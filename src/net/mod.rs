@@ -3,6 +3,7 @@
 
 use core::cell::Cell;
 use core::slice;
+use core::time::Duration;
 
 use nginx_sys::{
     ngx_current_msec, ngx_cycle, ngx_msec_int_t, ngx_msec_t, ngx_process, NGX_PROCESS_SINGLE,
@@ -40,17 +41,16 @@ pub(crate) fn now() -> Instant {
 /// Whether this turn of the event loop has lasted for some time already: longer than a client that
 /// is not far away takes to come back.
 pub(crate) fn turn_is_long() -> bool {
-    const LONG: i64 = 5;
+    const LONG: ngx_msec_int_t = 5;
 
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the time is valid for a write. nginx writes to its clock, which is this one in
     // milliseconds (ngx_monotonic_time() in ngx_times.c), on this one thread.
     let (result, turn) =
         unsafe { (libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time), ngx_current_msec) };
-    let millis =
-        (time.tv_sec as i64).wrapping_mul(1000).wrapping_add(time.tv_nsec as i64 / 1_000_000);
+    let millis = Duration::new(time.tv_sec as u64, time.tv_nsec as u32).as_millis();
     let elapsed = (millis as ngx_msec_t).wrapping_sub(turn) as ngx_msec_int_t;
-    result == 0 && elapsed as i64 >= LONG
+    result == 0 && elapsed >= LONG
 }
 
 /// Whether this process has clients: a worker, or the only process. The cache manager and the cache

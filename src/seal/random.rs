@@ -32,7 +32,8 @@ impl Random {
 
     /// So many bytes, never drawn before; `None` where OpenSSL has none.
     pub(crate) fn draw<const N: usize>(&self) -> Option<[u8; N]> {
-        let mut stock = self.0.try_borrow_mut().ok()?;
+        // What replenishes it does not come back here.
+        let mut stock = self.0.borrow_mut();
         if stock.bytes.len() - stock.drawn < N || stock.process != current_process() {
             stock.replenish()?;
         }
