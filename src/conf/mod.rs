@@ -25,6 +25,7 @@ use self::directive::Directive;
 pub(crate) mod address;
 pub(crate) mod directive;
 pub(crate) mod file;
+mod http;
 mod sockets;
 pub(crate) mod tickets;
 mod tls;

@@ -26,7 +26,7 @@ use nginx_sys::{
     ngx_http_core_srv_conf_t, ngx_http_server_name_t, ngx_keyval_t,
 };
 
-use crate::conf::wiring::{core_conf, ssl_conf, ssl_ctx};
+use crate::conf::http::{core_conf, ssl_conf, ssl_ctx};
 use crate::handshake::{sha256, Digest, SslCtx};
 
 type Server = ngx_http_core_srv_conf_t;

@@ -4,12 +4,10 @@
 //! would leave the cache without TLS 1.3 clients and most TLS 1.2 clients. So tickets are switched
 //! off where the cache is on, unless the configuration itself asks for them.
 
-use nginx_sys::{
-    ngx_conf_t, ngx_http_ssl_module, ngx_http_ssl_srv_conf_t, ngx_module_t, NGX_CONF_UNSET,
-};
+use nginx_sys::{ngx_conf_t, ngx_http_ssl_srv_conf_t, NGX_CONF_UNSET};
 use ngx::http::{HttpModuleConfExt, HttpModuleServerConf};
 
-use crate::conf::wiring;
+use crate::conf::http::{servers, ssl_module};
 use crate::Module;
 
 /// What one level of the configuration says of tickets.
@@ -26,7 +24,7 @@ struct Said {
 pub(crate) fn remember_requests(cf: &mut ngx_conf_t) {
     // SAFETY: in init_main_conf() the context is that of http{}.
     let outer = unsafe { said(cf) };
-    for server in wiring::servers(cf) {
+    for server in servers(cf) {
         let conf = Module::server_conf_mut(server).expect("made with the server");
         // SAFETY: a server's context holds the configuration of every module.
         conf.tickets_requested = unsafe { said(server) }.or(outer).asks();
@@ -63,11 +61,4 @@ unsafe fn said(level: &impl HttpModuleConfExt) -> Said {
         key: (ssl.session_ticket_keys as isize != unset)
             .then_some(!ssl.session_ticket_keys.is_null()),
     }
-}
-
-/// nginx's own TLS module.
-pub(super) fn ssl_module() -> &'static ngx_module_t {
-    // SAFETY: the module is part of the running binary, and nginx writes to it only before it reads
-    // its configuration.
-    unsafe { &*core::ptr::addr_of!(ngx_http_ssl_module) }
 }

@@ -1,22 +1,17 @@
 //! The cache put into the SSL_CTX of each server, once all of http{} has been read.
 
-use core::ffi::CStr;
 use core::ptr;
 use std::collections::BTreeSet;
 
-use nginx_sys::{
-    ngx_conf_t, ngx_cycle_t, ngx_http_core_loc_conf_t, ngx_http_core_main_conf_t,
-    ngx_http_core_module, ngx_http_core_srv_conf_t, ngx_http_ssl_srv_conf_t, NGX_SSL_NO_SCACHE,
-};
+use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_http_core_srv_conf_t, NGX_SSL_NO_SCACHE};
 use ngx::core::NgxStr;
-use ngx::http::{HttpModule, HttpModuleConfExt, HttpModuleMainConf, HttpModuleServerConf};
+use ngx::http::{HttpModule, HttpModuleMainConf, HttpModuleServerConf};
 
+use crate::conf::http::{name, place, resolver, servers, ssl_conf, ssl_ctx};
 use crate::conf::sockets::{ClientCertificates, NoDigest, Socket, Sockets};
-use crate::conf::tickets::ssl_module;
 use crate::conf::{Destination, MainConf, Reported, ServerConf, NAME};
-use crate::handshake::{narrow_id_context, NarrowError, SessionCache, SslCtx, Suspension};
+use crate::handshake::{narrow_id_context, NarrowError, SessionCache, Suspension};
 use crate::log::log;
-use crate::net::Resolver;
 use crate::status::{self, Counted};
 use crate::store::Store;
 use crate::Module;
@@ -313,62 +308,4 @@ impl ServerConf {
     fn agrees_with(&self, other: &Self) -> bool {
         self.destination() == other.destination()
     }
-}
-
-/// The servers of http{}.
-pub(super) fn servers(
-    cf: &ngx_conf_t,
-) -> impl Iterator<Item = &'static ngx_http_core_srv_conf_t> + use<> {
-    // SAFETY: the array holds pointers to servers; they live as long as the configuration.
-    unsafe { core_conf(cf).servers.as_slice::<*const ngx_http_core_srv_conf_t>() }
-        .iter()
-        // SAFETY: as above.
-        .map(|server| unsafe { &**server })
-}
-
-pub(super) fn core_conf(cf: &ngx_conf_t) -> &'static ngx_http_core_main_conf_t {
-    // SAFETY: the type is that of ngx_http_core_module's main configuration, which always exists.
-    unsafe {
-        cf.http_main_conf_unchecked(&*core::ptr::addr_of!(ngx_http_core_module))
-            .expect("http{} has ngx_http_core_module")
-            .as_ref()
-    }
-}
-
-pub(super) fn ssl_conf(server: &ngx_http_core_srv_conf_t) -> &'static ngx_http_ssl_srv_conf_t {
-    // SAFETY: the type is that of ngx_http_ssl_module's server configuration.
-    unsafe {
-        server
-            .http_server_conf_unchecked(ssl_module())
-            .expect("nginx has ngx_http_ssl_module")
-            .as_ref()
-    }
-}
-
-pub(super) fn ssl_ctx(server: &ngx_http_core_srv_conf_t) -> Option<SslCtx> {
-    // SAFETY: nginx keeps an SSL_CTX as long as the configuration, null where a server has no TLS.
-    unsafe { SslCtx::from_ptr(ssl_conf(server).ssl.ctx) }
-}
-
-/// The `resolver` of a server.
-fn resolver(server: &ngx_http_core_srv_conf_t) -> Option<Resolver> {
-    // SAFETY: the type is that of ngx_http_core_module's location configuration, which a server
-    // has, merged with that of http{}; the resolver lives as long.
-    unsafe {
-        let conf: &ngx_http_core_loc_conf_t = server
-            .http_location_conf_unchecked(&*core::ptr::addr_of!(ngx_http_core_module))
-            .expect("a server has ngx_http_core_module")
-            .as_ref();
-        Resolver::new(conf.resolver, conf.resolver_timeout)
-    }
-}
-
-fn name(server: &ngx_http_core_srv_conf_t) -> &NgxStr {
-    NgxStr::from_bytes(server.server_name.as_bytes())
-}
-
-fn place(server: &ngx_http_core_srv_conf_t) -> String {
-    // SAFETY: nginx keeps the name of the file as a C string.
-    let file = unsafe { CStr::from_ptr(server.file_name.cast()) };
-    format!("{}:{}", file.to_string_lossy(), server.line)
 }
