@@ -172,7 +172,7 @@ unsafe extern "C" fn info(ssl: *const SSL, event: c_int, value: c_int) {
             First::begin(ssl, cache);
         }
     } else if let (Some(first), Some(cache)) = (First::of(ssl), SessionCache::of_ssl(ssl)) {
-        first.stepped();
+        cache.suspension().stepped(first);
         if is(SSL_CB_HANDSHAKE_DONE) {
             first.finished(cache);
         }

@@ -13,9 +13,10 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 
 use nginx_sys::{SSL_get_ex_data, SSL_set_ex_data, CRYPTO_EX_DATA, CRYPTO_EX_INDEX_SSL};
-use ssl_session_cache_core::Instant;
+use ssl_session_cache_core::{ClientHello, Instant};
 
-use crate::handshake::gate::Gate;
+use crate::handshake::bio::{Filter, Given, Room, Source};
+use crate::handshake::gate::{Gate, Held};
 use crate::handshake::lookup::{outcome_of, Answer, Lookup};
 use crate::handshake::openssl::{new_index, non_null, Session, Ssl};
 use crate::handshake::records::{Entry, Verdict};
@@ -39,11 +40,11 @@ pub(super) struct First {
     /// The session from the store that OpenSSL was given.
     found: RefCell<Option<Session>>,
     /// What of the client's bytes is held back, where that is the way to wait.
-    pub(super) gate: RefCell<Gate>,
+    gate: RefCell<Gate>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+enum State {
     /// What the client offers may be looked up.
     Begun,
     /// Lookups are under way, and the handshake is held.
@@ -105,10 +106,6 @@ impl First {
 
     pub(super) fn report(&self) -> Report {
         self.report.get()
-    }
-
-    pub(super) fn state(&self) -> State {
-        self.state.get()
     }
 
     /// The session that OpenSSL asks for. Holds the handshake until its lookup has ended.
@@ -184,7 +181,7 @@ impl First {
     /// them has to be waited for.
     ///
     /// Which server a session has to fit is not known yet.
-    pub(super) fn look_ahead<'a>(&self, cache: &SessionCache, ids: impl Iterator<Item = &'a [u8]>) {
+    fn look_ahead<'a>(&self, cache: &SessionCache, ids: impl Iterator<Item = &'a [u8]>) {
         // Of those that can be in the store: no other takes the place of one.
         let entries = ids.filter_map(|id| Some((id, cache.records.entry(id)?)));
         for (id, entry) in entries.take(MAX_LOOKUPS) {
@@ -239,18 +236,6 @@ impl First {
         }
     }
 
-    /// Whether a lookup is under way.
-    pub(super) fn waits(&self) -> bool {
-        self.lookups.borrow().iter().flatten().any(|lookup| !lookup.is_done())
-    }
-
-    /// The ClientHello goes through the gate.
-    pub(super) fn pass(&self) {
-        if self.state.get() != State::Done {
-            self.state.set(State::Passed);
-        }
-    }
-
     /// Notes what became of a session that the client offers; `waited` is the time since the first
     /// lookup began, if this was one.
     fn note(&self, outcome: Outcome, waited: Option<Duration>) {
@@ -262,9 +247,9 @@ impl First {
         });
     }
 
-    /// OpenSSL has taken a step, and reads nothing now.
-    pub(super) fn stepped(&self) {
-        Gate::remove_if_empty(self);
+    /// Whether nothing is held back any more.
+    pub(super) fn is_through(&self) -> bool {
+        !self.is_held() && self.gate.borrow().is_empty()
     }
 
     /// OpenSSL has done the server's part of the handshake; and all of it, where the client has
@@ -301,6 +286,36 @@ impl First {
         }
         self.report.set(report);
         status::count_handshake(report.outcome);
+    }
+}
+
+impl Filter for First {
+    fn read(&self, source: Source<'_>, room: Room<'_>) -> Given {
+        self.gate.borrow_mut().read(self, &source, room)
+    }
+}
+
+impl Held for First {
+    fn offers(&self, hello: ClientHello<'_>) {
+        if let Some(cache) = SessionCache::of_ssl(self.ssl) {
+            self.look_ahead(cache, hello.session_ids(cache.abilities()));
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        matches!(self.state.get(), State::Begun | State::Waiting)
+    }
+
+    fn waits(&self) -> bool {
+        self.lookups.borrow().iter().flatten().any(|lookup| !lookup.is_done())
+    }
+
+    fn pass(&self) {
+        self.state.set(State::Passed);
+    }
+
+    fn wake(&self) {
+        self.ssl.post_read_event();
     }
 }
 

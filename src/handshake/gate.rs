@@ -2,29 +2,36 @@
 //!
 //! A stock nginx knows a handshake that waits for the client, and none that waits for anything
 //! else. So that is what it sees: a filter between the socket and OpenSSL reads the ClientHello,
-//! begins the lookups that OpenSSL is going to ask for, and has nothing to read until they have
-//! ended. Then OpenSSL gets all bytes as they came, and the get callback has the answers at hand.
+//! has the lookups begun that OpenSSL is going to ask for, and gives nothing to read until they
+//! have ended. Then OpenSSL gets all bytes as they came, and the get callback has the answers at
+//! hand.
 //!
 //! What cannot be read as a ClientHello is none of the gate's business, and goes on as it is.
 
-use std::rc::Rc;
-use std::sync::OnceLock;
-
 use ssl_session_cache_core::{ClientHello, Opening, OpeningReader};
 
-use crate::handshake::bio::{Filter, Given, Method, Read, Room, Source};
-use crate::handshake::first::{First, State};
-use crate::handshake::SessionCache;
+use crate::handshake::bio::{Given, Read, Room, Source};
 
 /// So many bytes are held for one client: a ClientHello, and early data behind it, of which nginx
 /// allows 16 KB. Where there is more, the handshake goes on without what was not found by then.
 const MAX_HELD: usize = 32 * 1024;
 
-static METHOD: OnceLock<Option<Method<First>>> = OnceLock::new();
+/// The handshake that a gate holds back.
+pub(super) trait Held {
+    /// The ClientHello is complete, and well-formed: begins the lookups of what it offers.
+    fn offers(&self, hello: ClientHello<'_>);
 
-/// Prepares for gates, before the first handshake.
-pub(super) fn prepare() {
-    METHOD.get_or_init(|| Method::new(c"ClientHello gate"));
+    /// Whether the ClientHello has not been let through.
+    fn is_held(&self) -> bool;
+
+    /// Whether a lookup is under way.
+    fn waits(&self) -> bool;
+
+    /// All goes through from now on.
+    fn pass(&self);
+
+    /// Has nginx go on with the handshake in this turn of the event loop.
+    fn wake(&self);
 }
 
 /// What a gate holds of the client's bytes.
@@ -36,56 +43,42 @@ pub(super) struct Gate {
     reader: OpeningReader,
     /// The ClientHello is incomplete below so many bytes.
     until: usize,
+    /// Whether it is complete.
+    is_complete: bool,
 }
 
 impl Gate {
-    /// Puts a gate in front of the socket: a handshake begins.
-    pub(super) fn install(first: &Rc<First>) {
-        if let (Some(Some(method)), true) = (METHOD.get(), first.ssl().reads_a_stream()) {
-            method.insert(first.ssl(), first);
-        }
+    /// Whether OpenSSL has read all that was held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.supplied == self.held.len()
     }
 
-    /// Takes the gate away once it has let everything through: OpenSSL then reads from the socket
-    /// itself again. Not to be called while OpenSSL reads.
-    pub(super) fn remove_if_empty(first: &First) {
-        if let (Some(Some(method)), true) = (METHOD.get(), first.gate.borrow().is_empty(first)) {
-            method.remove(first.ssl());
-        }
-    }
-
-    fn is_empty(&self, first: &First) -> bool {
-        matches!(first.state(), State::Passed | State::Done) && self.supplied == self.held.len()
-    }
-
-    /// Looks at what has come, and begins the lookups of a complete ClientHello.
-    fn examine(&mut self, first: &First) {
-        let body = match self.reader.read(&self.held, MAX_HELD) {
-            Opening::Partial(until) => {
-                self.until = until;
-                return;
+    /// OpenSSL reads.
+    pub(super) fn read(&mut self, of: &impl Held, source: &Source<'_>, room: Room<'_>) -> Given {
+        if of.is_held() {
+            if let Err(given) = self.hold(of, source) {
+                return given;
             }
-            Opening::Other => return first.pass(),
-            Opening::ClientHello(body) => body,
-        };
-        if let (Some(hello), Some(cache)) =
-            (ClientHello::parse(body), SessionCache::of_ssl(first.ssl()))
-        {
-            first.look_ahead(cache, hello.session_ids(cache.abilities()));
         }
-        if !first.waits() {
-            first.pass();
+        let held = &self.held[self.supplied..];
+        if held.is_empty() {
+            *self = Self::default();
+            return Given::Source;
         }
+        let count = room.fill(held);
+        if count < held.len() {
+            // OpenSSL may stop in the midst of them, and the socket says nothing of what is here.
+            of.wake();
+        }
+        self.supplied += count;
+        Given::Held(count)
     }
 
     /// Reads until there is nothing to read now, or nothing to wait for any more.
-    fn hold(&mut self, first: &First, source: &Source<'_>) -> Result<(), Given> {
+    fn hold(&mut self, of: &impl Held, source: &Source<'_>) -> Result<(), Given> {
         loop {
-            let is_answered = first.state() == State::Waiting && !first.waits();
-            if is_answered || self.held.len() >= MAX_HELD {
-                first.pass();
-            }
-            if matches!(first.state(), State::Passed | State::Done) {
+            if (self.is_complete && !of.waits()) || self.held.len() >= MAX_HELD {
+                of.pass();
                 return Ok(());
             }
             // Also while lookups are under way: what is left in the socket would wake a
@@ -95,30 +88,29 @@ impl Gate {
                 Read::Retry => return Err(Given::Nothing),
                 Read::End(result) => return Err(Given::End(result)),
             }
-            if first.state() == State::Begun && self.held.len() >= self.until.max(1) {
-                self.examine(first);
+            if !self.is_complete && self.held.len() >= self.until.max(1) {
+                self.examine(of);
+                if self.is_complete && of.waits() {
+                    return Err(Given::Nothing);
+                }
             }
         }
     }
-}
 
-impl Filter for First {
-    fn read(&self, source: Source<'_>, room: Room<'_>) -> Given {
-        let gate = &mut *self.gate.borrow_mut();
-        if let Err(given) = gate.hold(self, &source) {
-            return given;
+    /// Looks at what has come.
+    fn examine(&mut self, of: &impl Held) {
+        self.is_complete = true;
+        match self.reader.read(&self.held, MAX_HELD) {
+            Opening::Partial(until) => {
+                self.until = until;
+                self.is_complete = false;
+            }
+            Opening::ClientHello(body) => {
+                if let Some(hello) = ClientHello::parse(body) {
+                    of.offers(hello);
+                }
+            }
+            Opening::Other => {}
         }
-        let held = &gate.held[gate.supplied..];
-        if held.is_empty() {
-            *gate = Gate::default();
-            return Given::Source;
-        }
-        let count = room.fill(held);
-        if count < held.len() {
-            // OpenSSL may stop in the midst of them, and the socket says nothing of what is here.
-            self.ssl().post_read_event();
-        }
-        gate.supplied += count;
-        Given::Held(count)
     }
 }

@@ -12,13 +12,17 @@
 use core::fmt;
 
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 use nginx_sys::{dlsym, ngx_cycle_t, ASYNC_is_capable, ASYNC_pause_job};
 
+use crate::handshake::bio::Method;
 use crate::handshake::first::First;
-use crate::handshake::gate::{self, Gate};
 use crate::handshake::lookup::Lookup;
 use crate::handshake::openssl::{in_job, SslCtx};
+
+/// What puts a gate in front of a socket. Made before the first handshake.
+static GATE: OnceLock<Option<Method<First>>> = OnceLock::new();
 
 /// The way in which handshakes are suspended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,7 +116,9 @@ impl Suspension {
     pub(super) fn prepare(self, ctx: SslCtx) {
         match self {
             Self::Async => ctx.run_as_jobs(),
-            Self::Hello => gate::prepare(),
+            Self::Hello => {
+                GATE.get_or_init(|| Method::new(c"ClientHello gate"));
+            }
         }
     }
 
@@ -120,7 +126,19 @@ impl Suspension {
     pub(super) fn started(self, first: &Rc<First>) {
         match self {
             Self::Async => {}
-            Self::Hello => Gate::install(first),
+            Self::Hello => {
+                if let (Some(Some(gate)), true) = (GATE.get(), first.ssl().reads_a_stream()) {
+                    gate.insert(first.ssl(), first);
+                }
+            }
+        }
+    }
+
+    /// A handshake has taken a step, and OpenSSL reads nothing now: a gate that has let everything
+    /// through goes, and OpenSSL reads from the socket itself again.
+    pub(super) fn stepped(self, first: &First) {
+        if let (Self::Hello, Some(Some(gate)), true) = (self, GATE.get(), first.is_through()) {
+            gate.remove(first.ssl());
         }
     }
 
