@@ -17,7 +17,7 @@ use ssl_session_cache_core::{
 use crate::conf::address::{Address, Location};
 use crate::net::{self, now, Handler, Io, Link, NameHandler, NameLookup, Resolved, Resolver};
 use crate::status::{Event, LookupResult, StoreState, StoreStats};
-use crate::store::scout::Scout;
+use crate::store::scout::{Scout, Sender};
 use crate::store::server_log::ServerLog;
 use crate::store::{Settings, Waiter};
 
@@ -210,7 +210,7 @@ impl Client {
         let link = Link::new(settings.tls.clone());
         let stats = StoreStats::of(&settings.name());
         let client = Rc::new_cyclic(|client: &Weak<Self>| Self {
-            scout: Scout::new(Rc::clone(&settings), Weak::clone(client)),
+            scout: Scout::new(Rc::clone(&settings), Weak::clone(client) as _),
             settings,
             resolver,
             link,
@@ -521,27 +521,6 @@ impl Client {
         self.scout.start(&addresses[index], key);
     }
 
-    /// The scout is back from an address.
-    pub(super) fn scouted(&self, is_usable: bool) {
-        let goes_on = {
-            let state = &mut *self.state.borrow_mut();
-            if is_usable {
-                state.homing.switch_at = Some(now() + self.settings.timeout);
-            } else {
-                state.homing.address += 1;
-            }
-            let goes_on = !is_usable && state.homing.address < state.address;
-            if !is_usable && !goes_on {
-                state.homing.scout_at = state.homing.next(state.address);
-            }
-            self.settle(state);
-            goes_on
-        };
-        if goes_on {
-            self.scout();
-        }
-    }
-
     /// Changes to the address that the scout has found usable.
     fn switch_if_due(&self, state: &mut State) {
         let is_due = |at: Instant| at <= now() || state.pipeline.is_drained();
@@ -680,6 +659,29 @@ impl Handler for Client {
     fn turn_end(&self) {
         self.turns_are_long.set(net::turn_is_long());
         self.step(Self::send);
+    }
+}
+
+impl Sender for Client {
+    /// The scout is back from an address.
+    fn scouted(&self, is_usable: bool) {
+        let goes_on = {
+            let state = &mut *self.state.borrow_mut();
+            if is_usable {
+                state.homing.switch_at = Some(now() + self.settings.timeout);
+            } else {
+                state.homing.address += 1;
+            }
+            let goes_on = !is_usable && state.homing.address < state.address;
+            if !is_usable && !goes_on {
+                state.homing.scout_at = state.homing.next(state.address);
+            }
+            self.settle(state);
+            goes_on
+        };
+        if goes_on {
+            self.scout();
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use ssl_session_cache_core::{Instant, Key, Lookup, Pipeline, Waiter};
 
 use crate::conf::address::Address;
 use crate::net::{now, Handler, Io, Link};
-use crate::store::client::Client;
 use crate::store::Settings;
 
 /// Connects to a server, is greeted, and has it delete what is not there: a server that is usable
@@ -21,9 +20,15 @@ use crate::store::Settings;
 pub(super) struct Scout {
     settings: Rc<Settings>,
     /// Who is told.
-    client: Weak<Client>,
+    sender: Weak<dyn Sender>,
     link: Link,
     attempt: RefCell<Option<Attempt>>,
+}
+
+/// Who sends a scout, and is told what it has found.
+pub(super) trait Sender {
+    /// The attempt is over.
+    fn scouted(&self, is_usable: bool);
 }
 
 struct Attempt {
@@ -53,9 +58,9 @@ impl<E: core::error::Error> From<E> for Unusable {
 }
 
 impl Scout {
-    pub(super) fn new(settings: Rc<Settings>, client: Weak<Client>) -> Self {
+    pub(super) fn new(settings: Rc<Settings>, sender: Weak<dyn Sender>) -> Self {
         let link = Link::new(settings.tls.clone());
-        Self { settings, client, link, attempt: RefCell::new(None) }
+        Self { settings, sender, link, attempt: RefCell::new(None) }
     }
 
     /// Sets nginx's log.
@@ -68,7 +73,7 @@ impl Scout {
         unsafe { self.link.bind(NonNull::from(self), log) };
     }
 
-    /// Begins an attempt: [`Client::scouted`] is called at its end, but not before this returns.
+    /// Begins an attempt: [`Sender::scouted`] is called at its end, but not before this returns.
     pub(super) fn start(&self, address: &Address, key: Option<Key>) {
         self.stop();
         // An attempt that has failed already ends with the timer.
@@ -100,8 +105,8 @@ impl Scout {
 
     fn end(&self, is_usable: bool) {
         self.stop();
-        if let Some(client) = self.client.upgrade() {
-            client.scouted(is_usable);
+        if let Some(sender) = self.sender.upgrade() {
+            sender.scouted(is_usable);
         }
     }
 
