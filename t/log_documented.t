@@ -62,7 +62,7 @@ sub documented {
 	my ($section) = @_;
 
 	my @rows = grep { !/^\|---/ } $section =~ /^(\|.*)$/mg;
-	my @messages = map { /^\| (?:(?:notice|warn|error) \| )?(.*?) \|/ } @rows;
+	my @messages = map { /^\| (?:(?:notice|warn|error|alert) \| )?(.*?) \|/ } @rows;
 
 	return map { s/\*\w+\*/*/gr =~ s/`//gr }
 		grep { /`/ } @messages;

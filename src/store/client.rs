@@ -1,7 +1,7 @@
 //! A worker's client of one server: joins a connection and a pipeline, reconnects, and follows the
 //! server's health.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, RefCell, RefMut};
 use core::hash::{BuildHasher, Hasher};
 use core::mem;
 use core::ptr::NonNull;
@@ -15,6 +15,7 @@ use ssl_session_cache_core::{
 };
 
 use crate::conf::address::{Address, Location};
+use crate::log::log;
 use crate::net::{self, now, Handler, Io, Link, NameHandler, NameLookup, Resolved, Resolver};
 use crate::status::{Event, LookupResult, StoreState, StoreStats};
 use crate::store::scout::{Scout, Sender};
@@ -53,6 +54,7 @@ pub(super) struct Client {
     /// is never borrowed where a handshake can go on: waiters do no more than to record how their
     /// lookups ended, and where nginx needs a connection, for a link or a name, it may close others.
     state: RefCell<State>,
+    log: *mut ngx_log_t,
 }
 
 struct State {
@@ -218,6 +220,7 @@ impl Client {
             stats,
             turns_are_long: Cell::new(false),
             state: RefCell::new(state),
+            log,
         });
         // SAFETY: the client, and the link, the scout and the lookup in it, stay where they are in
         // the Rc, and go together.
@@ -235,7 +238,7 @@ impl Client {
         deadline: Instant,
         waiter: Rc<dyn Waiter>,
     ) -> Result<(), Unavailable> {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.at_rest().ok_or(Unavailable::Down)?;
         let waiting = Waiting { waiter, began: std::time::Instant::now(), stats: self.stats };
         let begun = state.pipeline.get(key, deadline, now(), waiting);
         if let Some(stats) = self.stats {
@@ -251,7 +254,7 @@ impl Client {
     }
 
     pub(super) fn put(&self, key: &Key, record: &[u8], ttl: u32, unix_now: u64) {
-        let mut state = self.state.borrow_mut();
+        let Some(mut state) = self.at_rest() else { return };
         if state.pipeline.put(key, record, ttl, unix_now, now()).is_ok() {
             state.unconfirmed += 1;
             state.key.get_or_insert_with(|| key.clone());
@@ -280,11 +283,21 @@ impl Client {
     }
 
     pub(super) fn delete(&self, key: &Key) {
-        let mut state = self.state.borrow_mut();
+        let Some(mut state) = self.at_rest() else { return };
         if state.pipeline.delete(key, now()).is_ok() {
             self.count(Event::DeleteSent, 1);
             self.link.at_turn_end();
         }
+    }
+
+    /// The state, for a handshake; `None` where the client is at work, which would be an error of
+    /// this module: it costs a lookup or a session, and no more.
+    fn at_rest(&self) -> Option<RefMut<'_, State>> {
+        let state = self.state.try_borrow_mut().ok();
+        if state.is_none() {
+            log!(NGX_LOG_ALERT, self.log, "{} is asked while it is at work", self.settings.name());
+        }
+        state
     }
 
     fn count(&self, event: Event, times: usize) {

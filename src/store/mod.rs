@@ -93,8 +93,8 @@ impl Settings {
 
 /// Who waits for a lookup.
 pub(crate) trait Waiter {
-    /// Called exactly once for a lookup that was accepted; must only record the outcome. Calling
-    /// the store is an error that ends the process.
+    /// Called exactly once for a lookup that was accepted; must only record the outcome. The
+    /// store is not to be called from it.
     fn complete(&self, lookup: Lookup<'_>, now: Instant);
 }
 
