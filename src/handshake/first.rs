@@ -259,6 +259,7 @@ impl First {
         if self.state.replace(State::Done) != State::Done {
             self.end(cache);
         }
+        cache.store.flush();
         if self.ssl.is_established() {
             if let Some(session) = self.ssl.session() {
                 notes::prove(session);

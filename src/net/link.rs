@@ -264,7 +264,7 @@ impl Link {
     /// may run on a small stack of its own: this is one system call.
     pub(crate) fn send_now(&self, bytes: &[u8]) -> usize {
         let Some(connection) = self.connection.get() else { return 0 };
-        if self.tls.is_some() {
+        if self.tls.is_some() || bytes.is_empty() {
             return 0;
         }
         // SAFETY: the connection is valid, and the bytes are read only.

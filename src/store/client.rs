@@ -48,6 +48,8 @@ pub(super) struct Client {
     name_lookup: NameLookup,
     /// None in a process that does not count.
     stats: Option<StoreStats>,
+    /// Whether something was written in this turn before its end.
+    has_flushed: Cell<bool>,
     /// Whether the last turn with something to send was a long one.
     turns_are_long: Cell<bool>,
     /// Borrowed by the methods that handshakes call, which is from within OpenSSL's callbacks. So it
@@ -218,6 +220,7 @@ impl Client {
             link,
             name_lookup: NameLookup::new(),
             stats,
+            has_flushed: Cell::new(false),
             turns_are_long: Cell::new(false),
             state: RefCell::new(state),
             log,
@@ -268,8 +271,16 @@ impl Client {
         }
     }
 
-    /// Writes at once what has waited for the end of the turn: the session's client may be back, on
-    /// another machine, before that.
+    /// A handshake is over whose sessions may wait for the end of the turn: they are written, once in
+    /// a turn.
+    pub(super) fn flush(&self) {
+        let Some(mut state) = self.at_rest() else { return };
+        if !state.pipeline.unsent().is_empty() && !self.has_flushed.replace(true) {
+            self.send_now(&mut state);
+        }
+    }
+
+    /// Writes at once what has waited for the end of the turn.
     fn send_now(&self, state: &mut State) {
         if matches!(state.phase, Phase::Open) && !state.is_blocked {
             let count = self.link.send_now(state.pipeline.unsent());
@@ -670,6 +681,7 @@ impl Handler for Client {
 
     /// What was queued in this turn goes out together.
     fn turn_end(&self) {
+        self.has_flushed.set(false);
         self.turns_are_long.set(net::turn_is_long());
         self.step(Self::send);
     }

@@ -167,6 +167,14 @@ impl Store {
         }
     }
 
+    /// Writes what was queued without waiting for the end of the turn: the client of a session that
+    /// was put may be back before that, on another machine.
+    pub(crate) fn flush(&self) {
+        if let Some(client) = self.client() {
+            client.flush();
+        }
+    }
+
     /// Counts a record as dropped that could not even be made.
     pub(crate) fn drop_record(&self) {
         if let Some(client) = self.client() {
