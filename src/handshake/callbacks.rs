@@ -65,7 +65,7 @@ impl NginxCallbacks {
     }
 
     /// Removes a session from the tier of this machine.
-    fn remove(&self, ctx: SslCtx, session: SessionRef<'_>) {
+    pub(super) fn remove(&self, ctx: SslCtx, session: SessionRef<'_>) {
         if let Some(remove) = self.remove {
             // SAFETY: the SSL_CTX and the session are valid.
             unsafe { remove(ctx.as_ptr(), session.as_ptr()) };
@@ -132,9 +132,7 @@ unsafe extern "C" fn remove_session(ctx: *mut SSL_CTX, session: *mut SSL_SESSION
         return;
     };
     let Some(cache) = SessionCache::of(ctx) else { return };
-    if cache.session_dropped(session) {
-        cache.nginx.remove(ctx, session);
-    }
+    cache.session_dropped(session);
 }
 
 /// A session needs an id: one that any machine with the key knows for ours.

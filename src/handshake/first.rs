@@ -37,8 +37,9 @@ pub(super) struct First {
     lookups: RefCell<[Option<Rc<Lookup>>; MAX_LOOKUPS]>,
     /// When the first of them began: all must end within the store's timeout from then.
     began: Cell<Option<Instant>>,
-    /// The session from the store that OpenSSL was given.
-    found: RefCell<Option<Session>>,
+    /// The session that OpenSSL was given last, and from where. It takes the first that fits, and
+    /// asks for no other then.
+    found: RefCell<Option<(Outcome, Session)>>,
     /// What of the client's bytes is held back, where that is the way to wait.
     gate: RefCell<Gate>,
 }
@@ -121,23 +122,24 @@ impl First {
             Answer::Record(Verdict::Damaged) => (Outcome::Invalid, None),
             Answer::Missing(outcome) => (outcome, None),
         };
-        let session = match session {
-            Some(session) if !cache.fits(self.ssl, session.as_ref()) => {
-                self.note(Outcome::Unused, waited);
-                return None;
+        match session {
+            Some(session) if cache.fits(self.ssl, session.as_ref()) => {
+                self.note(outcome, waited);
+                *self.found.borrow_mut() = Some((outcome, session.clone()));
+                Some(session)
             }
-            session => session,
-        };
-        self.note(outcome, waited);
-        match (outcome, &session) {
-            (Outcome::Hit, Some(session)) => *self.found.borrow_mut() = Some(session.clone()),
-            (Outcome::Invalid, _) => cache.delete(id),
-            _ => {}
+            Some(_) => {
+                self.note(Outcome::Unused, waited);
+                None
+            }
+            None => {
+                self.note(outcome, waited);
+                if outcome == Outcome::Invalid {
+                    cache.delete(id);
+                }
+                None
+            }
         }
-        if let Some(session) = &session {
-            notes::mark_unproven(session.as_ref());
-        }
-        session
     }
 
     /// What there is under an id, in the tier of this machine or in the store, and how long the
@@ -252,6 +254,11 @@ impl First {
         !self.is_held() && self.gate.borrow().is_empty()
     }
 
+    /// The gate is gone, and with it what it has held.
+    pub(super) fn forget_gate(&self) {
+        self.gate.take();
+    }
+
     /// OpenSSL has done the server's part of the handshake; and all of it, where the client has
     /// proved that it has the session's secret. Where early data is accepted the first comes before
     /// the second, and this is called for each.
@@ -261,9 +268,18 @@ impl First {
         }
         cache.store.flush();
         if self.ssl.is_established() {
-            if let Some(session) = self.ssl.session() {
-                notes::prove(session);
-            }
+            self.own_resumed();
+        }
+    }
+
+    /// The client has proved that it has the secret of the session that is resumed. With TLS 1.3
+    /// the session in use is another by now, that of the next ticket.
+    fn own_resumed(&self) {
+        let (Some((_, found)), Some(session)) = (self.found.take(), self.ssl.session()) else {
+            return;
+        };
+        if self.ssl.has_resumed() && found.as_ref().id() == session.id() {
+            notes::own(session);
         }
     }
 
@@ -272,18 +288,12 @@ impl First {
         self.ssl.stop_running_as_jobs();
         self.lookups.take().iter().flatten().for_each(|lookup| lookup.cancel());
 
-        let found = self.found.take();
         let mut report = self.report.get();
-        match report.outcome {
-            Outcome::Hit | Outcome::Local if !self.ssl.has_resumed() => {
-                report.outcome = Outcome::Unused;
+        if let Some((outcome, session)) = &*self.found.borrow() {
+            report.outcome = if self.ssl.has_resumed() { *outcome } else { Outcome::Unused };
+            if report.outcome == Outcome::Hit {
+                cache.nginx.put(self.ssl, session.as_ref());
             }
-            Outcome::Hit => {
-                if let Some(session) = &found {
-                    cache.nginx.put(self.ssl, session.as_ref());
-                }
-            }
-            _ => {}
         }
         self.report.set(report);
         status::count_handshake(report.outcome);

@@ -160,23 +160,22 @@ impl SessionCache {
         }
         ssl.debug("session made");
         if session.is_tls13() && ssl.verifies_client() {
-            notes::add_made(session);
+            notes::own_with_others(session);
+        } else {
+            notes::own(session);
         }
         self.store_session(session);
     }
 
-    /// OpenSSL drops a session, and so does the store, with those that were made beside it; false
-    /// where it is not to be dropped: whoever offers it has not proved to be the session's client.
-    fn session_dropped(&self, session: SessionRef<'_>) -> bool {
-        if notes::is_unproven(session) {
-            return false;
+    /// OpenSSL drops a session, and so do the store and the tier of this machine, with those that
+    /// were made beside it; unless it is not ours.
+    fn session_dropped(&self, session: SessionRef<'_>) {
+        for id in notes::owned(session) {
+            self.delete(id.as_bytes());
+            if let Some(session) = Session::named(id.as_bytes()) {
+                self.nginx.remove(self.ctx, session.as_ref());
+            }
         }
-        let made = notes::made(session);
-        made.iter().for_each(|id| self.delete(id.as_bytes()));
-        if made.is_empty() {
-            self.delete(session.id());
-        }
-        true
     }
 
     /// Queues a session for the store.

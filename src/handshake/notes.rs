@@ -1,8 +1,8 @@
 //! What is known of a session beside what OpenSSL knows: kept with the SSL_SESSION.
 //!
-//! - A session that a client has offered is nobody's until the handshake is over: who has seen its
-//!   id on the wire can offer it, and OpenSSL drops the session of a handshake that fails. Until
-//!   then it is marked, and a marked session is not deleted.
+//! - A session is ours where a handshake has made it, or has resumed it from the cache to its end.
+//!   No other is deleted when OpenSSL drops it: who has seen an id on the wire can offer it, or send
+//!   it beside a ticket that holds a session of his own, and have his handshake fail.
 //! - A handshake with TLS 1.3 makes several sessions, one for each ticket, of which OpenSSL knows
 //!   the last one alone. Where nginx drops that, as it does with a client certificate that it
 //!   refuses, the others are to go as well: each session keeps the ids of those made before it.
@@ -19,34 +19,22 @@ use nginx_sys::{
 use crate::handshake::lookup::SessionId;
 use crate::handshake::openssl::{new_index, SessionRef};
 
-/// What the index holds for a session that is marked: the address of no list.
-const UNPROVEN: *mut c_void = ptr::null_mut::<u8>().wrapping_add(1).cast();
+/// What the index holds for a session that is ours and alone: the address of no list.
+const OURS: *mut c_void = ptr::null_mut::<u8>().wrapping_add(1).cast();
 
 /// The ids of the sessions that one handshake has made.
 #[derive(Clone, Default)]
 struct Made(Vec<SessionId>);
 
-/// Marks a session that a client offers.
-pub(super) fn mark_unproven(session: SessionRef<'_>) {
-    if list(session).is_null() {
-        set(session, UNPROVEN);
+/// The session is ours.
+pub(super) fn own(session: SessionRef<'_>) {
+    if get(session).is_null() {
+        set(session, OURS);
     }
 }
 
-/// Whether a client offers the session and has not proved yet that it has its secret.
-pub(super) fn is_unproven(session: SessionRef<'_>) -> bool {
-    get(session) == UNPROVEN
-}
-
-/// The client has the session's secret.
-pub(super) fn prove(session: SessionRef<'_>) {
-    if is_unproven(session) {
-        set(session, ptr::null_mut());
-    }
-}
-
-/// Keeps the id of a session that was made, behind those of the handshake's sessions before it.
-pub(super) fn add_made(session: SessionRef<'_>) {
+/// The session is ours, and so are those that its handshake has made before it.
+pub(super) fn own_with_others(session: SessionRef<'_>) {
     let mut made = list(session);
     if made.is_null() {
         made = Box::into_raw(Box::default());
@@ -60,16 +48,18 @@ pub(super) fn add_made(session: SessionRef<'_>) {
     unsafe { &mut *made }.0.push(SessionId::new(session.id()));
 }
 
-/// The ids of the sessions that one handshake has made, this one's as the last of them; none where
-/// they were not kept.
-pub(super) fn made(session: SessionRef<'_>) -> Vec<SessionId> {
+/// The ids of the sessions that go with this one; none where it is not ours.
+pub(super) fn owned(session: SessionRef<'_>) -> Vec<SessionId> {
+    if get(session) == OURS {
+        return vec![SessionId::new(session.id())];
+    }
     // SAFETY: the list is null or this session's own, and nothing writes to it now.
     unsafe { list(session).as_ref() }.map_or_else(Vec::new, |made| made.0.clone())
 }
 
 fn list(session: SessionRef<'_>) -> *mut Made {
     match get(session) {
-        UNPROVEN => ptr::null_mut(),
+        OURS => ptr::null_mut(),
         made => made.cast(),
     }
 }
@@ -85,7 +75,7 @@ fn set(session: SessionRef<'_>, note: *mut c_void) -> bool {
     unsafe { SSL_SESSION_set_ex_data(session.as_ptr(), index(), note) != 0 }
 }
 
-/// The index of our data in an SSL_SESSION: null, `UNPROVEN`, or a box of `Made`.
+/// The index of our data in an SSL_SESSION: null, `OURS`, or a box of `Made`.
 fn index() -> c_int {
     static INDEX: OnceLock<c_int> = OnceLock::new();
     *INDEX.get_or_init(|| {
@@ -105,7 +95,7 @@ type DupData = unsafe extern "C" fn(
     *mut c_void,
 ) -> c_int;
 
-/// OpenSSL copies a session, for the next ticket: the copy is not the one that was offered.
+/// OpenSSL copies a session, for the next ticket: the copy is not ours before it is made.
 unsafe extern "C" fn dup(
     _to: *mut CRYPTO_EX_DATA,
     _from: *const CRYPTO_EX_DATA,
@@ -117,7 +107,7 @@ unsafe extern "C" fn dup(
     // SAFETY: OpenSSL passes a place with what the index holds, where the copy's is to be put.
     unsafe {
         *note = match *note {
-            UNPROVEN => ptr::null_mut(),
+            OURS => ptr::null_mut(),
             made => made
                 .cast::<Made>()
                 .as_ref()
@@ -135,7 +125,7 @@ unsafe extern "C" fn free(
     _argl: c_long,
     _argp: *mut c_void,
 ) {
-    if !note.is_null() && note != UNPROVEN {
+    if !note.is_null() && note != OURS {
         // SAFETY: what else the index holds is a box that add_made() or dup() made.
         drop(unsafe { Box::from_raw(note.cast::<Made>()) });
     }

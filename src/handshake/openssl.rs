@@ -16,13 +16,13 @@ use nginx_sys::{
     SSL_CTX_ctrl, SSL_CTX_get_options, SSL_CTX_set_options, SSL_SESSION_free,
     SSL_SESSION_get0_hostname, SSL_SESSION_get0_id_context, SSL_SESSION_get_compress_id,
     SSL_SESSION_get_id, SSL_SESSION_get_protocol_version, SSL_SESSION_get_time,
-    SSL_SESSION_get_timeout, SSL_SESSION_up_ref, SSL_client_hello_get0_ext, SSL_ctrl,
-    SSL_get_client_random, SSL_get_ex_data, SSL_get_options, SSL_get_session, SSL_get_shutdown,
-    SSL_get_verify_mode, SSL_in_before, SSL_is_init_finished, SSL_session_reused, SSL_version, SSL,
-    SSL_CTRL_CLEAR_MODE, SSL_CTRL_GET_MAX_PROTO_VERSION, SSL_CTRL_MODE,
-    SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX, SSL_MAX_SSL_SESSION_ID_LENGTH, SSL_MODE_ASYNC,
-    SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER, SSL_VERIFY_NONE,
-    TLS1_3_VERSION,
+    SSL_SESSION_get_timeout, SSL_SESSION_new, SSL_SESSION_set1_id, SSL_SESSION_up_ref,
+    SSL_client_hello_get0_ext, SSL_ctrl, SSL_get_client_random, SSL_get_ex_data, SSL_get_options,
+    SSL_get_session, SSL_get_shutdown, SSL_get_verify_mode, SSL_in_before, SSL_is_init_finished,
+    SSL_session_reused, SSL_version, SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_GET_MAX_PROTO_VERSION,
+    SSL_CTRL_MODE, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX, SSL_MAX_SSL_SESSION_ID_LENGTH,
+    SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER,
+    SSL_VERIFY_NONE, TLS1_3_VERSION,
 };
 use ssl_session_cache_core::record::HELLO_RANDOM_LEN;
 use ssl_session_cache_core::ServerAbilities;
@@ -302,6 +302,16 @@ impl Session {
             clear_errors();
         }
         session.filter(|_| input == der.as_ptr_range().end)
+    }
+
+    /// A session that has an id and nothing else; `None` without memory.
+    pub(super) fn named(id: &[u8]) -> Option<Self> {
+        // SAFETY: the session is valid, and the id has as many bytes as are told.
+        unsafe {
+            let session = Self(NonNull::new(SSL_SESSION_new())?);
+            let result = SSL_SESSION_set1_id(session.0.as_ptr(), id.as_ptr(), id.len() as c_uint);
+            (result == 1).then_some(session)
+        }
     }
 
     /// Takes a reference over, or one more of a session that its giver shares; `None` for a null

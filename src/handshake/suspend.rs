@@ -139,6 +139,7 @@ impl Suspension {
     pub(super) fn stepped(self, first: &First) {
         if let (Self::Hello, Some(Some(gate)), true) = (self, GATE.get(), first.is_through()) {
             gate.remove(first.ssl());
+            first.forget_gate();
         }
     }
 
