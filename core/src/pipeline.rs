@@ -146,6 +146,9 @@ pub struct Pipeline<W: Waiter> {
     answered: u64,
     /// What is still to come of the reply to the command in front, which is too long to be kept.
     skipping: Option<Rest>,
+    /// Whether a lookup was queued for this connection, and whether one was answered over it.
+    has_asked: bool,
+    has_answered: bool,
     /// When the last reply came, or the command in front was queued.
     progress: Instant,
     /// Not later than the deadline of any lookup that waits.
@@ -194,6 +197,8 @@ impl<W: Waiter> Pipeline<W> {
             commands: VecDeque::new(),
             answered: 0,
             skipping: None,
+            has_asked: false,
+            has_answered: false,
             progress: Instant::from_millis(0),
             earliest_deadline: None,
             breaker: Breaker::new(settings.timeout, settings.interval),
@@ -234,6 +239,14 @@ impl<W: Waiter> Pipeline<W> {
         let is_in_use = matches!(self.phase, Phase::Greeting { .. } | Phase::Ready);
         if is_in_use && !self.is_drained() && self.settings.is_long(now.since(self.progress)) {
             self.breaker.silent(now);
+        } else {
+            // Those as well that have waited for the connection.
+            let is_lost = |pending: &&Pending<W>| {
+                pending.waiter.is_some() && self.settings.is_long(now.since(pending.since))
+            };
+            for _ in self.commands.iter().filter(is_lost) {
+                self.breaker.lookup_unanswered(true, now);
+            }
         }
         self.breaker.disconnected(now);
         self.end();
@@ -246,10 +259,17 @@ impl<W: Waiter> Pipeline<W> {
         self.greeting_end = 0;
         self.answered = 0;
         self.skipping = None;
+        self.has_asked = false;
+        self.has_answered = false;
         self.earliest_deadline = None;
         for waiter in std::mem::take(&mut self.commands).into_iter().filter_map(|c| c.waiter) {
             waiter.complete(Lookup::Unavailable(Unavailable::Down));
         }
+    }
+
+    /// Whether lookups over this connection were answered, if there were any.
+    pub fn has_served(&self) -> bool {
+        !self.has_asked || self.has_answered
     }
 
     /// Whether the store has answered the greeting.
@@ -308,6 +328,7 @@ impl<W: Waiter> Pipeline<W> {
         }
         self.admit()?;
         self.breaker.lookup_sent();
+        self.has_asked = true;
         let key = key.as_bytes();
         let deadline = deadline.min(now + self.settings.timeout);
         self.earliest_deadline =
@@ -494,6 +515,7 @@ impl<W: Waiter> Pipeline<W> {
                         self.breaker.lookup_unanswered(in_vain, now);
                     } else {
                         self.breaker.lookup_answered(now);
+                        self.has_answered = true;
                     }
                     waiter.complete(reply.into());
                 }
@@ -533,6 +555,7 @@ impl<W: Waiter> Pipeline<W> {
         self.incoming.consume(rest.tail.len());
         if let Some(waiter) = self.commands.front_mut().and_then(|front| front.waiter.take()) {
             self.breaker.lookup_answered(now);
+            self.has_answered = true;
             waiter.complete(Lookup::Oversized);
         }
         self.front_answered(now);

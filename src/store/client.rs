@@ -69,7 +69,8 @@ struct State {
     addresses: Rc<[Address]>,
     /// The address in use, or the next to try.
     address: usize,
-    /// When the server's name is to be looked up again.
+    /// Whether the server's name is looked up again, and when it is.
+    is_resolved: bool,
     resolve_at: Instant,
     /// Attempts to connect that have failed in a row.
     failures: usize,
@@ -97,8 +98,8 @@ struct Homing {
     address: usize,
     /// That address is usable: it is changed to when nothing is waited for, or at this time.
     switch_at: Option<Instant>,
-    /// When the client returned last.
-    returned_at: Option<Instant>,
+    /// Whether the address in use was returned to.
+    has_returned: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -194,6 +195,7 @@ impl Client {
             backoff: Backoff::new(settings.interval, RandomState::new().build_hasher().finish()),
             addresses: settings.location.addresses.as_slice().into(),
             address: 0,
+            is_resolved: resolver.is_some() && settings.location.name.is_some(),
             resolve_at: now(),
             failures: 0,
             ready_since: None,
@@ -202,7 +204,7 @@ impl Client {
                 scout_at: None,
                 address: 0,
                 switch_at: None,
-                returned_at: None,
+                has_returned: false,
             },
             replicas: 0,
             left_replica_at: now(),
@@ -471,6 +473,7 @@ impl Client {
             }
             other => other,
         };
+        let ready_since = state.ready_since;
         let is_steady = state.is_steady(self.settings.interval.min(STEADY), failure);
         self.disconnect(state);
         self.count(Event::Failed, 1);
@@ -487,7 +490,7 @@ impl Client {
             state.log.still_down(address, failure.to_string());
         }
         if !is_steady {
-            state.homing.lost();
+            state.homing.lost(ready_since);
             state.address = (state.address + 1) % state.addresses.len();
         }
         state.resolve_at = now();
@@ -552,7 +555,7 @@ impl Client {
             state.log.dropped(&state.addresses[state.address]);
             self.disconnect(state);
             state.address = state.homing.address;
-            state.homing.returned_at = Some(now());
+            state.homing.has_returned = true;
             state.phase = Phase::Closed { retry_at: now() };
             state.pipeline.opening(now());
         }
@@ -584,15 +587,12 @@ impl State {
         self.log.went_down(&self.addresses[self.address], failure.to_string());
     }
 
-    /// Whether the connection has done well before this happened to it: it lasted so long, and was
-    /// simply lost.
+    /// Whether the connection has done well before this happened to it: it lasted so long, lookups
+    /// were answered if there were any, and it was simply lost.
     fn is_steady(&self, span: Duration, failure: &Failure) -> bool {
-        let is_lost = match failure {
-            Failure::Link(_) => true,
-            Failure::Pipeline(error) => *error != ssl_session_cache_core::Error::Silent,
-            Failure::ClosedInGreeting | Failure::Late | Failure::Replica => false,
-        };
-        is_lost && self.ready_since.is_some_and(|since| now().since(since) >= span)
+        matches!(failure, Failure::Link(_))
+            && self.pipeline.has_served()
+            && self.ready_since.is_some_and(|since| now().since(since) >= span)
     }
 
     /// Whether the server, which is a replica, is left for the next one. Where all of them are, they
@@ -611,6 +611,7 @@ impl State {
 
     /// When there is something to do next.
     fn wake_at(&self) -> Option<Instant> {
+        let is_stopped = matches!(self.phase, Phase::Stopped);
         let next = match self.phase {
             Phase::Unresolved => Some(self.resolve_at),
             Phase::Closed { retry_at } => Some(retry_at),
@@ -621,7 +622,12 @@ impl State {
             Phase::Stopped => None,
         };
         let Homing { scout_at, switch_at, .. } = self.homing;
-        [next, self.log.due(), scout_at, switch_at].into_iter().flatten().min()
+        let resolve_at = (self.is_resolved && !is_stopped).then_some(self.resolve_at);
+        let times = [next, self.log.due(), scout_at, switch_at, resolve_at];
+        times.into_iter().fold(None, |earliest: Option<Instant>, time| match (earliest, time) {
+            (Some(earliest), Some(time)) => Some(earliest.min(time)),
+            (earliest, time) => earliest.or(time),
+        })
     }
 }
 
@@ -632,11 +638,12 @@ impl Homing {
     }
 
     /// The address in use is lost.
-    fn lost(&mut self) {
-        if let Some(returned_at) = self.returned_at.take() {
-            let has_lasted = now().since(returned_at) >= LASTING;
-            let longer = self.wait.saturating_mul(2).min(RETURN_AFTER_MAX);
-            self.wait = if has_lasted { RETURN_AFTER } else { longer };
+    fn lost(&mut self, ready_since: Option<Instant>) {
+        let was_return = mem::take(&mut self.has_returned);
+        if ready_since.is_some_and(|since| now().since(since) >= LASTING) {
+            self.wait = RETURN_AFTER;
+        } else if was_return {
+            self.wait = self.wait.saturating_mul(2).min(RETURN_AFTER_MAX);
         }
     }
 }

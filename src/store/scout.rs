@@ -1,18 +1,18 @@
 //! Finds out whether a server could be used, beside the connection that is in use.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::ptr::NonNull;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::ngx_log_t;
-use ssl_session_cache_core::{Instant, Key, Lookup, Pipeline, Waiter};
+use ssl_session_cache_core::{Instant, Key, Lookup as Reply, Pipeline, Waiter};
 
 use crate::conf::address::Address;
 use crate::net::{now, Handler, Io, Link};
 use crate::store::Settings;
 
-/// Connects to a server, is greeted, and has it delete what is not there: a server that is usable
-/// takes writes, and its replicas and proxies do not tell that when they greet.
+/// Connects to a server, is greeted, and has it delete and look up what is not there: a server that
+/// is usable takes writes and answers lookups, and when they greet, replicas and proxies do not tell.
 ///
 /// # Drop behaviour
 ///
@@ -32,19 +32,21 @@ pub(super) trait Sender {
 }
 
 struct Attempt {
-    pipeline: Pipeline<Nobody>,
+    pipeline: Pipeline<Lookup>,
     is_open: bool,
     deadline: Instant,
-    /// The key to delete.
+    /// The key to delete and look up.
     key: Option<Key>,
+    /// Whether a lookup has ended without an answer.
+    is_unanswered: Rc<Cell<bool>>,
 }
 
-/// A scout makes no lookups.
-enum Nobody {}
+/// A scout's lookup, of which only that matters: whether it has ended without an answer.
+struct Lookup(Rc<Cell<bool>>);
 
-impl Waiter for Nobody {
-    fn complete(self, _lookup: Lookup<'_>) {
-        match self {}
+impl Waiter for Lookup {
+    fn complete(self, reply: Reply<'_>) {
+        self.0.set(matches!(reply, Reply::Unavailable(_)));
     }
 }
 
@@ -80,7 +82,13 @@ impl Scout {
         let begun = self.link.connect(address.sockaddr(), address.name());
         let deadline = if begun.is_ok() { now() + self.settings.timeout } else { now() };
         let pipeline = Pipeline::new(self.settings.protocol(), self.settings.limits());
-        self.attempt.replace(Some(Attempt { pipeline, is_open: false, deadline, key }));
+        self.attempt.replace(Some(Attempt {
+            pipeline,
+            is_open: false,
+            deadline,
+            key,
+            is_unanswered: Rc::default(),
+        }));
         self.link.wake_at(Some(deadline));
     }
 
@@ -131,15 +139,20 @@ impl Scout {
             }
             match attempt.key.take() {
                 Some(key) if pipeline.is_ready() => {
-                    pipeline.delete(&key, now()).or(Err(Unusable))?
+                    let lookup = Lookup(Rc::clone(&attempt.is_unanswered));
+                    pipeline.delete(&key, now()).or(Err(Unusable))?;
+                    pipeline.get(&key, attempt.deadline, now(), lookup).or(Err(Unusable))?;
                 }
                 key => attempt.key = key,
             }
         }
+        if attempt.is_unanswered.get() {
+            return Err(Unusable);
+        }
         Ok(pipeline.is_ready() && pipeline.is_drained())
     }
 
-    fn send_and_receive(&self, pipeline: &mut Pipeline<Nobody>) -> Result<Io, Unusable> {
+    fn send_and_receive(&self, pipeline: &mut Pipeline<Lookup>) -> Result<Io, Unusable> {
         while !pipeline.unsent().is_empty() {
             match self.link.send(pipeline.unsent())? {
                 Io::Done(count) => pipeline.sent(count),
