@@ -8,6 +8,7 @@
 //!     [tls_verify=on | off] [suspend=auto | async | hello] [key=file ...];
 //! ```
 
+use core::net::IpAddr;
 use core::str;
 use core::time::Duration;
 
@@ -203,6 +204,10 @@ impl<'a> Directive<'a> {
             return Location::unix(path).ok_or_else(|| invalid("addr", host, expected));
         }
         let port = self.port.unwrap_or(kind.default_port());
+        if !is_host(host) {
+            let expected = "an IP address or a name; the port goes into \"port=\"";
+            return Err(invalid("addr", host, expected));
+        }
         Ok(Location::resolve(cf.pool, host, port))
     }
 
@@ -247,6 +252,16 @@ fn set<T>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), Erro
         None => Ok(()),
         Some(_) => Err(Error::Repeated(name)),
     }
+}
+
+/// Whether this is an IP address, or could be a name: letters, digits and hyphens between dots, and
+/// underscores, which names within a fleet have (RFC 1123, section 2.1).
+fn is_host(host: &[u8]) -> bool {
+    let bare = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host);
+    let is_address = str::from_utf8(bare).is_ok_and(|text| text.parse::<IpAddr>().is_ok());
+    let is_name = host.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+        && host.iter().any(u8::is_ascii_alphabetic);
+    is_address || is_name
 }
 
 fn not_empty<'a>(
