@@ -65,6 +65,9 @@ my @wrong = (
 	[ 'addr=', qr/"addr"/, qr/expected an IP address or a name/ ],
 	[ 'addr=no-such-host.invalid', qr/"addr"/, qr/no-such-host\.invalid/ ],
 	[ 'addr=300.1.1.1.', qr/"addr"/, qr/300\.1\.1\.1/ ],
+	(map { [ "addr=$_", qr/"addr"/, qr/expected an IP address or a name; the port goes into "port="/ ] }
+		'127.0.0.1:6379', 'localhost:6379', '[::1', '256.1.1.1', 'redis://localhost',
+		'10.0.0.1,10.0.0.2'),
 	[ 'port=', qr/"port"/, $number ],
 	[ 'port=0', qr/"port"/, $number ],
 	[ 'port=70000', qr/"port"/, $number ],

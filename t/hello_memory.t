@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 
-# What has held a ClientHello back goes when the hello has been let through.
+# What has held a ClientHello back goes when the hello has been let through, and
+# what was held of it: a connection that is kept takes no more for a long hello.
 # However many are, and whatever is wrong with them, no memory stays behind: it
 # would with OpenSSL 3.2 and later, whose record layer has a hold on it as well.
 
@@ -50,13 +51,25 @@ http {
             return 200 "$ssl_session_reused";
         }
     }
+
+    server {
+        listen       127.0.0.1:8444 ssl;
+        server_name  localhost;
+
+        remote_ssl_session_cache off;
+        ssl_session_tickets off;
+
+        location / {
+            return 200 "";
+        }
+    }
 }
 
 EOF
 
 certificate($t, 'localhost');
 
-$t->plan(2)->run();
+$t->plan(3)->run();
 
 ###############################################################################
 
@@ -67,7 +80,29 @@ refused(500);
 is(growth($worker, sub { refused(4000) }), 0, 'no growth of memory');
 is(tls_get(8443)->{body}, '.', 'the next client is served');
 
+my @clients;
+my ($without, $with) = map { kept($_) } 8444, 8443;
+cmp_ok($with, '<', $without + 5 * 200, 'no more memory for a long hello')
+	or diag("$with kB against $without kB");
+@clients = ();
+
 ###############################################################################
+
+# The memory that connections take which are kept, in kilobytes, with hellos of
+# 10 kB.
+
+sub kept {
+	my ($port) = @_;
+
+	my $before = resident_size($worker);
+
+	push @clients, map {
+		tls_hello($port, version => 'TLSv1.2', padding => 10_000)
+			->handshake();
+	} 1 .. 200;
+
+	return resident_size($worker) - $before;
+}
 
 # So many that begin with another message, and get an alert.
 

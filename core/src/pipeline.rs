@@ -1365,6 +1365,55 @@ mod tests {
     }
 
     #[test]
+    fn lookups_that_are_lost_after_a_wait_are_in_vain_though_others_were_answered() {
+        let mut fixture = Fixture::ready();
+        (0..6).for_each(|id| fixture.get(id).unwrap());
+        fixture.send();
+        fixture.wait(TIMEOUT / 4).unwrap();
+        fixture.receive(b"$-1\r\n").unwrap();
+        fixture.pipeline.closed(fixture.now);
+        assert!(fixture.pipeline.is_suspended());
+
+        let mut fixture = Fixture::ready();
+        (0..6).for_each(|id| fixture.get(id).unwrap());
+        fixture.send();
+        fixture.wait(TIMEOUT / 10).unwrap();
+        fixture.receive(b"$-1\r\n").unwrap();
+        fixture.pipeline.closed(fixture.now);
+        assert!(!fixture.pipeline.is_suspended(), "they have hardly waited");
+    }
+
+    #[test]
+    fn lookups_that_wait_for_a_connection_that_does_not_come_are_in_vain() {
+        let mut fixture = Fixture::new();
+        fixture.pipeline.opening(fixture.now);
+        (0..5).for_each(|id| fixture.get(id).unwrap());
+        fixture.wait(TIMEOUT / 4).unwrap();
+        fixture.pipeline.closed(fixture.now);
+        assert!(fixture.pipeline.is_suspended());
+    }
+
+    #[test]
+    fn a_connection_has_served_where_lookups_were_answered_if_there_were_any() {
+        let mut fixture = Fixture::ready();
+        fixture.put(1, b"one").unwrap();
+        assert!(fixture.pipeline.has_served());
+        fixture.get(2).unwrap();
+        assert!(!fixture.pipeline.has_served());
+        fixture.send();
+        fixture.receive(b"+OK\r\n-OOM x\r\n").unwrap();
+        assert!(!fixture.pipeline.has_served(), "a refusal is no answer");
+        fixture.get(2).unwrap();
+        fixture.send();
+        fixture.receive(b"$-1\r\n").unwrap();
+        assert!(fixture.pipeline.has_served());
+
+        fixture.connect();
+        fixture.get(2).unwrap();
+        assert!(!fixture.pipeline.has_served(), "over the next connection");
+    }
+
+    #[test]
     fn late_refusals_are_no_answers_and_prompt_ones_do_no_harm() {
         for (wait, is_suspended) in [(Duration::ZERO, false), (TIMEOUT * 2 / 5, true)] {
             let mut fixture = Fixture::ready();

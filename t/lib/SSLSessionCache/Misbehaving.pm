@@ -74,6 +74,7 @@ sub new {
 # endless BYTES: those in place of the reply, again and again
 # late N: the reply, after so many seconds, in which nobody else is answered
 # silence: no reply any more
+# hangup: the end of the connection, and of each later one at this verb
 
 sub fault {
 	my ($self, @fault) = @_;
@@ -330,6 +331,10 @@ sub _answer {
 
 	} elsif ($fault eq 'late') {
 		sleep $argument;
+
+	} elsif ($fault eq 'hangup') {
+		$faults{$verb} = [ 'hangup' ];
+		return 0;
 
 	} elsif ($fault eq 'silence') {
 		$faults{$_} = [ 'silence' ] foreach 'get', 'ping';

@@ -36,8 +36,9 @@ my %versions = (
 ###############################################################################
 
 # One request over a connection of its own.  Options: version, session, sni,
-# alpn, cert (a name given to certificate()), ciphers, groups, uri.  A hash:
-# version, reused, alpn, session, body, or else error.
+# alpn, cert (a name given to certificate()), ciphers, groups, no_tickets (knows
+# none of TLS 1.2), uri.  A hash: version, reused, alpn, session, body, or else
+# error.
 
 sub tls_get {
 	my ($port, %opts) = @_;
@@ -113,10 +114,10 @@ sub _context {
 	my (%opts) = @_;
 
 	my @alpn = @{$opts{alpn} // []};
-	my ($version, $cert, $groups, $ciphers)
-		= @opts{qw/ version cert groups ciphers /};
-	my $name = join ' ', map({ $_ // '' } $version, $cert, $groups, $ciphers),
-		@alpn;
+	my ($version, $cert, $groups, $ciphers, $no_tickets)
+		= @opts{qw/ version cert groups ciphers no_tickets /};
+	my $name = join ' ', map({ $_ // '' } $version, $cert, $groups, $ciphers,
+		$no_tickets), @alpn;
 
 	return $contexts{$name} //= do {
 		my $ctx = Net::SSLeay::CTX_new_with_method(
@@ -132,6 +133,8 @@ sub _context {
 		Net::SSLeay::CTX_set_alpn_protos($ctx, [@alpn]) if @alpn;
 		Net::SSLeay::CTX_set1_groups_list($ctx, $groups)
 			if defined $groups;
+		Net::SSLeay::CTX_set_options($ctx, Net::SSLeay::OP_NO_TICKET())
+			if $no_tickets;
 		Net::SSLeay::CTX_set_cipher_list($ctx, $ciphers)
 			if defined $ciphers;
 		Net::SSLeay::set_cert_and_key($ctx, "$cert.crt", "$cert.key")
