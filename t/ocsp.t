@@ -113,8 +113,9 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	is($r->{reused}, 1, "$version, revoked, resumed");
 	like($r->{response}, qr/ 400 /, "$version, revoked, refused");
 	ok(wait_until(sub {
-		!$redis->has_key($redis->key(session_id($r->{session})))
-	}), "$version, revoked, session deleted");
+		!grep { $redis->has_key($redis->key(session_id($_))) }
+			$r->{session}, $session
+	}), "$version, revoked, sessions deleted");
 
 	$responder->revoke();
 

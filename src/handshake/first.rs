@@ -17,7 +17,7 @@ use ssl_session_cache_core::{ClientHello, Instant};
 
 use crate::handshake::bio::{Filter, Given, Room, Source};
 use crate::handshake::gate::{Gate, Held};
-use crate::handshake::lookup::{outcome_of, Answer, Lookup};
+use crate::handshake::lookup::{outcome_of, Answer, Lookup, SessionId};
 use crate::handshake::openssl::{new_index, non_null, Session, Ssl};
 use crate::handshake::records::{Entry, Verdict};
 use crate::handshake::{notes, SessionCache};
@@ -270,6 +270,13 @@ impl First {
         if self.ssl.is_established() {
             self.own_resumed();
         }
+    }
+
+    /// The id of the session from the cache that is resumed.
+    pub(super) fn resumed(&self) -> Option<SessionId> {
+        let found = self.found.borrow();
+        let (_, session) = found.as_ref().filter(|_| self.ssl.has_resumed())?;
+        Some(SessionId::new(session.as_ref().id()))
     }
 
     /// The client has proved that it has the secret of the session that is resumed. With TLS 1.3

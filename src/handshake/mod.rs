@@ -160,7 +160,8 @@ impl SessionCache {
         }
         ssl.debug("session made");
         if session.is_tls13() && ssl.verifies_client() {
-            notes::own_with_others(session);
+            // The tickets follow the client's proof.
+            notes::own_with_others(session, First::of(ssl).and_then(First::resumed));
         } else {
             notes::own(session);
         }

@@ -22,7 +22,7 @@ use crate::handshake::openssl::{new_index, SessionRef};
 /// What the index holds for a session that is ours and alone: the address of no list.
 const OURS: *mut c_void = ptr::null_mut::<u8>().wrapping_add(1).cast();
 
-/// The ids of the sessions that one handshake has made.
+/// The ids of the sessions that one handshake has resumed and made.
 #[derive(Clone, Default)]
 struct Made(Vec<SessionId>);
 
@@ -33,8 +33,9 @@ pub(super) fn own(session: SessionRef<'_>) {
     }
 }
 
-/// The session is ours, and so are those that its handshake has made before it.
-pub(super) fn own_with_others(session: SessionRef<'_>) {
+/// The session is ours, and so are those that its handshake has made before it, and the one that it
+/// has resumed.
+pub(super) fn own_with_others(session: SessionRef<'_>, resumed: Option<SessionId>) {
     let mut made = list(session);
     if made.is_null() {
         made = Box::into_raw(Box::default());
@@ -45,7 +46,11 @@ pub(super) fn own_with_others(session: SessionRef<'_>) {
         }
     }
     // SAFETY: the list is this session's own, and nothing else uses it now.
-    unsafe { &mut *made }.0.push(SessionId::new(session.id()));
+    let ids = &mut unsafe { &mut *made }.0;
+    if ids.is_empty() {
+        ids.extend(resumed);
+    }
+    ids.push(SessionId::new(session.id()));
 }
 
 /// The ids of the sessions that go with this one; none where it is not ours.
