@@ -236,6 +236,18 @@ impl<W: Waiter> Pipeline<W> {
 
     /// The transport is gone. Everything that waits ends.
     pub fn closed(&mut self, now: Instant) {
+        self.count_lost(now);
+        self.given_up(now);
+    }
+
+    /// The transport was given up for one to another address of the store: what has waited for it
+    /// says nothing of that one. Everything that waits ends.
+    pub fn given_up(&mut self, now: Instant) {
+        self.breaker.disconnected(now);
+        self.end();
+    }
+
+    fn count_lost(&mut self, now: Instant) {
         let is_in_use = matches!(self.phase, Phase::Greeting { .. } | Phase::Ready);
         if is_in_use && !self.is_drained() && self.settings.is_long(now.since(self.progress)) {
             self.breaker.silent(now);
@@ -248,8 +260,6 @@ impl<W: Waiter> Pipeline<W> {
                 self.breaker.lookup_unanswered(true, now);
             }
         }
-        self.breaker.disconnected(now);
-        self.end();
     }
 
     fn end(&mut self) {
@@ -1391,6 +1401,17 @@ mod tests {
         fixture.wait(TIMEOUT / 4).unwrap();
         fixture.pipeline.closed(fixture.now);
         assert!(fixture.pipeline.is_suspended());
+    }
+
+    #[test]
+    fn lookups_that_wait_for_an_address_say_nothing_of_another() {
+        let mut fixture = Fixture::new();
+        fixture.pipeline.opening(fixture.now);
+        (0..5).for_each(|id| fixture.get(id).unwrap());
+        fixture.wait(TIMEOUT / 4).unwrap();
+        fixture.pipeline.given_up(fixture.now);
+        assert!(!fixture.pipeline.is_suspended());
+        assert_eq!(fixture.ended().len(), 5);
     }
 
     #[test]

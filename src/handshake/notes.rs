@@ -131,7 +131,7 @@ unsafe extern "C" fn free(
     _argp: *mut c_void,
 ) {
     if !note.is_null() && note != OURS {
-        // SAFETY: what else the index holds is a box that add_made() or dup() made.
+        // SAFETY: what else the index holds is a box that own_with_others() or dup() made.
         drop(unsafe { Box::from_raw(note.cast::<Made>()) });
     }
 }

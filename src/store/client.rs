@@ -277,18 +277,21 @@ impl Client {
     /// a turn.
     pub(super) fn flush(&self) {
         let Some(mut state) = self.at_rest() else { return };
-        if !state.pipeline.unsent().is_empty() && !self.has_flushed.replace(true) {
-            self.send_now(&mut state);
+        if !self.has_flushed.get() {
+            let count = self.send_now(&mut state);
+            self.has_flushed.set(count > 0);
         }
     }
 
-    /// Writes at once what has waited for the end of the turn.
-    fn send_now(&self, state: &mut State) {
-        if matches!(state.phase, Phase::Open) && !state.is_blocked {
-            let count = self.link.send_now(state.pipeline.unsent());
-            self.count(Event::ByteSent, count);
-            state.pipeline.sent(count);
+    /// Writes at once what has waited for the end of the turn, and returns how much that was.
+    fn send_now(&self, state: &mut State) -> usize {
+        if !matches!(state.phase, Phase::Open) || state.is_blocked {
+            return 0;
         }
+        let count = self.link.send_now(state.pipeline.unsent());
+        self.count(Event::ByteSent, count);
+        state.pipeline.sent(count);
+        count
     }
 
     pub(super) fn drop_record(&self) {
@@ -475,13 +478,17 @@ impl Client {
         };
         let ready_since = state.ready_since;
         let is_steady = state.is_steady(self.settings.interval.min(STEADY), failure);
-        self.disconnect(state);
-        self.count(Event::Failed, 1);
-
         if !is_steady {
             state.failures += 1;
         }
         let all_tried = state.failures >= state.addresses.len();
+        if matches!(state.phase, Phase::Connecting { .. }) && !is_steady && !all_tried {
+            self.leave(state);
+        } else {
+            self.disconnect(state);
+        }
+        self.count(Event::Failed, 1);
+
         let is_unknown = state.health == Health::Unknown;
         if state.health == Health::Up || (is_unknown && all_tried) {
             state.went_down(failure);
@@ -504,12 +511,22 @@ impl Client {
 
     /// Closes the connection, and ends what waits for it.
     fn disconnect(&self, state: &mut State) {
+        self.close(state);
+        state.pipeline.closed(now());
+    }
+
+    /// The same, for another address of the store.
+    fn leave(&self, state: &mut State) {
+        self.close(state);
+        state.pipeline.given_up(now());
+    }
+
+    fn close(&self, state: &mut State) {
         self.scout.stop();
         state.homing.scout_at = None;
         state.homing.switch_at = None;
         state.ready_since = None;
         self.link.close();
-        state.pipeline.closed(now());
         self.count(Event::SessionFailed, mem::take(&mut state.unconfirmed));
     }
 
@@ -553,7 +570,7 @@ impl Client {
         let is_due = |at: Instant| at <= now() || state.pipeline.is_drained();
         if state.homing.switch_at.is_some_and(is_due) {
             state.log.dropped(&state.addresses[state.address]);
-            self.disconnect(state);
+            self.leave(state);
             state.address = state.homing.address;
             state.homing.has_returned = true;
             state.phase = Phase::Closed { retry_at: now() };
@@ -755,7 +772,7 @@ impl NameHandler for Client {
             }
             None => {
                 state.log.dropped(in_use);
-                self.disconnect(state);
+                self.leave(state);
                 state.address = 0;
                 state.phase = Phase::Closed { retry_at: now() };
             }
