@@ -81,7 +81,7 @@ my $worker = worker($t);
 made_in_time();
 my $in_time = grep { made_in_time() } 1 .. ROUNDS;
 
-cmp_ok($in_time, '>=', ROUNDS - 1, 'stored before the turn is over');
+cmp_ok($in_time, '>=', ROUNDS - 2, 'stored before the turn is over');
 
 ###############################################################################
 
