@@ -10,7 +10,7 @@ mod snapshot;
 mod stats;
 mod zone;
 
-pub(crate) use self::outcome::{count_handshake, Outcome};
+pub(crate) use self::outcome::Outcome;
 pub(crate) use self::page::COMMAND;
-pub(crate) use self::stats::{Event, LookupResult, StoreState, StoreStats};
+pub(crate) use self::stats::{count_handshake, Event, LookupResult, StoreState, StoreStats};
 pub(crate) use self::zone::{add_zone, configure, enter, is_counting, leave, Counted};

@@ -1,7 +1,5 @@
 //! How handshakes go.
 
-use crate::status::zone;
-
 /// What a handshake got for the sessions that its client offered: the most telling of them, which
 /// is the last one here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,12 +66,5 @@ impl Outcome {
             Self::None => "none".to_owned(),
             _ => self.name().to_ascii_lowercase(),
         }
-    }
-}
-
-/// Counts a handshake that is done.
-pub(crate) fn count_handshake(outcome: Outcome) {
-    if let Some(worker) = zone::own_slot() {
-        worker.handshakes[outcome as usize].add(1);
     }
 }

@@ -299,3 +299,10 @@ impl StoreStats {
         }
     }
 }
+
+/// Counts a handshake that is done.
+pub(crate) fn count_handshake(outcome: Outcome) {
+    if let Some(worker) = zone::own_slot() {
+        worker.handshakes[outcome as usize].add(1);
+    }
+}
