@@ -17,7 +17,7 @@ use nginx_sys::{
 
 use crate::handshake::first::First;
 use crate::handshake::openssl::{Session, SessionRef, Ssl, SslCtx};
-use crate::handshake::SessionCache;
+use crate::handshake::{SessionCache, Suspension};
 use crate::seal::randomise;
 
 /// The callbacks that were on an SSL_CTX before ours: nginx's, for `ssl_session_cache shared:`.
@@ -169,10 +169,12 @@ unsafe extern "C" fn info(ssl: *const SSL, event: c_int, value: c_int) {
             unsafe { SSL_set_info_callback(ssl.as_ptr(), Some(info)) };
             First::begin(ssl, cache);
         }
-    } else if let (Some(first), Some(cache)) = (First::of(ssl), SessionCache::of_ssl(ssl)) {
-        cache.suspension().stepped(first);
+    } else if let Some(first) = First::of(ssl) {
+        Suspension::stepped(first);
         if is(SSL_CB_HANDSHAKE_DONE) {
-            first.finished(cache);
+            if let Some(cache) = SessionCache::of_ssl(ssl) {
+                first.finished(cache);
+            }
         }
     }
     let nginx = NGINX_INFO.get().copied().flatten();

@@ -40,8 +40,8 @@ pub(super) struct First {
     /// The session that OpenSSL was given last, and from where. It takes the first that fits, and
     /// asks for no other then.
     found: RefCell<Option<(Outcome, Session)>>,
-    /// What of the client's bytes is held back, where that is the way to wait.
-    gate: RefCell<Gate>,
+    /// What of the client's bytes is held back, as long as there is a gate in front of the socket.
+    gate: RefCell<Option<Gate>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,9 +249,14 @@ impl First {
         });
     }
 
-    /// Whether nothing is held back any more.
+    /// A gate is put in front of the socket.
+    pub(super) fn set_gate(&self) {
+        self.gate.replace(Some(Gate::default()));
+    }
+
+    /// Whether there is a gate that holds nothing back any more.
     pub(super) fn is_through(&self) -> bool {
-        !self.is_held() && self.gate.borrow().is_empty()
+        self.gate.borrow().as_ref().is_some_and(|gate| !self.is_held() && gate.is_empty())
     }
 
     /// The gate is gone, and with it what it has held.
@@ -309,7 +314,10 @@ impl First {
 
 impl Filter for First {
     fn read(&self, source: Source<'_>, room: Room<'_>) -> Given {
-        self.gate.borrow_mut().read(self, &source, room)
+        match &mut *self.gate.borrow_mut() {
+            Some(gate) => gate.read(self, &source, room),
+            None => Given::Source,
+        }
     }
 }
 

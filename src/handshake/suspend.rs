@@ -10,7 +10,6 @@
 //! On any other nginx the wait comes before OpenSSL has seen the ClientHello: see `gate`.
 
 use core::fmt;
-
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -128,6 +127,7 @@ impl Suspension {
             Self::Async => {}
             Self::Hello => {
                 if let (Some(Some(gate)), true) = (GATE.get(), first.ssl().reads_a_stream()) {
+                    first.set_gate();
                     gate.insert(first.ssl(), first);
                 }
             }
@@ -136,8 +136,8 @@ impl Suspension {
 
     /// A handshake has taken a step, and OpenSSL reads nothing now: a gate that has let everything
     /// through goes, and OpenSSL reads from the socket itself again.
-    pub(super) fn stepped(self, first: &First) {
-        if let (Self::Hello, Some(Some(gate)), true) = (self, GATE.get(), first.is_through()) {
+    pub(super) fn stepped(first: &First) {
+        if let (true, Some(Some(gate))) = (first.is_through(), GATE.get()) {
             gate.remove(first.ssl());
             first.forget_gate();
         }

@@ -628,18 +628,17 @@ impl State {
 
     /// When there is something to do next.
     fn wake_at(&self) -> Option<Instant> {
-        let is_stopped = matches!(self.phase, Phase::Stopped);
         let next = match self.phase {
-            Phase::Unresolved => Some(self.resolve_at),
             Phase::Closed { retry_at } => Some(retry_at),
             Phase::Connecting { deadline } => {
                 Some(self.pipeline.deadline().map_or(deadline, |lookup| lookup.min(deadline)))
             }
             Phase::Open => self.pipeline.deadline(),
-            Phase::Stopped => None,
+            Phase::Unresolved => None,
+            Phase::Stopped => return self.log.due(),
         };
         let Homing { scout_at, switch_at, .. } = self.homing;
-        let resolve_at = (self.is_resolved && !is_stopped).then_some(self.resolve_at);
+        let resolve_at = self.is_resolved.then_some(self.resolve_at);
         let times = [next, self.log.due(), scout_at, switch_at, resolve_at];
         times.into_iter().fold(None, |earliest: Option<Instant>, time| match (earliest, time) {
             (Some(earliest), Some(time)) => Some(earliest.min(time)),
