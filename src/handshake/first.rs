@@ -214,9 +214,8 @@ impl First {
         if deadline <= now {
             return Err(Outcome::Timeout);
         }
-        let connection = self.ssl.connection().ok_or(Outcome::Miss)?;
         let decoder = cache.records.decoder(entry.minted);
-        let lookup = Lookup::begun(id, decoder, connection, began);
+        let lookup = Lookup::begun(self.ssl, id, decoder, began);
         cache.store.get(&entry.key, deadline, Rc::clone(&lookup) as _).map_err(outcome_of)?;
         self.ssl.debug("lookup begun");
         self.began.set(Some(began));

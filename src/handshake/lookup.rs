@@ -1,16 +1,13 @@
 //! One question of a handshake to the store, which ends once.
 
 use core::cell::{Cell, RefCell};
-use core::ptr::NonNull;
 use core::time::Duration;
 use std::rc::Rc;
 
-use nginx_sys::{ngx_connection_t, ngx_post_event, ngx_posted_events};
 use ssl_session_cache_core::{Instant, Lookup as Reply, Unavailable};
 
-use crate::handshake::openssl::{Session, MAX_ID};
+use crate::handshake::openssl::{Session, Ssl, MAX_ID};
 use crate::handshake::records::{Decoder, Verdict};
-use crate::log::debug;
 use crate::status::Outcome;
 use crate::store::Waiter;
 
@@ -19,8 +16,8 @@ pub(super) struct Lookup {
     id: SessionId,
     /// None where the store is not asked.
     decoder: Option<Decoder>,
-    /// The connection to wake; none once nobody waits for it.
-    connection: Cell<Option<NonNull<ngx_connection_t>>>,
+    /// Whose handshake to wake; none once nobody waits. Whoever frees the SSL cancels the lookup.
+    ssl: Cell<Option<Ssl>>,
     /// When the first lookup of the handshake began.
     began: Option<Instant>,
     /// When this one was answered by the store.
@@ -49,16 +46,11 @@ pub(super) fn outcome_of(unavailable: Unavailable) -> Outcome {
 
 impl Lookup {
     /// A lookup that the store is asked for; `began` is when the first of the handshake began.
-    pub(super) fn begun(
-        id: &[u8],
-        decoder: Decoder,
-        connection: NonNull<ngx_connection_t>,
-        began: Instant,
-    ) -> Rc<Self> {
+    pub(super) fn begun(ssl: Ssl, id: &[u8], decoder: Decoder, began: Instant) -> Rc<Self> {
         Rc::new(Self {
             id: SessionId::new(id),
             decoder: Some(decoder),
-            connection: Cell::new(Some(connection)),
+            ssl: Cell::new(Some(ssl)),
             began: Some(began),
             ended: Cell::new(None),
             answer: RefCell::new(None),
@@ -70,7 +62,7 @@ impl Lookup {
         Rc::new(Self {
             id: SessionId::new(id),
             decoder: None,
-            connection: Cell::new(None),
+            ssl: Cell::new(None),
             began: None,
             ended: Cell::new(None),
             answer: RefCell::new(Some(answer)),
@@ -100,7 +92,7 @@ impl Lookup {
 
     /// Nobody waits any longer.
     pub(super) fn cancel(&self) {
-        self.connection.set(None);
+        self.ssl.set(None);
     }
 
     fn judge(&self, record: &[u8]) -> Verdict {
@@ -114,7 +106,7 @@ impl Waiter for Lookup {
     /// Records the answer, and has the handshake go on in this turn of the event loop: by its read
     /// event, never from here, where another handshake may be on the stack.
     fn complete(&self, reply: Reply<'_>, now: Instant) {
-        let Some(connection) = self.connection.take() else { return };
+        let Some(ssl) = self.ssl.take() else { return };
         let answer = match reply {
             Reply::Found(record) => Answer::Record(self.judge(record)),
             Reply::Oversized => Answer::Record(Verdict::Damaged),
@@ -123,11 +115,8 @@ impl Waiter for Lookup {
         };
         self.ended.set(Some(now));
         *self.answer.borrow_mut() = Some(answer);
-        // SAFETY: whoever closes the connection frees its SSL first, which cancels the lookup.
-        unsafe {
-            debug!(Some(connection), "lookup done");
-            ngx_post_event(connection.as_ref().read, &raw mut ngx_posted_events);
-        }
+        ssl.debug("lookup done");
+        ssl.post_read_event();
     }
 }
 

@@ -640,10 +640,7 @@ impl State {
         let Homing { scout_at, switch_at, .. } = self.homing;
         let resolve_at = self.is_resolved.then_some(self.resolve_at);
         let times = [next, self.log.due(), scout_at, switch_at, resolve_at];
-        times.into_iter().fold(None, |earliest: Option<Instant>, time| match (earliest, time) {
-            (Some(earliest), Some(time)) => Some(earliest.min(time)),
-            (earliest, time) => earliest.or(time),
-        })
+        times.into_iter().flatten().min()
     }
 }
 
