@@ -15,6 +15,7 @@ use ngx::{ngx_conf_log_error, ngx_string};
 use ssl_session_cache_core::Keyspace;
 
 use crate::handshake::{SessionCache, Suspension};
+use crate::log::NAME;
 use crate::seal::Sealer;
 use crate::status::{self, Counted};
 use crate::store::Store;
@@ -23,16 +24,15 @@ use crate::Module;
 use self::directive::Directive;
 
 pub(crate) mod address;
-pub(crate) mod directive;
-pub(crate) mod file;
+mod directive;
+mod error;
+mod file;
 mod http;
+mod key_file;
 mod sockets;
 pub(crate) mod tickets;
 mod tls;
 pub(crate) mod wiring;
-
-/// The directive's name, for messages.
-pub(crate) const NAME: &str = "remote_ssl_session_cache";
 
 /// The module's directives.
 pub(crate) static mut COMMANDS: [ngx_command_t; 3] = [

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use nginx_sys::{ngx_conf_t, NGX_LOG_WARN};
 use ngx::ngx_conf_log_error;
 
-use crate::conf::directive::{incomplete, text, Error};
+use crate::conf::error::{incomplete, text, Error};
 use crate::conf::file::full_name;
-use crate::conf::NAME;
+use crate::log::NAME;
 use crate::net::{Identity, Peer, Tls, TlsError, TlsPart, TlsSettings};
 
 /// What a directive says of TLS.

@@ -9,9 +9,9 @@ use ngx::http::{HttpModule, HttpModuleMainConf, HttpModuleServerConf};
 
 use crate::conf::http::{name, place, resolver, servers, ssl_conf, ssl_ctx};
 use crate::conf::sockets::{ClientCertificates, NoDigest, Socket, Sockets};
-use crate::conf::{Destination, MainConf, Reported, ServerConf, NAME};
+use crate::conf::{Destination, MainConf, Reported, ServerConf};
 use crate::handshake::{narrow_id_context, NarrowError, SessionCache, Suspension};
-use crate::log::log;
+use crate::log::{log, NAME};
 use crate::status::{self, Counted};
 use crate::store::Store;
 use crate::Module;

@@ -1,4 +1,4 @@
-//! What the core's sealed records need of OpenSSL, and the key files.
+//! What the core's sealed records need of OpenSSL.
 //!
 //! The construction is described at the top of `core/src/record.rs`.
 
@@ -8,7 +8,6 @@ pub(crate) use self::cipher::{Aes, Gcm};
 pub(crate) use self::random::{randomise, Random};
 
 mod cipher;
-pub(crate) mod key_file;
 mod random;
 
 /// Mints session ids, and seals and opens the records of the sessions that have them.

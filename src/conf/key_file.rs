@@ -10,7 +10,7 @@ use ssl_session_cache_core::record::{KeyError, KEY_LEN};
 use zeroize::Zeroizing;
 
 use crate::conf::file::full_name;
-use crate::conf::NAME;
+use crate::log::NAME;
 use crate::seal::{Aes, Gcm, Sealer};
 
 /// Why a key file is refused.
