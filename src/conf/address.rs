@@ -72,8 +72,7 @@ impl Location {
     ///
     /// Blocks while the name is looked up, as nginx itself does for names in its configuration.
     pub(crate) fn resolve(pool: *mut ngx_pool_t, host: &[u8], port: u16) -> Self {
-        // "[::1]" is how nginx writes an IPv6 address elsewhere.
-        let bare = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host);
+        let bare = without_brackets(host);
 
         // SAFETY: all-zero is what nginx itself starts these structures from.
         let (mut literal, mut url) =
@@ -131,4 +130,9 @@ impl Address {
             }
         }
     }
+}
+
+/// "[::1]" is how nginx writes an IPv6 address where a port may follow.
+pub(super) fn without_brackets(host: &[u8]) -> &[u8] {
+    host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host)
 }

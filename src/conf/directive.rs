@@ -15,7 +15,7 @@ use core::time::Duration;
 use nginx_sys::{ngx_conf_t, ngx_parse_time, ngx_str_t, NGX_ERROR};
 use ssl_session_cache_core::{Credentials, Keyspace};
 
-use crate::conf::address::Location;
+use crate::conf::address::{without_brackets, Location};
 use crate::conf::error::{incomplete, invalid, text, unexpected, Error};
 use crate::conf::file::read_secret;
 use crate::conf::{key_file, tls};
@@ -226,8 +226,8 @@ fn set<T>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), Erro
 /// Whether this is an IP address, or could be a name: letters, digits and hyphens between dots, and
 /// underscores, which names within a fleet have (RFC 1123, section 2.1).
 fn is_host(host: &[u8]) -> bool {
-    let bare = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host);
-    let is_address = str::from_utf8(bare).is_ok_and(|text| text.parse::<IpAddr>().is_ok());
+    let is_address =
+        str::from_utf8(without_brackets(host)).is_ok_and(|text| text.parse::<IpAddr>().is_ok());
     let is_name = host.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
         && host.iter().any(u8::is_ascii_alphabetic);
     is_address || is_name
