@@ -3,8 +3,8 @@
 use core::fmt::{self, Display};
 
 use crate::status::outcome::Outcome;
+use crate::status::slots::{Event, LookupResult, BOUNDS};
 use crate::status::snapshot::{Snapshot, Store, Worker};
-use crate::status::stats::{Event, LookupResult, BOUNDS};
 
 pub(super) fn render(snapshot: &Snapshot) -> String {
     let handshakes = Outcome::ALL

@@ -5,8 +5,8 @@ use core::fmt::Display;
 
 use crate::status::json::Seconds;
 use crate::status::outcome::Outcome;
+use crate::status::slots::{Event, LookupResult, BOUNDS};
 use crate::status::snapshot::{Snapshot, Store, Worker};
-use crate::status::stats::{Event, LookupResult, BOUNDS};
 
 const PREFIX: &str = "nginx_remote_ssl_session_cache";
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use nginx_sys::ngx_cached_time;
 
 use crate::status::outcome::Outcome;
-use crate::status::stats::{Counter, Event, LookupResult, StoreSlot, StoreState, BOUNDS};
+use crate::status::slots::{Counter, Event, LookupResult, StoreSlot, StoreState, BOUNDS};
 use crate::status::zone::{self, Counted, Shared};
 
 /// What the status page shows.
