@@ -55,7 +55,8 @@ impl Gauge {
     }
 }
 
-/// A text that is written by one process and may be read meanwhile, cut off where it is too long.
+/// A text that is written by one process and may be read meanwhile, cut off where it is longer than
+/// `N` bytes, which are 255 at most.
 #[repr(C)]
 pub(super) struct Text<const N: usize> {
     len: AtomicU8,
@@ -64,17 +65,32 @@ pub(super) struct Text<const N: usize> {
 
 impl<const N: usize> Text<N> {
     pub(super) fn set(&self, text: &str) {
-        let text = &text.as_bytes()[..text.len().min(N)];
+        let text = Self::cut(text);
         for (to, from) in self.bytes.iter().zip(text) {
             to.store(*from, Relaxed);
         }
         self.len.store(text.len() as u8, Relaxed);
     }
 
+    pub(super) fn is(&self, text: &str) -> bool {
+        self.bytes().eq(Self::cut(text).iter().copied())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len.load(Relaxed) == 0
+    }
+
     pub(super) fn value(&self) -> String {
+        String::from_utf8_lossy(&self.bytes().collect::<Vec<_>>()).into_owned()
+    }
+
+    fn cut(text: &str) -> &[u8] {
+        &text.as_bytes()[..text.len().min(N)]
+    }
+
+    fn bytes(&self) -> impl Iterator<Item = u8> + '_ {
         let len = usize::from(self.len.load(Relaxed));
-        let bytes: Vec<u8> = self.bytes[..len].iter().map(|byte| byte.load(Relaxed)).collect();
-        String::from_utf8_lossy(&bytes).into_owned()
+        self.bytes[..len].iter().map(|byte| byte.load(Relaxed))
     }
 }
 

@@ -11,13 +11,13 @@ use nginx_sys::{
     ngx_shm_zone_t, ngx_slab_calloc, ngx_slab_pool_t, ngx_str_t, ngx_worker, NGX_ERROR, NGX_OK,
 };
 
-use crate::status::slots::{StoreSlot, WorkerSlot, MAX_STORES};
+use crate::status::slots::{StoreSlot, Text, WorkerSlot, MAX_STORES};
 
 /// Workers beyond share the slots of the first ones: their counters are right, their gauges are one
 /// worker's.
 const MAX_WORKERS: usize = 128;
 
-/// Room for the name of a store; a longer one is cut off.
+/// Room for the name of a store.
 const MAX_NAME: usize = 126;
 
 /// What the zone holds beside nginx's own account of its pages.
@@ -50,9 +50,8 @@ pub(crate) struct Counted {
 struct StoreEntry {
     /// Whether the configuration in use has the store.
     is_configured: AtomicU8,
-    /// The length of its name; 0 where the number has never been a store's.
-    name_len: AtomicU8,
-    name: [AtomicU8; MAX_NAME],
+    /// Its name, cut off where it is too long; empty where the number has never been a store's.
+    name: Text<MAX_NAME>,
     /// `Counted::key_time`, 0 for none.
     key_time: AtomicI64,
 }
@@ -158,7 +157,7 @@ impl Shared {
         let (known, new): (Vec<_>, Vec<_>) =
             stores.iter().partition(|store| self.index(&store.name).is_some());
         for store in known.into_iter().chain(new) {
-            let unused = || self.stores.iter().position(StoreEntry::is_unused);
+            let unused = || self.stores.iter().position(|entry| entry.name.is_empty());
             let free = || self.stores.iter().position(|entry| !entry.is_configured());
             let kept = self.index(&store.name);
             let Some(index) = kept.or_else(unused).or_else(free) else { return };
@@ -170,7 +169,7 @@ impl Shared {
     }
 
     fn index(&self, name: &str) -> Option<usize> {
-        self.stores.iter().position(|entry| entry.is_of(name))
+        self.stores.iter().position(|entry| entry.name.is(name))
     }
 
     /// The stores of the configuration, with their numbers.
@@ -186,42 +185,18 @@ impl Shared {
 }
 
 impl StoreEntry {
-    fn cut(name: &str) -> &[u8] {
-        &name.as_bytes()[..name.len().min(MAX_NAME)]
-    }
-
-    fn name(&self) -> impl Iterator<Item = u8> + '_ {
-        let len = usize::from(self.name_len.load(Relaxed));
-        self.name[..len].iter().map(|byte| byte.load(Relaxed))
-    }
-
-    fn is_of(&self, name: &str) -> bool {
-        self.name().eq(Self::cut(name).iter().copied())
-    }
-
-    fn is_unused(&self) -> bool {
-        self.name_len.load(Relaxed) == 0
-    }
-
     fn is_configured(&self) -> bool {
         self.is_configured.load(Relaxed) != 0
     }
 
     fn set(&self, store: &Counted) {
-        let name = Self::cut(&store.name);
-        for (to, from) in self.name.iter().zip(name) {
-            to.store(*from, Relaxed);
-        }
-        self.name_len.store(name.len() as u8, Relaxed);
+        self.name.set(&store.name);
         self.key_time.store(store.key_time.unwrap_or(0), Relaxed);
         self.is_configured.store(1, Relaxed);
     }
 
     fn counted(&self) -> Counted {
         let key_time = self.key_time.load(Relaxed);
-        Counted {
-            name: String::from_utf8_lossy(&self.name().collect::<Vec<_>>()).into_owned(),
-            key_time: (key_time != 0).then_some(key_time),
-        }
+        Counted { name: self.name.value(), key_time: (key_time != 0).then_some(key_time) }
     }
 }
