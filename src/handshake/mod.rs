@@ -21,6 +21,7 @@ use crate::seal::Sealer;
 use crate::store::Store;
 
 use self::callbacks::NginxCallbacks;
+use self::ciphers::Ciphers;
 use self::first::First;
 use self::openssl::{clear_errors, new_index, non_null, Session, SessionRef, Ssl};
 use self::records::Records;
@@ -33,6 +34,7 @@ pub(crate) use self::trust::{sha256, Digest};
 
 mod bio;
 mod callbacks;
+mod ciphers;
 mod first;
 mod gate;
 mod id_context;
@@ -62,6 +64,7 @@ pub(crate) struct SessionCache {
     asks_for_certificates: bool,
     /// What the servers are able to do that a client may be for.
     abilities: OnceCell<Vec<ServerAbilities>>,
+    ciphers: &'static Ciphers,
     nginx: NginxCallbacks,
 }
 
@@ -87,6 +90,7 @@ impl SessionCache {
             suspension: Cell::new(suspension),
             asks_for_certificates,
             abilities: OnceCell::new(),
+            ciphers: Ciphers::available(),
             nginx: NginxCallbacks::of(ctx),
         });
         let address = Rc::as_ptr(&cache).cast_mut().cast();
@@ -214,12 +218,13 @@ impl SessionCache {
     ///
     /// OpenSSL compares much of it once it has the session, and makes full handshakes of what does
     /// not fit: its id context, its age, its hash. Here is what it fails the handshake for, where
-    /// machines differ: compression (TLS 1.2), an extended master secret where this server does
-    /// without, and a session of TLS 1.2 where the client offers one of 1.3. And what neither it nor
-    /// every nginx asks about: where client certificates are asked for, a session is of the name
-    /// that it was made for (RFC 6066, section 3).
+    /// machines differ: compression and a cipher that is not here (TLS 1.2), an extended master
+    /// secret where this server does without, and a session of TLS 1.2 where the client offers one
+    /// of 1.3. And what neither it nor every nginx asks about: where client certificates are asked
+    /// for, a session is of the name that it was made for (RFC 6066, section 3).
     fn fits(&self, ssl: Ssl, session: SessionRef<'_>) -> bool {
         let fails = session.compresses()
+            || (!session.is_tls13() && self.ciphers.lack_that_of(session))
             || (ssl.ignores_extended_master_secret()
                 && self.records.has_extended_master_secret(session));
         let is_of_another = self.asks_for_certificates && session.server_name() != server_name(ssl);
