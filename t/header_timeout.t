@@ -43,8 +43,10 @@ http {
     ssl_certificate     localhost.crt;
     ssl_certificate_key localhost.key;
 
+    # a handshake begins with its timer, or with what has come already
     server {
         listen       127.0.0.1:8443 ssl;
+        listen       127.0.0.1:8444 ssl deferred;
         server_name  localhost;
 
         remote_ssl_session_cache type=%%STORE%% port=%%PORT_8379%% timeout=1h
@@ -62,7 +64,7 @@ EOC
 my $store = store($t);
 certificate($t, 'localhost');
 
-$t->plan(9)->run();
+$t->plan(11)->run();
 
 ###############################################################################
 
@@ -73,19 +75,21 @@ my %sessions = map { $_ => tls_get(8443, version => $_)->{session} } @versions;
 
 $store->wait_id(session_id($_)) foreach values %sessions;
 is(offer($_)->get('/')->{body}, 'HIT', "$_, store is up") foreach @versions;
+is(offer($_, 8444)->get('/')->{body}, 'HIT', "$_, deferred, store is up")
+	foreach @versions;
 
 my $connections = connections($worker);
 
 $store->freeze();
 
 my $begin = time();
-my @waiting = map { offer($_) } (@versions) x $count;
+my @waiting = map { offer($_), offer($_, 8444) } (@versions) x $count;
 my @got = map { eval { $_->get('/') } // { error => $@ } } @waiting;
 my $took = time() - $begin;
 
 is(grep({ defined $_->{error} } @got), 0, 'none failed');
 is(grep({ $_->{reused} } @got), 0, 'all were full ones');
-is(grep({ $_->{body} =~ /^(?:TIMEOUT|DOWN)$/ } @got), 2 * $count, 'and say why');
+is(grep({ $_->{body} =~ /^(?:TIMEOUT|DOWN)$/ } @got), 4 * $count, 'and say why');
 cmp_ok($took, '<', 10, 'well before the timeout of the store');
 
 # replies that come later are for nobody
@@ -98,9 +102,10 @@ is(join(' ', workers(master($t))), $worker, 'same worker');
 ###############################################################################
 
 sub offer {
-	my ($version) = @_;
+	my ($version, $port) = @_;
 
-	return tls_hello(8443, version => $version, session => $sessions{$version});
+	return tls_hello($port // 8443, version => $version,
+		session => $sessions{$version});
 }
 
 ###############################################################################

@@ -1,6 +1,7 @@
 //! The servers of http{}, and what nginx's own modules keep of them.
 
 use core::ffi::CStr;
+use core::time::Duration;
 
 use nginx_sys::{
     ngx_conf_t, ngx_http_core_loc_conf_t, ngx_http_core_main_conf_t, ngx_http_core_module,
@@ -61,6 +62,12 @@ pub(super) fn resolver(server: &ngx_http_core_srv_conf_t) -> Option<Resolver> {
             .as_ref();
         Resolver::new(conf.resolver, conf.resolver_timeout)
     }
+}
+
+/// The time that nginx gives a client for its handshake, on the sockets that a server is the default
+/// server of.
+pub(super) fn handshake_timeout(server: &ngx_http_core_srv_conf_t) -> Duration {
+    Duration::from_millis(server.client_header_timeout as u64)
 }
 
 /// The name of a server, for messages.

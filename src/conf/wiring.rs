@@ -7,7 +7,7 @@ use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_http_core_srv_conf_t, NGX_SSL_NO_SC
 use ngx::core::NgxStr;
 use ngx::http::{HttpModule, HttpModuleMainConf, HttpModuleServerConf};
 
-use crate::conf::http::{name, place, resolver, servers, ssl_conf, ssl_ctx};
+use crate::conf::http::{handshake_timeout, name, place, resolver, servers, ssl_conf, ssl_ctx};
 use crate::conf::sockets::{ClientCertificates, NoDigest, Socket, Sockets};
 use crate::conf::{Destination, MainConf, Reported, ServerConf};
 use crate::handshake::{narrow_id_context, NarrowError, SessionCache, Suspension};
@@ -155,8 +155,15 @@ fn attach_server(
         Reported
     })?;
     store.resolve_by(resolver(server));
-    let cache =
-        SessionCache::attach(ctx, store, keyspace, sealer, suspension, asks_for_certificates);
+    let cache = SessionCache::attach(
+        ctx,
+        store,
+        keyspace,
+        sealer,
+        suspension,
+        asks_for_certificates,
+        handshake_timeout(server),
+    );
     main.caches.extend(cache);
     Ok(())
 }
@@ -240,7 +247,7 @@ impl NoDigest {
 /// `client_header_timeout`, and its lookups at most half of that.
 fn warn_of_short_timer(cf: &ngx_conf_t, server: &ngx_http_core_srv_conf_t, store: &Store) {
     let timeout = store.timeout().as_millis();
-    let timer = server.client_header_timeout as u128;
+    let timer = handshake_timeout(server).as_millis();
     if timeout * 2 > timer {
         log!(
             NGX_LOG_WARN,

@@ -210,7 +210,7 @@ impl First {
         }
         let now = cache.store.now();
         let began = self.began.get().unwrap_or(now);
-        let deadline = (began + cache.store.timeout()).min(self.patience(now));
+        let deadline = (began + cache.store.timeout()).min(self.patience(cache, now));
         if deadline <= now {
             return Err(Outcome::Timeout);
         }
@@ -225,10 +225,11 @@ impl First {
     }
 
     /// Until when a lookup may last for nginx: it closes a handshake that has not come to its end
-    /// when the timer of the connection runs out (`client_header_timeout`). Half of what is left is
-    /// for the rest of the handshake.
-    fn patience(&self, now: Instant) -> Instant {
-        now + self.ssl.time_left().map_or(Duration::MAX, |left| left / 2)
+    /// when the timer of the connection runs out. Where what a client sends comes with its
+    /// connection (`listen ... deferred`), that is set only now. Half of what is left is for the
+    /// rest of the handshake.
+    fn patience(&self, cache: &SessionCache, now: Instant) -> Instant {
+        now + self.ssl.time_left().unwrap_or(cache.handshake_timeout) / 2
     }
 
     fn keep(&self, lookup: Rc<Lookup>) {

@@ -8,6 +8,7 @@
 use core::cell::{Cell, OnceCell};
 use core::ffi::c_int;
 use core::ptr::NonNull;
+use core::time::Duration;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -62,6 +63,8 @@ pub(crate) struct SessionCache {
     suspension: Cell<Suspension>,
     /// Whether a server of the sockets asks for client certificates.
     asks_for_certificates: bool,
+    /// The time that nginx gives a client for its handshake (`client_header_timeout`).
+    handshake_timeout: Duration,
     /// What the servers are able to do that a client may be for.
     abilities: OnceCell<Vec<ServerAbilities>>,
     ciphers: &'static Ciphers,
@@ -79,6 +82,7 @@ impl SessionCache {
         sealer: Option<Rc<Sealer>>,
         suspension: Suspension,
         asks_for_certificates: bool,
+        handshake_timeout: Duration,
     ) -> Option<Rc<Self>> {
         if Self::of(ctx).is_some() {
             return None;
@@ -89,6 +93,7 @@ impl SessionCache {
             records: Records::new(keyspace, sealer),
             suspension: Cell::new(suspension),
             asks_for_certificates,
+            handshake_timeout,
             abilities: OnceCell::new(),
             ciphers: Ciphers::available(),
             nginx: NginxCallbacks::of(ctx),
