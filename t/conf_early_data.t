@@ -2,8 +2,8 @@
 
 # With early data, OpenSSL's protection against its replay takes each session
 # out of the cache before it resumes it, and finds none in its own: nothing would
-# ever be resumed, and every attempt would delete a record.  nginx switches the
-# protection off; where ssl_conf_command switches it on again, a warning says so.
+# ever be resumed.  nginx switches the protection off; where ssl_conf_command
+# switches it on again, a warning says so.
 
 ###############################################################################
 

@@ -2,9 +2,9 @@
 
 # Two names on one socket, each with client certificates of its own: a session
 # made for one opens nothing of the other, and offering it is no error.  nginx
-# before 1.26.3 lets it cross by itself (CVE-2025-23419), and later ones end the
-# handshake with an alert.  Otherwise a client that one virtual host trusts gets
-# into the other.
+# before 1.26.3 lets it cross by itself (CVE-2025-23419), and later ones, before
+# 1.29.2, end the handshake with an alert.  Otherwise a client that one virtual
+# host trusts gets into the other.
 
 ###############################################################################
 
