@@ -66,7 +66,8 @@ impl SslCtx {
         let mut trust = Vec::new();
         trust.extend(i64::from(mode).to_be_bytes());
         trust.extend(i64::from(depth).to_be_bytes());
-        trust.extend(flags.to_be_bytes());
+        // As many bits on every machine, and enough for all flags (x509_vfy.h).
+        trust.extend((flags as u32).to_be_bytes());
         trust.extend(certificates.concat());
         Some(trust)
     }
