@@ -46,10 +46,8 @@ pub(super) struct First {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// What the client offers may be looked up.
+    /// What the client offers may be looked up. The handshake waits while a lookup is under way.
     Begun,
-    /// Lookups are under way, and the handshake is held.
-    Waiting,
     /// The ClientHello was let through a gate: what was not looked up by then is not.
     Passed,
     /// OpenSSL has done the server's part. Nothing is looked up or held any more.
@@ -153,13 +151,15 @@ impl First {
         if !lookup.is_done() && !cache.suspension().wait(self, &lookup) {
             lookup.cancel();
         }
-        if self.state.get() == State::Waiting {
-            self.state.set(State::Begun);
-        }
         match lookup.answer() {
-            Some(answer) => (answer, lookup.waited()),
+            Some(answer) => (answer, self.waited_for(&lookup)),
             None => (Answer::Missing(Outcome::Miss), None),
         }
+    }
+
+    /// The time from the first lookup to the answer of this one, if the store was asked.
+    fn waited_for(&self, lookup: &Lookup) -> Option<Duration> {
+        Some(lookup.ended_at()?.since(self.began.get()?))
     }
 
     /// The lookup of an id, if it was begun.
@@ -215,11 +215,10 @@ impl First {
             return Err(Outcome::Timeout);
         }
         let decoder = cache.records.decoder(entry.minted);
-        let lookup = Lookup::begun(self.ssl, id, decoder, began);
+        let lookup = Lookup::begun(self.ssl, id, decoder);
         cache.store.get(&entry.key, deadline, Rc::clone(&lookup) as _).map_err(outcome_of)?;
         self.ssl.debug("lookup begun");
         self.began.set(Some(began));
-        self.state.set(State::Waiting);
         self.keep(Rc::clone(&lookup));
         Ok(lookup)
     }
@@ -329,7 +328,7 @@ impl Held for First {
     }
 
     fn is_held(&self) -> bool {
-        matches!(self.state.get(), State::Begun | State::Waiting)
+        self.state.get() == State::Begun
     }
 
     fn waits(&self) -> bool {

@@ -1,7 +1,6 @@
 //! One question of a handshake to the store, which ends once.
 
 use core::cell::{Cell, RefCell};
-use core::time::Duration;
 use std::rc::Rc;
 
 use ssl_session_cache_core::{Instant, Lookup as Reply, Unavailable};
@@ -18,9 +17,7 @@ pub(super) struct Lookup {
     decoder: Option<Decoder>,
     /// Whose handshake to wake; none once nobody waits. Whoever frees the SSL cancels the lookup.
     ssl: Cell<Option<Ssl>>,
-    /// When the first lookup of the handshake began.
-    began: Option<Instant>,
-    /// When this one was answered by the store.
+    /// When the store answered.
     ended: Cell<Option<Instant>>,
     answer: RefCell<Option<Answer>>,
 }
@@ -45,13 +42,12 @@ pub(super) fn outcome_of(unavailable: Unavailable) -> Outcome {
 }
 
 impl Lookup {
-    /// A lookup that the store is asked for; `began` is when the first of the handshake began.
-    pub(super) fn begun(ssl: Ssl, id: &[u8], decoder: Decoder, began: Instant) -> Rc<Self> {
+    /// A lookup that the store is asked for.
+    pub(super) fn begun(ssl: Ssl, id: &[u8], decoder: Decoder) -> Rc<Self> {
         Rc::new(Self {
             id: SessionId::new(id),
             decoder: Some(decoder),
             ssl: Cell::new(Some(ssl)),
-            began: Some(began),
             ended: Cell::new(None),
             answer: RefCell::new(None),
         })
@@ -63,7 +59,6 @@ impl Lookup {
             id: SessionId::new(id),
             decoder: None,
             ssl: Cell::new(None),
-            began: None,
             ended: Cell::new(None),
             answer: RefCell::new(Some(answer)),
         })
@@ -84,10 +79,9 @@ impl Lookup {
         self.answer.borrow().clone()
     }
 
-    /// The time from the first lookup of the handshake to the answer of this one, if the store was
-    /// asked.
-    pub(super) fn waited(&self) -> Option<Duration> {
-        Some(self.ended.get()?.since(self.began?))
+    /// When the store answered, if it was asked and has.
+    pub(super) fn ended_at(&self) -> Option<Instant> {
+        self.ended.get()
     }
 
     /// Nobody waits any longer.

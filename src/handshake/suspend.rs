@@ -173,7 +173,7 @@ impl Suspension {
                 ssl.stop_running_as_jobs();
                 lookup.is_done()
             }
-            Self::Hello => lookup.is_done(),
+            Self::Hello => false,
         }
     }
 }
