@@ -8,19 +8,17 @@
 //!     [tls_verify=on | off] [suspend=auto | async | hello] [key=file ...];
 //! ```
 
-use core::net::IpAddr;
 use core::str;
 use core::time::Duration;
 
 use nginx_sys::{ngx_conf_t, ngx_parse_time, ngx_str_t, NGX_ERROR};
 use ssl_session_cache_core::{Credentials, Keyspace};
 
-use crate::conf::address::{without_brackets, Location};
 use crate::conf::error::{incomplete, invalid, text, unexpected, Error};
 use crate::conf::file::read_secret;
 use crate::conf::{key_file, tls};
 use crate::handshake::Suspension;
-use crate::net::Peer;
+use crate::net::{ip_address, Location, Peer};
 use crate::seal::Sealer;
 use crate::store::{Kind, Settings};
 
@@ -226,11 +224,9 @@ fn set<T>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), Erro
 /// Whether this is an IP address, or could be a name: letters, digits and hyphens between dots, and
 /// underscores, which names within a fleet have (RFC 1123, section 2.1).
 fn is_host(host: &[u8]) -> bool {
-    let is_address =
-        str::from_utf8(without_brackets(host)).is_ok_and(|text| text.parse::<IpAddr>().is_ok());
     let is_name = host.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
         && host.iter().any(u8::is_ascii_alphabetic);
-    is_address || is_name
+    is_name || ip_address(host).is_some()
 }
 
 fn not_empty<'a>(

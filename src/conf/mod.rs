@@ -23,7 +23,6 @@ use crate::Module;
 
 use self::directive::Directive;
 
-pub(crate) mod address;
 mod directive;
 mod error;
 mod file;

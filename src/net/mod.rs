@@ -11,11 +11,13 @@ use nginx_sys::{
 };
 use ssl_session_cache_core::Instant;
 
+mod address;
 mod link;
 mod quiet;
 mod resolve;
 mod tls;
 
+pub(crate) use self::address::{ip_address, Address, Location};
 pub(crate) use self::link::{Error, Handler, Io, Link};
 pub(crate) use self::resolve::{NameHandler, NameLookup, Resolved, Resolver};
 pub(crate) use self::tls::{Identity, Peer, Tls, TlsError, TlsPart, TlsSettings};

@@ -11,7 +11,7 @@ use nginx_sys::{
 };
 use ssl_session_cache_core::Instant;
 
-use crate::conf::address::Address;
+use crate::net::address::Address;
 use crate::net::now;
 
 /// nginx's `resolver`, as configured.

@@ -1,7 +1,6 @@
 use core::cell::{Cell, UnsafeCell};
 use core::ffi::{c_char, c_int, c_void, CStr};
 use core::mem;
-use core::net::IpAddr;
 use core::ptr;
 use std::ffi::CString;
 
@@ -18,6 +17,8 @@ use nginx_sys::{
     SSL_CTRL_SET_MSG_CALLBACK_ARG, SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX, SSL_FILETYPE_PEM,
     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_MODE_ENABLE_PARTIAL_WRITE, SSL_VERIFY_PEER, X509_V_OK,
 };
+
+use crate::net::address::ip_address;
 
 /// The longest DNS name, without the dot that ends it (RFC 1035, section 2.3.4). OpenSSL sends no
 /// name longer than 255 bytes.
@@ -103,11 +104,10 @@ pub(crate) enum TlsPart {
 impl Peer {
     /// Reads an IP address, with or without brackets, or a DNS name; `None` if it is neither.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let text = core::str::from_utf8(text).ok()?;
-        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-        if let Ok(address) = bare.parse::<IpAddr>() {
+        if let Some(address) = ip_address(text) {
             return CString::new(address.to_string()).ok().map(Self::Address);
         }
+        let text = core::str::from_utf8(text).ok()?;
         // A certificate has the name without the dot that ends a full name; a dot in front would
         // stand for all names below it.
         let name = text.strip_suffix('.').unwrap_or(text);

@@ -14,9 +14,10 @@ use ssl_session_cache_core::{
     Backoff, Instant, Key, Lookup, Pipeline, Received, Unavailable, Waiter as PipelineWaiter,
 };
 
-use crate::conf::address::{Address, Location};
 use crate::log::log;
-use crate::net::{self, now, Handler, Io, Link, NameHandler, NameLookup, Resolved, Resolver};
+use crate::net::{
+    self, now, Address, Handler, Io, Link, Location, NameHandler, NameLookup, Resolved, Resolver,
+};
 use crate::status::{Event, LookupResult, StoreState, StoreStats};
 use crate::store::scout::{Scout, Sender};
 use crate::store::server_log::ServerLog;

@@ -9,8 +9,7 @@ use ssl_session_cache_core::{
     Credentials, Instant, Key, Lookup, Memcached, Protocol, Redis, Settings as Limits, Unavailable,
 };
 
-use crate::conf::address::{Address, Location};
-use crate::net::{self, Resolver, Tls};
+use crate::net::{self, Address, Location, Resolver, Tls};
 
 use self::client::Client;
 

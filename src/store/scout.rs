@@ -7,8 +7,7 @@ use std::rc::{Rc, Weak};
 use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::{Instant, Key, Lookup as Reply, Pipeline, Waiter};
 
-use crate::conf::address::Address;
-use crate::net::{now, Handler, Io, Link};
+use crate::net::{now, Address, Handler, Io, Link};
 use crate::store::Settings;
 
 /// Connects to a server, is greeted, and has it delete and look up what is not there: a server that

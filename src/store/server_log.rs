@@ -6,9 +6,8 @@ use core::time::Duration;
 use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::Instant;
 
-use crate::conf::address::Address;
 use crate::log::log;
-use crate::net::now;
+use crate::net::{now, Address};
 use crate::store::Kind;
 
 /// What goes wrong again and again is written to the log once in this time.

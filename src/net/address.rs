@@ -1,7 +1,8 @@
 //! Where a store is.
 
 use core::ffi::c_char;
-use core::{mem, ptr, slice};
+use core::net::IpAddr;
+use core::{mem, ptr, slice, str};
 
 use nginx_sys::{
     in_port_t, ngx_addr_t, ngx_inet_resolve_host, ngx_inet_set_port, ngx_parse_addr, ngx_pool_t,
@@ -132,7 +133,12 @@ impl Address {
     }
 }
 
+/// An IP address, with or without brackets.
+pub(crate) fn ip_address(text: &[u8]) -> Option<IpAddr> {
+    str::from_utf8(without_brackets(text)).ok()?.parse().ok()
+}
+
 /// "[::1]" is how nginx writes an IPv6 address where a port may follow.
-pub(super) fn without_brackets(host: &[u8]) -> &[u8] {
+fn without_brackets(host: &[u8]) -> &[u8] {
     host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host)
 }
