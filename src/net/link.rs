@@ -20,6 +20,10 @@ use crate::net::now;
 use crate::net::quiet::QuietLog;
 use crate::net::tls::{Messages, Tls};
 
+/// No timer is set for longer: of 32 bits, nginx's times have room for 24 days. What is planned for
+/// later is then planned again.
+const MAX_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A timer that is later than this is put off for one turn of the event loop. After a worker stood
 /// still, or a long turn, timers may run before what has come meanwhile is read.
 const LATE: Duration = Duration::from_millis(5);
@@ -367,7 +371,7 @@ impl Link {
             return;
         }
         self.stop_timer();
-        let delay = time.since(now()).max(Duration::from_millis(1));
+        let delay = time.since(now()).clamp(Duration::from_millis(1), MAX_DELAY);
         // SAFETY: the timer is this link's own, and not set.
         unsafe { ngx_add_timer(&raw mut (*self.events.get()).timer, delay.as_millis() as usize) };
         self.wake.set(Some(time));
