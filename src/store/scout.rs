@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::ngx_log_t;
-use ssl_session_cache_core::{Instant, Key, Lookup as Reply, Pipeline, Waiter};
+use ssl_session_cache_core::{Instant, Key, Lookup as Reply, Pipeline, Settings as Limits, Waiter};
 
 use crate::net::{now, Address, Handler, Io, Link};
 use crate::store::Settings;
@@ -80,7 +80,9 @@ impl Scout {
         // An attempt that has failed already ends with the timer.
         let begun = self.link.connect(address.sockaddr(), address.name());
         let deadline = if begun.is_ok() { now() + self.settings.timeout } else { now() };
-        let pipeline = Pipeline::new(self.settings.protocol(), self.settings.limits());
+        // It sends two commands at once, whatever the limit is.
+        let limits = Limits { max_commands: None, ..self.settings.limits() };
+        let pipeline = Pipeline::new(self.settings.protocol(), limits);
         self.attempt.replace(Some(Attempt {
             pipeline,
             is_open: false,
