@@ -514,7 +514,8 @@ impl<W: Waiter> Pipeline<W> {
             }
             received.refused += 1;
             let is_write = matches!(front.command, Command::Put | Command::Delete);
-            received.is_read_only |= is_write && message.starts_with(b"READONLY ");
+            let code = message.split(|&byte| byte == b' ').next();
+            received.is_read_only |= is_write && code == Some(b"READONLY");
             received.refusal.get_or_insert_with(|| printable(message));
         }
         match front.command {
@@ -974,6 +975,9 @@ mod tests {
         fixture.put(1, b"one").unwrap();
         fixture.send();
         assert!(!fixture.receive(b"-OOM x\r\n").unwrap().is_read_only);
+        fixture.put(1, b"one").unwrap();
+        fixture.send();
+        assert!(fixture.receive(b"-READONLY\r\n").unwrap().is_read_only, "without a reason");
     }
 
     #[test]
