@@ -690,8 +690,9 @@ impl Handler for Client {
             // SAFETY: nginx writes to the flag on this one thread.
             Phase::Closed { .. } if unsafe { ngx_exiting } != 0 => {
                 let state = &mut *self.state.borrow_mut();
+                self.disconnect(state);
                 state.phase = Phase::Stopped;
-                state.pipeline.closed(now());
+                self.show(state);
             }
             Phase::Closed { retry_at } if retry_at <= now() => self.connect(),
             _ => self.step(Self::on_time),
