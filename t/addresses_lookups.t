@@ -66,7 +66,7 @@ certificate($t, 'localhost');
 
 $first->fault('get', 'hangup');
 
-$t->plan(3)->run();
+$t->plan(4)->run();
 
 ###############################################################################
 
@@ -75,11 +75,14 @@ my $count = 0;
 ok(wait_until(sub { $count++; $names->questions() > 0 && resumed() }, 20),
 	'resumed by way of the second');
 
+my $attempts = $first->calls('accept');
+
 select undef, undef, undef, 5;
 my $missed = grep { !resumed() } 1 .. 20;
 
 cmp_ok($missed, '<', 3, 'resumed still');
 cmp_ok($first->calls('get'), '<', $count + 5, 'few lookups at the first');
+cmp_ok($first->calls('accept') - $attempts, '<', 4, 'fewer and fewer attempts');
 
 ###############################################################################
 

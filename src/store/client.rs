@@ -29,10 +29,13 @@ const RESOLVE_RETRY: Duration = Duration::from_secs(1);
 /// A connection that was ready for so long, or for `interval`, is made anew at once when it is lost.
 const STEADY: Duration = Duration::from_millis(500);
 
-/// While an address other than the first one is in use, those before it are tried after this time,
-/// over and over. The time doubles with each return to one that does not last.
+/// While an address other than the first one is in use, those before it are tried after this time.
+/// The time doubles with each return to one that does not last.
 const RETURN_AFTER: Duration = Duration::from_secs(2);
 const RETURN_AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// They are tried over and over, each time after twice as long, up to this or to the time above.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Where all addresses are those of replicas, they are gone through again after this time.
 const REPLICAS_AGAIN: Duration = Duration::from_secs(5);
@@ -93,6 +96,8 @@ struct State {
 struct Homing {
     /// How long after a change to a later address those before it are tried.
     wait: Duration,
+    /// How long after the last attempt the next one follows.
+    pause: Duration,
     /// When the next attempt is due, if one is.
     scout_at: Option<Instant>,
     /// The address that is being tried.
@@ -202,6 +207,7 @@ impl Client {
             ready_since: None,
             homing: Homing {
                 wait: RETURN_AFTER,
+                pause: RETURN_AFTER,
                 scout_at: None,
                 address: 0,
                 switch_at: None,
@@ -428,15 +434,12 @@ impl Client {
             state.failures = 0;
             state.backoff.succeeded();
             state.ready_since = Some(now());
-            state.homing.scout_at = state.homing.next(state.address);
+            state.homing.arrived(state.address);
             // What has waited for this.
             self.link.at_turn_end();
         }
         if let Some(refusal) = received.refusal {
             state.log.refused(received.refused, &state.addresses[state.address], refusal);
-        }
-        if received.stored > 0 {
-            state.replicas = 0;
         }
         if received.is_read_only && state.leaves_replica() {
             return Err(Failure::Replica);
@@ -483,7 +486,7 @@ impl Client {
             state.failures += 1;
         }
         let all_tried = state.failures >= state.addresses.len();
-        if matches!(state.phase, Phase::Connecting { .. }) && !is_steady && !all_tried {
+        if matches!(state.phase, Phase::Connecting { .. }) && !all_tried {
             self.leave(state);
         } else {
             self.disconnect(state);
@@ -497,8 +500,8 @@ impl Client {
             let address = &state.addresses[state.address];
             state.log.still_down(address, failure.to_string());
         }
+        state.homing.lost(ready_since, !is_steady);
         if !is_steady {
-            state.homing.lost(ready_since);
             state.address = (state.address + 1) % state.addresses.len();
         }
         state.resolve_at = now();
@@ -646,18 +649,30 @@ impl State {
 }
 
 impl Homing {
-    /// When the addresses before this one are tried next.
-    fn next(&self, address: usize) -> Option<Instant> {
-        (address > 0).then(|| now() + self.wait)
+    /// This address is in use from now on.
+    fn arrived(&mut self, address: usize) {
+        self.pause = self.wait;
+        self.plan(address);
     }
 
-    /// The address in use is lost.
-    fn lost(&mut self, ready_since: Option<Instant>) {
-        let was_return = mem::take(&mut self.has_returned);
+    /// None of the addresses before this one, which is in use, is usable.
+    fn found_none(&mut self, address: usize) {
+        self.pause = (self.pause * 2).min(self.wait.max(PAUSE_MAX));
+        self.plan(address);
+    }
+
+    /// Plans when the addresses before the one in use are tried next.
+    fn plan(&mut self, address: usize) {
+        self.scout_at = (address > 0).then(|| now() + self.pause);
+    }
+
+    /// The connection to the address in use is lost, and the address is left or not.
+    fn lost(&mut self, ready_since: Option<Instant>, is_left: bool) {
         if ready_since.is_some_and(|since| now().since(since) >= LASTING) {
             self.wait = RETURN_AFTER;
-        } else if was_return {
-            self.wait = self.wait.saturating_mul(2).min(RETURN_AFTER_MAX);
+            self.has_returned = false;
+        } else if is_left && mem::take(&mut self.has_returned) {
+            self.wait = (self.wait * 2).min(RETURN_AFTER_MAX);
         }
     }
 }
@@ -721,7 +736,7 @@ impl Sender for Client {
             }
             let goes_on = !is_usable && state.homing.address < state.address;
             if !is_usable && !goes_on {
-                state.homing.scout_at = state.homing.next(state.address);
+                state.homing.found_none(state.address);
             }
             self.settle(state);
             goes_on
@@ -765,7 +780,7 @@ impl NameHandler for Client {
             Some(index) => {
                 state.address = index;
                 if state.ready_since.is_some() {
-                    state.homing.scout_at = state.homing.next(index);
+                    state.homing.plan(index);
                 }
             }
             None => {

@@ -81,7 +81,7 @@ sub listener {
 	my ($self) = @_;
 
 	return IO::Socket::INET->new(
-		LocalAddr => '127.0.0.1:' . port($self->{port}),
+		LocalAddr => ($self->{bind} // '127.0.0.1') . ':' . port($self->{port}),
 		Listen => 128,
 		ReuseAddr => 1,
 	)

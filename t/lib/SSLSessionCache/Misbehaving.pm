@@ -52,7 +52,7 @@ my $replies = $replies{store_type()};
 
 ###############################################################################
 
-# Option: port as in Test::Nginx::port() (8379).
+# Options: port as in Test::Nginx::port() (8379), bind (127.0.0.1).
 
 sub new {
 	my ($class, $t, %opts) = @_;
