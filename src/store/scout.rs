@@ -32,7 +32,6 @@ pub(super) trait Sender {
 
 struct Attempt {
     pipeline: Pipeline<Lookup>,
-    is_open: bool,
     deadline: Instant,
     /// The key to delete and look up.
     key: Option<Key>,
@@ -85,7 +84,6 @@ impl Scout {
         let pipeline = Pipeline::new(self.settings.protocol(), limits);
         self.attempt.replace(Some(Attempt {
             pipeline,
-            is_open: false,
             deadline,
             key,
             is_unanswered: Rc::default(),
@@ -124,14 +122,13 @@ impl Scout {
         if self.link.is_close_requested() {
             return Err(Unusable);
         }
-        if !attempt.is_open {
+        let pipeline = &mut attempt.pipeline;
+        if !pipeline.is_greeting() && !pipeline.is_ready() {
             if !self.link.established()? {
                 return Ok(false);
             }
-            attempt.is_open = true;
-            attempt.pipeline.connected(now());
+            pipeline.connected(now());
         }
-        let pipeline = &mut attempt.pipeline;
         while let Io::Done(count) = self.send_and_receive(pipeline)? {
             let received = pipeline.received(count, now())?;
             // Who may not delete can still be let look up and store.
