@@ -644,7 +644,12 @@ impl State {
         let Homing { scout_at, switch_at, .. } = self.homing;
         let resolve_at = self.is_resolved.then_some(self.resolve_at);
         let times = [next, self.log.due(), scout_at, switch_at, resolve_at];
-        times.into_iter().flatten().min()
+        // What the compiler makes of flatten() and min() here compares the time of a None before it
+        // looks at whether there is one: right, and an error to memcheck.
+        times.into_iter().fold(None, |earliest: Option<Instant>, time| match (earliest, time) {
+            (Some(earliest), Some(time)) => Some(earliest.min(time)),
+            (earliest, time) => earliest.or(time),
+        })
     }
 }
 
