@@ -1,3 +1,5 @@
+//! Time as the caller measures it.
+
 use std::ops::Add;
 use std::time::Duration;
 

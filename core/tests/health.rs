@@ -5,9 +5,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ssl_session_cache_core::{
-    Backoff, Instant, Keyspace, Lookup, Pipeline, Redis, Settings, Waiter,
-};
+use ssl_session_cache_core::protocol::Redis;
+use ssl_session_cache_core::server::{Backoff, Lookup, Pipeline, Settings, Waiter};
+use ssl_session_cache_core::session::Keyspace;
+use ssl_session_cache_core::Instant;
 
 const TIMEOUT: Duration = Duration::from_secs(1);
 const INTERVAL: Duration = Duration::from_millis(200);

@@ -1,7 +1,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ssl_session_cache_core::{ClientHello, Opening, OpeningReader, ServerAbilities};
+use ssl_session_cache_core::hello::{ClientHello, Opening, OpeningReader, ServerAbilities};
 
 /// As much as nginx's worker holds of one client.
 const LIMIT: usize = 32 * 1024;

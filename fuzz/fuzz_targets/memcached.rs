@@ -3,6 +3,6 @@
 mod decode;
 
 use libfuzzer_sys::fuzz_target;
-use ssl_session_cache_core::Memcached;
+use ssl_session_cache_core::protocol::Memcached;
 
 fuzz_target!(|data: &[u8]| decode::check(&Memcached::new(None), data));

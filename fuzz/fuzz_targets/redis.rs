@@ -3,7 +3,7 @@
 mod decode;
 
 use libfuzzer_sys::fuzz_target;
-use ssl_session_cache_core::{Credentials, Redis};
+use ssl_session_cache_core::protocol::{Credentials, Redis};
 
 fuzz_target!(|data: &[u8]| {
     let credentials = Credentials { user: None, password: (*b"secret").into() };

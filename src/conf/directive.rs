@@ -12,7 +12,8 @@ use core::str;
 use core::time::Duration;
 
 use nginx_sys::{ngx_conf_t, ngx_parse_time, ngx_str_t, NGX_ERROR};
-use ssl_session_cache_core::{Credentials, Keyspace};
+use ssl_session_cache_core::protocol::Credentials;
+use ssl_session_cache_core::session::Keyspace;
 
 use crate::conf::error::{incomplete, invalid, text, unexpected, Error};
 use crate::conf::file::read_secret;

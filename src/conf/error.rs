@@ -1,6 +1,6 @@
 //! Why a directive is refused.
 
-use ssl_session_cache_core::PrefixError;
+use ssl_session_cache_core::session::PrefixError;
 
 use crate::conf::key_file;
 

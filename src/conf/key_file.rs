@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use nginx_sys::{ngx_conf_t, NGX_LOG_WARN};
 use ngx::ngx_conf_log_error;
-use ssl_session_cache_core::record::{KeyError, KEY_LEN};
+use ssl_session_cache_core::session::sealed::{KeyError, KEY_LEN};
 use zeroize::Zeroizing;
 
 use crate::conf::file::full_name;

@@ -12,7 +12,7 @@ use nginx_sys::{
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleMainConf, Merge, MergeConfigError};
 use ngx::{ngx_conf_log_error, ngx_string};
-use ssl_session_cache_core::Keyspace;
+use ssl_session_cache_core::session::Keyspace;
 
 use crate::handshake::{SessionCache, Suspension};
 use crate::log::NAME;

@@ -13,7 +13,8 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 
 use nginx_sys::{SSL_get_ex_data, SSL_set_ex_data, CRYPTO_EX_DATA, CRYPTO_EX_INDEX_SSL};
-use ssl_session_cache_core::{ClientHello, Instant};
+use ssl_session_cache_core::hello::ClientHello;
+use ssl_session_cache_core::Instant;
 
 use crate::handshake::bio::{Filter, Given, Room, Source};
 use crate::handshake::gate::{Gate, Held};

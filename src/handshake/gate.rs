@@ -8,7 +8,7 @@
 //!
 //! What cannot be read as a ClientHello is none of the gate's business, and goes on as it is.
 
-use ssl_session_cache_core::{ClientHello, Opening, OpeningReader};
+use ssl_session_cache_core::hello::{ClientHello, Opening, OpeningReader};
 
 use crate::handshake::bio::{Given, Read, Room, Source};
 

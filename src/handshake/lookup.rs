@@ -3,7 +3,8 @@
 use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use ssl_session_cache_core::{Instant, Lookup as Reply, Unavailable};
+use ssl_session_cache_core::server::{Lookup as Reply, Unavailable};
+use ssl_session_cache_core::Instant;
 
 use crate::handshake::openssl::{Session, Ssl, MAX_ID};
 use crate::handshake::records::{Decoder, Verdict};

@@ -16,7 +16,8 @@ use nginx_sys::{
     ngx_cached_time, ngx_cycle_t, SSL_CTX_get_ex_data, SSL_CTX_set_ex_data,
     CRYPTO_EX_INDEX_SSL_CTX, SSL,
 };
-use ssl_session_cache_core::{Keyspace, ServerAbilities};
+use ssl_session_cache_core::hello::ServerAbilities;
+use ssl_session_cache_core::session::Keyspace;
 
 use crate::seal::Sealer;
 use crate::store::Store;
@@ -240,7 +241,7 @@ impl SessionCache {
 /// The name of the server that a client asks for, in the get callback; empty without one.
 fn server_name(ssl: Ssl) -> &'static [u8] {
     ssl.hello_extension(SERVER_NAME)
-        .and_then(ssl_session_cache_core::server_name)
+        .and_then(ssl_session_cache_core::hello::server_name)
         .unwrap_or_default()
 }
 

@@ -24,8 +24,8 @@ use nginx_sys::{
     SSL_MODE_ASYNC, SSL_SESSION, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER,
     SSL_VERIFY_NONE, TLS1_3_VERSION,
 };
-use ssl_session_cache_core::record::HELLO_RANDOM_LEN;
-use ssl_session_cache_core::ServerAbilities;
+use ssl_session_cache_core::hello::ServerAbilities;
+use ssl_session_cache_core::session::sealed::HELLO_RANDOM_LEN;
 
 use crate::log::debug;
 

@@ -3,10 +3,11 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use ssl_session_cache_core::record::{Minted, ID_LEN};
+use ssl_session_cache_core::session::sealed::{Minted, ID_LEN};
 use zeroize::Zeroize;
 
-use ssl_session_cache_core::{asn1, clear, Key, Keyspace, MAX_RECORD};
+use ssl_session_cache_core::protocol::MAX_RECORD;
+use ssl_session_cache_core::session::{asn1, clear, Key, Keyspace};
 
 use crate::handshake::openssl::{Session, SessionRef, Ssl};
 use crate::handshake::unix_time;

@@ -12,7 +12,7 @@ use nginx_sys::{
     EVP_CipherFinal_ex, EVP_CipherInit_ex, EVP_CipherUpdate, EVP_aes_256_ecb, EVP_aes_256_gcm,
     EVP_CIPHER, EVP_CIPHER_CTX, EVP_CTRL_AEAD_GET_TAG, EVP_CTRL_AEAD_SET_TAG,
 };
-use ssl_session_cache_core::record::{Aead, BlockCipher, KEY_LEN, NONCE_LEN, TAG_LEN};
+use ssl_session_cache_core::session::sealed::{Aead, BlockCipher, KEY_LEN, NONCE_LEN, TAG_LEN};
 
 /// Whether a context encrypts or decrypts.
 #[derive(Clone, Copy)]

@@ -1,8 +1,8 @@
 //! What the core's sealed records need of OpenSSL.
 //!
-//! The construction is described at the top of `core/src/record.rs`.
+//! The construction is described at the top of `core/src/session/sealed.rs`.
 
-use ssl_session_cache_core::record;
+use ssl_session_cache_core::session::sealed;
 
 pub(crate) use self::cipher::{Aes, Gcm};
 pub(crate) use self::random::{randomise, Random};

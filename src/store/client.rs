@@ -10,9 +10,11 @@ use std::collections::hash_map::RandomState;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::{ngx_exiting, ngx_log_t};
-use ssl_session_cache_core::{
-    Backoff, Instant, Key, Lookup, Pipeline, Received, Unavailable, Waiter as PipelineWaiter,
+use ssl_session_cache_core::server::{
+    Backoff, Lookup, Pipeline, Received, Unavailable, Waiter as PipelineWaiter,
 };
+use ssl_session_cache_core::session::Key;
+use ssl_session_cache_core::Instant;
 
 use crate::log::log;
 use crate::net::{
@@ -137,7 +139,7 @@ enum Failure {
     #[error(transparent)]
     Link(#[from] net::Error),
     #[error(transparent)]
-    Pipeline(#[from] ssl_session_cache_core::Error),
+    Pipeline(#[from] ssl_session_cache_core::server::Error),
     #[error(
         "the connection was closed during the greeting; check \"type\", \"port\" and \"db\", and \
          whether a proxy there knows PING, AUTH and SELECT, or version"

@@ -5,9 +5,10 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use nginx_sys::ngx_log_t;
-use ssl_session_cache_core::{
-    Credentials, Instant, Key, Lookup, Memcached, Protocol, Redis, Settings as Limits, Unavailable,
-};
+use ssl_session_cache_core::protocol::{Credentials, Memcached, Protocol, Redis};
+use ssl_session_cache_core::server::{Lookup, Settings as Limits, Unavailable};
+use ssl_session_cache_core::session::Key;
+use ssl_session_cache_core::Instant;
 
 use crate::net::{self, Address, Location, Resolver, Tls};
 

@@ -5,7 +5,9 @@ use core::ptr::NonNull;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::ngx_log_t;
-use ssl_session_cache_core::{Instant, Key, Lookup as Reply, Pipeline, Settings as Limits, Waiter};
+use ssl_session_cache_core::server::{Lookup as Reply, Pipeline, Settings as Limits, Waiter};
+use ssl_session_cache_core::session::Key;
+use ssl_session_cache_core::Instant;
 
 use crate::net::{now, Address, Handler, Io, Link};
 use crate::store::Settings;

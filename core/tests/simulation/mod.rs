@@ -11,10 +11,14 @@ use std::ops::Add;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ssl_session_cache_core::{
-    Command, Credentials, Decoded, Instant, Keyspace, Lookup, Memcached, Pipeline, Protocol, Redis,
-    Settings, Unavailable, Waiter, MAX_RECORD, MAX_WAITING,
+use ssl_session_cache_core::protocol::{
+    Command, Credentials, Decoded, Memcached, Protocol, Redis, MAX_RECORD,
 };
+use ssl_session_cache_core::server::{
+    Lookup, Pipeline, Settings, Unavailable, Waiter, MAX_WAITING,
+};
+use ssl_session_cache_core::session::Keyspace;
+use ssl_session_cache_core::Instant;
 
 const TIMEOUT: Duration = Duration::from_millis(1000);
 const INTERVAL: Duration = Duration::from_millis(200);

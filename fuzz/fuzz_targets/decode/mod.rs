@@ -1,4 +1,4 @@
-use ssl_session_cache_core::{Command, Fingerprint, Protocol, Reply, MAX_RECORD};
+use ssl_session_cache_core::protocol::{Command, Fingerprint, Protocol, Reply, MAX_RECORD};
 
 /// Decodes `data`, whose first byte chooses the command, and checks that it makes no difference in
 /// what parts the reply arrives.

@@ -1,7 +1,7 @@
 package SSLSessionCache::Seal;
 
 # Key files, and sealed records as whoever has the key sees them: made with the
-# openssl command from the description in core/src/record.rs, not by the module.
+# openssl command from the description in core/src/session/sealed.rs, not by the module.
 
 ###############################################################################
 

@@ -63,6 +63,8 @@
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::session::key::MAX_KEY;
+
 /// The length of a key file, in bytes.
 pub const KEY_LEN: usize = 32;
 
@@ -94,7 +96,7 @@ const VERSION: u8 = 2;
 const EXPIRY_LEN: usize = 8;
 const HEADER_LEN: usize = 1 + EXPIRY_LEN + NONCE_LEN;
 
-const MAX_AAD: usize = 1 + EXPIRY_LEN + ID_LEN + crate::key::MAX_KEY;
+const MAX_AAD: usize = 1 + EXPIRY_LEN + ID_LEN + MAX_KEY;
 
 /// AES-256 under one key, on single blocks (FIPS 197).
 pub trait BlockCipher {

@@ -8,7 +8,7 @@
 //! A text that was damaged can still be well formed, and then fails the handshake of the client
 //! that offers its session: both sides go on with different secrets. CRC-32 misses no change within
 //! 32 bits in a row, and one in 2^32 of the others. It is no defence against whoever writes into
-//! the store on purpose: that is what [sealed records](crate::record) are for.
+//! the store on purpose: that is what [sealed records](crate::session::sealed) are for.
 
 use crc32fast::Hasher;
 

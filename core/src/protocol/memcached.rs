@@ -1,3 +1,5 @@
+//! Memcached's text protocol.
+
 use crate::protocol::{
     delimited, line, number, one_of, printable, Command, Credentials, Decimal, Decoded,
     Fingerprint, Protocol, ProtocolError, Reply, MAX_SKIPPED,

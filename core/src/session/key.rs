@@ -1,3 +1,5 @@
+//! The names of sessions in a store.
+
 use thiserror::Error;
 
 /// Memcached's limit, which is far below that of Redis.

@@ -1,3 +1,5 @@
+//! Redis's protocol, RESP2.
+
 use crate::protocol::{
     delimited, line, number, one_of, printable, Command, Credentials, Decimal, Decoded, Protocol,
     ProtocolError, Reply, MAX_SKIPPED,

@@ -1,14 +1,16 @@
+//! One connection to a server, without the connection.
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::breaker::Breaker;
-use crate::buffer::{Incoming, Outgoing};
-use crate::key::Key;
 use crate::protocol::{
     printable, Command, Fingerprint, Protocol, ProtocolError, Reply, Rest, MAX_RECORD,
 };
+use crate::server::breaker::Breaker;
+use crate::server::buffer::{Incoming, Outgoing};
+use crate::session::Key;
 use crate::time::Instant;
 
 /// No command is accepted while those without a reply take this many bytes or more: room for 5,000
@@ -625,9 +627,9 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::key::Keyspace;
     use crate::protocol::Credentials;
-    use crate::redis::Redis;
+    use crate::protocol::Redis;
+    use crate::session::Keyspace;
 
     const TIMEOUT: Duration = Duration::from_secs(1);
     const INTERVAL: Duration = Duration::from_millis(200);

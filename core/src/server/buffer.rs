@@ -1,3 +1,5 @@
+//! The bytes of a connection, on their way out and in.
+
 use crate::protocol::MAX_RECORD;
 
 /// Bytes on their way out.

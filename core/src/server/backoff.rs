@@ -1,3 +1,5 @@
+//! How long to wait before the next attempt to connect.
+
 use std::time::Duration;
 
 /// How long to wait before the next attempt to connect.

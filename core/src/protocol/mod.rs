@@ -1,4 +1,12 @@
+//! How a kind of server is spoken to: what it is asked to bytes, bytes to what it answers.
+
 use thiserror::Error;
+
+mod memcached;
+mod redis;
+
+pub use memcached::Memcached;
+pub use redis::Redis;
 
 /// The longest record that is stored, and so the longest that can be a store's reply. OpenSSL's
 /// serialised sessions are a few hundred bytes, a few thousand with client certificates.
