@@ -1,10 +1,11 @@
 //! An nginx module that lets a TLS session made on one machine be resumed on every other machine
 //! of the fleet, through Redis or Memcached, without ever blocking a worker.
 //!
-//! This file holds the module's table and its process hooks; the parts are in `conf` (the
-//! directive), `handshake` (OpenSSL's session callbacks), `seal` (the ciphers and keys of sealed
-//! records), `store` (the client of a store), `net` (a connection on nginx's event loop) and
-//! `status` (counters and the status page) and `variables`.
+//! This file holds the module's table and its process hooks. The parts, each of which uses those
+//! behind it only: `frontend` (what nginx's http{} calls servers and listeners, the variables and the
+//! status page), `attach` (the cache put into SSL_CTXs), `conf` (the directive), `handshake`
+//! (OpenSSL's session callbacks), `store` (the client of a store), `counters` and `net` (a connection
+//! on nginx's event loop), and the edge, `openssl` and `nginx`.
 
 use core::ffi::{c_char, c_void};
 use core::ptr;
@@ -17,16 +18,17 @@ use ngx::core::{Status, NGX_CONF_OK};
 use ngx::http::{HttpModule, HttpModuleMainConf, HttpModuleServerConf};
 
 use crate::conf::{MainConf, ServerConf, COMMANDS};
-use crate::log::log;
+use crate::nginx::log;
 
+mod attach;
 mod conf;
+mod counters;
+mod frontend;
 mod handshake;
-mod log;
 mod net;
-mod seal;
-mod status;
+mod nginx;
+mod openssl;
 mod store;
-mod variables;
 
 struct Module;
 
@@ -105,7 +107,7 @@ impl HttpModule for Module {
 
     unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         // SAFETY: nginx passes its configuration context.
-        match variables::add(unsafe { &mut *cf }) {
+        match frontend::variables::add(unsafe { &mut *cf }) {
             Some(()) => Status::NGX_OK.into(),
             None => Status::NGX_ERROR.into(),
         }
@@ -113,13 +115,13 @@ impl HttpModule for Module {
 
     unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _conf: *mut c_void) -> *mut c_char {
         // SAFETY: nginx passes its configuration context, with every server of http{} parsed.
-        unsafe { conf::tickets::remember_requests(&mut *cf) };
+        unsafe { frontend::tickets::remember_requests(&mut *cf) };
         NGX_CONF_OK
     }
 
     unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         // SAFETY: nginx passes its configuration context, with all of http{} parsed and merged.
-        match conf::wiring::attach(unsafe { &mut *cf }) {
+        match attach::attach(unsafe { &mut *cf }) {
             Ok(()) => Status::NGX_OK.into(),
             Err(conf::Reported) => Status::NGX_ERROR.into(),
         }
@@ -130,13 +132,13 @@ extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     // SAFETY: nginx passes its current cycle, and writes to the flag on this one thread.
     let (cycle, is_test) = unsafe { (&*cycle, ngx_test_config != 0) };
     let Some(conf) = Module::main_conf(cycle) else { return Status::NGX_OK.into() };
-    conf::wiring::prepare(cycle, conf);
+    attach::prepare(cycle, conf);
     if !is_test {
         for suspension in conf.suspensions() {
             log!(NGX_LOG_NOTICE, cycle.log, "handshakes are suspended with {suspension}");
         }
         if let Some(stores) = &conf.counted {
-            status::configure(stores);
+            counters::configure(stores);
         }
     }
     Status::NGX_OK.into()
@@ -145,10 +147,10 @@ extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     // SAFETY: nginx passes its current cycle.
     let cycle = unsafe { &*cycle };
-    if net::process_serves_clients() {
+    if nginx::process_serves_clients() {
         if let Some(conf) = Module::main_conf(cycle) {
             if conf.stores().next().is_some() {
-                status::enter();
+                counters::enter();
             }
             conf.stores().for_each(|store| store.start(cycle.log));
         }
@@ -160,6 +162,6 @@ extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
     // SAFETY: nginx passes its current cycle.
     if let Some(conf) = Module::main_conf(unsafe { &*cycle }) {
         conf.stores().for_each(|store| store.stop());
-        status::leave();
+        counters::leave();
     }
 }

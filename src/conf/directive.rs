@@ -20,7 +20,7 @@ use crate::conf::file::read_secret;
 use crate::conf::{key_file, tls};
 use crate::handshake::Suspension;
 use crate::net::{ip_address, Location, Peer};
-use crate::seal::Sealer;
+use crate::openssl::Sealer;
 use crate::store::{Kind, Settings};
 
 /// The longest `interval` and `timeout`: a day. Longer ones are a slip of the pen.

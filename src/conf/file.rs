@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use nginx_sys::{ngx_conf_full_name, ngx_conf_t, ngx_str_t, NGX_LOG_WARN, NGX_OK};
 use ngx::ngx_conf_log_error;
 
-use crate::log::NAME;
+use crate::nginx::NAME;
 
 /// Longer than any password: what is larger is another file.
 const MAX_SECRET: u64 = 4096;

@@ -10,8 +10,8 @@ use ssl_session_cache_core::session::sealed::{KeyError, KEY_LEN};
 use zeroize::Zeroizing;
 
 use crate::conf::file::full_name;
-use crate::log::NAME;
-use crate::seal::{Aes, Gcm, Sealer};
+use crate::nginx::NAME;
+use crate::openssl::{Aes, Gcm, Sealer};
 
 /// Why a key file is refused.
 #[derive(Debug, thiserror::Error)]

@@ -14,10 +14,11 @@ use ngx::http::{HttpModuleMainConf, Merge, MergeConfigError};
 use ngx::{ngx_conf_log_error, ngx_string};
 use ssl_session_cache_core::session::Keyspace;
 
+use crate::counters::Counted;
+use crate::frontend::status;
 use crate::handshake::{SessionCache, Suspension};
-use crate::log::NAME;
-use crate::seal::Sealer;
-use crate::status::{self, Counted};
+use crate::nginx::NAME;
+use crate::openssl::Sealer;
 use crate::store::Store;
 use crate::Module;
 
@@ -26,12 +27,8 @@ use self::directive::Directive;
 mod directive;
 mod error;
 mod file;
-mod http;
 mod key_file;
-mod sockets;
-pub(crate) mod tickets;
 mod tls;
-pub(crate) mod wiring;
 
 /// The module's directives.
 pub(crate) static mut COMMANDS: [ngx_command_t; 3] = [
@@ -57,7 +54,7 @@ pub(crate) struct MainConf {
     stores: Vec<Rc<Store>>,
     /// What the callbacks of an SSL_CTX use, which keeps the address: a box would forbid that, as
     /// who moves one claims to have the only pointer.
-    caches: Vec<Rc<SessionCache>>,
+    pub(crate) caches: Vec<Rc<SessionCache>>,
     /// The stores that are counted; `None` where nothing is.
     pub(crate) counted: Option<Vec<Counted>>,
 }
@@ -93,7 +90,7 @@ impl MainConf {
 pub(crate) struct ServerConf {
     setting: Option<Setting>,
     /// Whether the configuration itself asks for stateless session tickets.
-    tickets_requested: bool,
+    pub(crate) tickets_requested: bool,
 }
 
 /// What a directive says.
@@ -105,16 +102,16 @@ enum Setting {
 
 /// Where a server's sessions go, and by what means.
 #[derive(Clone)]
-struct Destination {
-    store: Rc<Store>,
+pub(crate) struct Destination {
+    pub(crate) store: Rc<Store>,
     /// The keys of its sessions in the store.
-    keyspace: Keyspace,
+    pub(crate) keyspace: Keyspace,
     /// None where sessions are stored in clear.
-    sealer: Option<Rc<Sealer>>,
+    pub(crate) sealer: Option<Rc<Sealer>>,
     /// The time of the file of the key that sessions are sealed with, in Unix seconds.
-    key_time: Option<i64>,
+    pub(crate) key_time: Option<i64>,
     /// How handshakes are to be suspended, if not in whatever way works best.
-    suspension: Option<Suspension>,
+    pub(crate) suspension: Option<Suspension>,
 }
 
 impl PartialEq for Destination {
@@ -128,7 +125,7 @@ impl PartialEq for Destination {
 
 impl ServerConf {
     /// Where the server's sessions go, if the cache is on for it.
-    fn destination(&self) -> Option<&Destination> {
+    pub(crate) fn destination(&self) -> Option<&Destination> {
         match &self.setting {
             Some(Setting::On(destination)) => Some(destination),
             Some(Setting::Off) | None => None,

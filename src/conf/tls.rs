@@ -9,8 +9,8 @@ use ngx::ngx_conf_log_error;
 
 use crate::conf::error::{incomplete, text, Error};
 use crate::conf::file::full_name;
-use crate::log::NAME;
 use crate::net::{Identity, Peer, Tls, TlsError, TlsPart, TlsSettings};
+use crate::nginx::NAME;
 
 /// What a directive says of TLS.
 #[derive(Default)]

@@ -16,9 +16,9 @@ use nginx_sys::{
 };
 
 use crate::handshake::first::First;
-use crate::handshake::openssl::{Session, SessionRef, Ssl, SslCtx};
 use crate::handshake::{SessionCache, Suspension};
-use crate::seal::randomise;
+use crate::openssl::randomise;
+use crate::openssl::{Session, SessionRef, Ssl, SslCtx};
 
 /// The callbacks that were on an SSL_CTX before ours: nginx's, for `ssl_session_cache shared:`.
 /// They stay in use as the tier of this machine.

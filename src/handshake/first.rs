@@ -16,13 +16,13 @@ use nginx_sys::{SSL_get_ex_data, SSL_set_ex_data, CRYPTO_EX_DATA, CRYPTO_EX_INDE
 use ssl_session_cache_core::hello::ClientHello;
 use ssl_session_cache_core::Instant;
 
-use crate::handshake::bio::{Filter, Given, Room, Source};
+use crate::counters::{self, Outcome};
 use crate::handshake::gate::{Gate, Held};
 use crate::handshake::lookup::{outcome_of, Answer, Lookup, SessionId};
-use crate::handshake::openssl::{new_index, non_null, Session, Ssl};
 use crate::handshake::records::{Entry, Verdict};
 use crate::handshake::{notes, SessionCache};
-use crate::status::{self, Outcome};
+use crate::openssl::{new_index, non_null, Session, Ssl};
+use crate::openssl::{Filter, Given, Room, Source};
 
 /// Lookups for one handshake, whatever the client offers: a ClientHello has room for 1,700
 /// identities, and OpenSSL asks for each.
@@ -308,7 +308,7 @@ impl First {
             }
         }
         self.report.set(report);
-        status::count_handshake(report.outcome);
+        counters::count_handshake(report.outcome);
     }
 }
 

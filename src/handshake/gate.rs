@@ -10,7 +10,7 @@
 
 use ssl_session_cache_core::hello::{ClientHello, Opening, OpeningReader};
 
-use crate::handshake::bio::{Given, Read, Room, Source};
+use crate::openssl::{Given, Read, Room, Source};
 
 /// So many bytes are held for one client: a ClientHello, and early data behind it, of which nginx
 /// allows 16 KB. Where there is more, the handshake goes on without what was not found by then.

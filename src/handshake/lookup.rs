@@ -6,9 +6,9 @@ use std::rc::Rc;
 use ssl_session_cache_core::server::{Lookup as Reply, Unavailable};
 use ssl_session_cache_core::Instant;
 
-use crate::handshake::openssl::{Session, Ssl, MAX_ID};
+use crate::counters::Outcome;
 use crate::handshake::records::{Decoder, Verdict};
-use crate::status::Outcome;
+use crate::openssl::{Session, Ssl, MAX_ID};
 use crate::store::Waiter;
 
 /// One lookup: asked for by a handshake, answered by the store's client.

@@ -19,33 +19,25 @@ use nginx_sys::{
 use ssl_session_cache_core::hello::ServerAbilities;
 use ssl_session_cache_core::session::Keyspace;
 
-use crate::seal::Sealer;
+use crate::openssl::{
+    clear_errors, new_index, non_null, Ciphers, Sealer, Session, SessionRef, Ssl, SslCtx,
+};
 use crate::store::Store;
 
 use self::callbacks::NginxCallbacks;
-use self::ciphers::Ciphers;
 use self::first::First;
-use self::openssl::{clear_errors, new_index, non_null, Session, SessionRef, Ssl};
 use self::records::Records;
 
 pub(crate) use self::first::Report;
-pub(crate) use self::id_context::{narrow_id_context, NarrowError};
-pub(crate) use self::openssl::SslCtx;
 pub(crate) use self::suspend::Suspension;
-pub(crate) use self::trust::{sha256, Digest};
 
-mod bio;
 mod callbacks;
-mod ciphers;
 mod first;
 mod gate;
-mod id_context;
 mod lookup;
 mod notes;
-mod openssl;
 mod records;
 mod suspend;
-mod trust;
 
 /// The longest time that a session is stored for, in seconds. With TLS 1.3 clients keep none for
 /// longer than 7 days (RFC 8446, section 4.6.1); what is configured beyond a year is a slip of the

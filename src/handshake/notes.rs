@@ -17,7 +17,7 @@ use nginx_sys::{
 };
 
 use crate::handshake::lookup::SessionId;
-use crate::handshake::openssl::{new_index, SessionRef};
+use crate::openssl::{new_index, SessionRef};
 
 /// What the index holds for a session that is ours and alone: the address of no list.
 const OURS: *mut c_void = ptr::null_mut::<u8>().wrapping_add(1).cast();

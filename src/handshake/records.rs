@@ -9,9 +9,9 @@ use zeroize::Zeroize;
 use ssl_session_cache_core::protocol::MAX_RECORD;
 use ssl_session_cache_core::session::{asn1, clear, Key, Keyspace};
 
-use crate::handshake::openssl::{Session, SessionRef, Ssl};
 use crate::handshake::unix_time;
-use crate::seal::{Random, Sealer};
+use crate::openssl::{Random, Sealer};
+use crate::openssl::{Session, SessionRef, Ssl};
 
 /// How sessions become records, and records sessions.
 pub(super) struct Records {

@@ -15,10 +15,10 @@ use std::sync::OnceLock;
 
 use nginx_sys::{dlsym, ngx_cycle_t, ASYNC_is_capable, ASYNC_pause_job};
 
-use crate::handshake::bio::Method;
 use crate::handshake::first::First;
 use crate::handshake::lookup::Lookup;
-use crate::handshake::openssl::{in_job, SslCtx};
+use crate::openssl::Method;
+use crate::openssl::{in_job, SslCtx};
 
 /// What puts a gate in front of a socket. Made before the first handshake.
 static GATE: OnceLock<Option<Method<First>>> = OnceLock::new();

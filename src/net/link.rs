@@ -16,9 +16,9 @@ use nginx_sys::{
 };
 use ssl_session_cache_core::Instant;
 
-use crate::net::now;
-use crate::net::quiet::QuietLog;
 use crate::net::tls::{Messages, Tls};
+use crate::nginx::now;
+use crate::nginx::QuietLog;
 
 /// No timer is set for longer: of 32 bits, nginx's times have room for 24 days. What is planned for
 /// later is then planned again.

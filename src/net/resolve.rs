@@ -12,7 +12,7 @@ use nginx_sys::{
 use ssl_session_cache_core::Instant;
 
 use crate::net::address::Address;
-use crate::net::now;
+use crate::nginx::now;
 
 /// nginx's `resolver`, as configured.
 #[derive(Clone, Copy)]

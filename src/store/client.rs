@@ -16,11 +16,11 @@ use ssl_session_cache_core::server::{
 use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::Instant;
 
-use crate::log::log;
+use crate::counters::{Event, LookupResult, StoreState, StoreStats};
 use crate::net::{
-    self, now, Address, Handler, Io, Link, Location, NameHandler, NameLookup, Resolved, Resolver,
+    self, Address, Handler, Io, Link, Location, NameHandler, NameLookup, Resolved, Resolver,
 };
-use crate::status::{Event, LookupResult, StoreState, StoreStats};
+use crate::nginx::{clients_may_handshake, log, now, turn_is_long};
 use crate::store::scout::{Scout, Sender};
 use crate::store::server_log::ServerLog;
 use crate::store::{Settings, Waiter};
@@ -274,7 +274,7 @@ impl Client {
             state.key.get_or_insert_with(|| key.clone());
             self.count(Event::SessionSent, 1);
             self.link.at_turn_end();
-            if self.turns_are_long.get() || net::turn_is_long() {
+            if self.turns_are_long.get() || turn_is_long() {
                 self.send_now(&mut state);
             }
         } else {
@@ -458,7 +458,7 @@ impl Client {
             Phase::Open
                 if self.link.is_close_requested()
                     && state.pipeline.is_drained()
-                    && !net::clients_may_handshake() =>
+                    && !clients_may_handshake() =>
             {
                 self.disconnect(state);
                 state.phase = Phase::Stopped;
@@ -726,7 +726,7 @@ impl Handler for Client {
     /// What was queued in this turn goes out together.
     fn turn_end(&self) {
         self.has_flushed.set(false);
-        self.turns_are_long.set(net::turn_is_long());
+        self.turns_are_long.set(turn_is_long());
         self.step(Self::send);
     }
 }

@@ -10,7 +10,8 @@ use ssl_session_cache_core::server::{Lookup, Settings as Limits, Unavailable};
 use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::Instant;
 
-use crate::net::{self, Address, Location, Resolver, Tls};
+use crate::net::{Address, Location, Resolver, Tls};
+use crate::nginx::now;
 
 use self::client::Client;
 
@@ -142,7 +143,7 @@ impl Store {
 
     /// The time that deadlines are told in.
     pub(crate) fn now(&self) -> Instant {
-        net::now()
+        now()
     }
 
     /// The longest that a lookup may take.

@@ -9,7 +9,8 @@ use ssl_session_cache_core::server::{Lookup as Reply, Pipeline, Settings as Limi
 use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::Instant;
 
-use crate::net::{now, Address, Handler, Io, Link};
+use crate::net::{Address, Handler, Io, Link};
+use crate::nginx::now;
 use crate::store::Settings;
 
 /// Connects to a server, is greeted, and has it delete and look up what is not there: a server that

@@ -6,8 +6,8 @@ use core::time::Duration;
 use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::Instant;
 
-use crate::log::log;
-use crate::net::{now, Address};
+use crate::net::Address;
+use crate::nginx::{log, now};
 use crate::store::Kind;
 
 /// What goes wrong again and again is written to the log once in this time.

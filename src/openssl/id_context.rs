@@ -8,7 +8,7 @@
 //!
 //! What nginx makes says nothing of the servers behind a default server, and of the certificates
 //! that a server trusts it knows the names at most. Where client certificates are asked for, the
-//! context is narrowed by both (see `conf::sockets`): otherwise a client that one server trusts
+//! context is narrowed by both (see `frontend::sockets`): otherwise a client that one server trusts
 //! would be let in by another that does not.
 
 use nginx_sys::{
@@ -16,8 +16,8 @@ use nginx_sys::{
     SSL_get_session, SSL_new, SSL_set_bio, SSL_set_connect_state,
 };
 
-use crate::handshake::openssl::{clear_errors, SessionRef, SslCtx};
-use crate::handshake::trust::sha256;
+use crate::openssl::trust::sha256;
+use crate::openssl::{clear_errors, SessionRef, SslCtx};
 
 /// Why a session id context was not narrowed.
 #[derive(Debug)]

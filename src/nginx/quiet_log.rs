@@ -7,14 +7,14 @@ use nginx_sys::{ngx_log_t, ngx_uint_t, NGX_LOG_DEBUG, NGX_LOG_DEBUG_ALL, NGX_LOG
 ///
 /// nginx would write a line for each attempt to connect; whoever attempts tells of a change, once,
 /// and here is the reason.
-pub(super) struct QuietLog {
+pub(crate) struct QuietLog {
     log: UnsafeCell<ngx_log_t>,
     message: RefCell<String>,
 }
 
 impl QuietLog {
     /// A log that nobody can write to yet; [`bind`](Self::bind) it before use.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // SAFETY: nginx itself starts logs from all-zero.
         let log = UnsafeCell::new(unsafe { mem::zeroed() });
         Self { log, message: RefCell::default() }
@@ -25,7 +25,7 @@ impl QuietLog {
     /// # Safety
     ///
     /// The log may not move from now on, and nginx's must live as long.
-    pub(super) unsafe fn bind(&self, nginx: *mut ngx_log_t) {
+    pub(crate) unsafe fn bind(&self, nginx: *mut ngx_log_t) {
         let log = self.log.get();
         // SAFETY: the log is this value's own, and nginx's is valid.
         unsafe {
@@ -38,12 +38,12 @@ impl QuietLog {
         }
     }
 
-    pub(super) fn as_ptr(&self) -> *mut ngx_log_t {
+    pub(crate) fn as_ptr(&self) -> *mut ngx_log_t {
         self.log.get()
     }
 
     /// The last message since this was asked.
-    pub(super) fn take(&self) -> Option<String> {
+    pub(crate) fn take(&self) -> Option<String> {
         Some(self.message.take()).filter(|message| !message.is_empty())
     }
 }

@@ -3,9 +3,9 @@
 use core::time::Duration;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::status::outcome::Outcome;
-use crate::status::slots::{Event, LookupResult, StoreSlot, StoreState, WorkerSlot, BOUNDS};
-use crate::status::zone;
+use crate::counters::outcome::Outcome;
+use crate::counters::slots::{Event, LookupResult, StoreSlot, StoreState, WorkerSlot, BOUNDS};
+use crate::counters::zone;
 
 /// Where this worker counts what it does with a store. Counts nothing where there is no room.
 #[derive(Clone, Copy)]

@@ -10,21 +10,21 @@ use nginx_sys::{
     SSL_CTX_new, SSL_CTX_set_cipher_list, SSL_SESSION_get0_cipher, TLS_method,
 };
 
-use crate::handshake::openssl::{clear_errors, SessionRef};
+use crate::openssl::{clear_errors, SessionRef};
 
 /// The cipher suites up to TLS 1.2, by their numbers; `None` where OpenSSL does not tell.
-pub(super) struct Ciphers(Option<Vec<u32>>);
+pub(crate) struct Ciphers(Option<Vec<u32>>);
 
 impl Ciphers {
     /// What OpenSSL has, asked once in the life of the process. For the time when the configuration
     /// is read.
-    pub(super) fn available() -> &'static Self {
+    pub(crate) fn available() -> &'static Self {
         static AVAILABLE: OnceLock<Ciphers> = OnceLock::new();
         AVAILABLE.get_or_init(|| Self(list()))
     }
 
     /// Whether a session's is none of them.
-    pub(super) fn lack_that_of(&self, session: SessionRef<'_>) -> bool {
+    pub(crate) fn lack_that_of(&self, session: SessionRef<'_>) -> bool {
         // SAFETY: the session is valid, and its cipher null or one of OpenSSL's own.
         let id = unsafe {
             SSL_SESSION_get0_cipher(session.as_ptr())

@@ -4,51 +4,51 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use nginx_sys::ngx_cached_time;
 
-use crate::status::outcome::Outcome;
-use crate::status::slots::{Counter, Event, LookupResult, StoreSlot, StoreState, BOUNDS};
-use crate::status::zone::{self, Counted, Shared};
+use crate::counters::outcome::Outcome;
+use crate::counters::slots::{Counter, Event, LookupResult, StoreSlot, StoreState, BOUNDS};
+use crate::counters::zone::{self, Counted, Shared};
 
 /// What the status page shows.
 #[derive(Default)]
-pub(super) struct Snapshot {
+pub(crate) struct Snapshot {
     /// Unix times, in seconds.
-    pub(super) now: i64,
-    pub(super) since: i64,
+    pub(crate) now: i64,
+    pub(crate) since: i64,
     /// By the numbers of [`Outcome`].
-    pub(super) handshakes: [u64; Outcome::ALL.len()],
-    pub(super) stores: Vec<Store>,
+    pub(crate) handshakes: [u64; Outcome::ALL.len()],
+    pub(crate) stores: Vec<Store>,
 }
 
-pub(super) struct Store {
-    pub(super) name: String,
+pub(crate) struct Store {
+    pub(crate) name: String,
     /// How old the file of the key is that sessions are sealed with, in seconds.
-    pub(super) key_age: Option<i64>,
+    pub(crate) key_age: Option<i64>,
     /// By the numbers of [`LookupResult`].
-    pub(super) lookups: [u64; LookupResult::ALL.len()],
-    pub(super) times: [u64; BOUNDS.len() + 1],
+    pub(crate) lookups: [u64; LookupResult::ALL.len()],
+    pub(crate) times: [u64; BOUNDS.len() + 1],
     /// In microseconds.
-    pub(super) time_sum: u64,
+    pub(crate) time_sum: u64,
     /// By the numbers of [`Event`].
-    pub(super) events: [u64; Event::ALL.len()],
-    pub(super) workers: Vec<Worker>,
+    pub(crate) events: [u64; Event::ALL.len()],
+    pub(crate) workers: Vec<Worker>,
 }
 
 /// How things are between a worker that runs now and a store.
-pub(super) struct Worker {
-    pub(super) number: usize,
-    pub(super) pid: i64,
-    pub(super) state: &'static str,
-    pub(super) is_suspended: bool,
+pub(crate) struct Worker {
+    pub(crate) number: usize,
+    pub(crate) pid: i64,
+    pub(crate) state: &'static str,
+    pub(crate) is_suspended: bool,
     /// The address in use, or the one that is tried.
-    pub(super) address: String,
-    pub(super) waiting_lookups: u64,
-    pub(super) queued_commands: u64,
-    pub(super) queued_bytes: u64,
+    pub(crate) address: String,
+    pub(crate) waiting_lookups: u64,
+    pub(crate) queued_commands: u64,
+    pub(crate) queued_bytes: u64,
 }
 
 impl Snapshot {
     /// Empty where no server uses the cache.
-    pub(super) fn take() -> Self {
+    pub(crate) fn take() -> Self {
         // SAFETY: nginx sets the time before it serves requests.
         let now = unsafe { (*ngx_cached_time).sec };
         let Some(shared) = zone::shared() else {

@@ -31,7 +31,7 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// All of them, each at its number.
-    pub(super) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::None,
         Self::Foreign,
         Self::Miss,
@@ -61,7 +61,7 @@ impl Outcome {
     }
 
     /// As the status page shows it.
-    pub(super) fn label(self) -> String {
+    pub(crate) fn label(self) -> String {
         match self {
             Self::None => "none".to_owned(),
             _ => self.name().to_ascii_lowercase(),

@@ -11,7 +11,7 @@ use nginx_sys::{
     ngx_shm_zone_t, ngx_slab_calloc, ngx_slab_pool_t, ngx_str_t, ngx_worker, NGX_ERROR, NGX_OK,
 };
 
-use crate::status::slots::{StoreSlot, Text, WorkerSlot, MAX_STORES};
+use crate::counters::slots::{StoreSlot, Text, WorkerSlot, MAX_STORES};
 
 /// Workers beyond share the slots of the first ones: their counters are right, their gauges are one
 /// worker's.

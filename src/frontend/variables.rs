@@ -8,8 +8,8 @@ use nginx_sys::{
 };
 use ngx::core::Pool;
 
+use crate::counters::Outcome;
 use crate::handshake::{self, Report};
-use crate::status::Outcome;
 
 const VARIABLES: [(&str, ngx_http_get_variable_pt); 2] = [
     ("remote_ssl_session_cache_status", Some(status)),

@@ -13,7 +13,7 @@ use nginx_sys::{
     X509_STORE_get0_objects, X509_STORE_get0_param, X509_VERIFY_PARAM_get_flags, X509_digest,
 };
 
-use crate::handshake::openssl::SslCtx;
+use crate::openssl::SslCtx;
 
 const DIGEST_LEN: usize = 32;
 

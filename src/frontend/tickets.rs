@@ -7,7 +7,7 @@
 use nginx_sys::{ngx_conf_t, ngx_http_ssl_srv_conf_t, NGX_CONF_UNSET};
 use ngx::http::{HttpModuleConfExt, HttpModuleServerConf};
 
-use crate::conf::http::{servers, ssl_module};
+use crate::frontend::http::{servers, ssl_module};
 use crate::Module;
 
 /// What one level of the configuration says of tickets.

@@ -3,16 +3,16 @@
 use std::io;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicU8, Ordering::Relaxed};
 
-use crate::status::outcome::Outcome;
+use crate::counters::outcome::Outcome;
 
 /// So many stores have counters; those beyond have none.
-pub(super) const MAX_STORES: usize = 8;
+pub(crate) const MAX_STORES: usize = 8;
 
 /// Room for the text of any socket address.
 const MAX_ADDRESS: usize = 113;
 
 /// The upper bounds of the histogram of lookup times, in microseconds; beyond is one bucket more.
-pub(super) const BOUNDS: [u64; 13] = [
+pub(crate) const BOUNDS: [u64; 13] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000,
 ];
@@ -20,18 +20,18 @@ pub(super) const BOUNDS: [u64; 13] = [
 /// A number that only grows.
 #[derive(Default)]
 #[repr(transparent)]
-pub(super) struct Counter(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    pub(super) fn add(&self, count: u64) {
+    pub(crate) fn add(&self, count: u64) {
         self.0.fetch_add(count, Relaxed);
     }
 
-    pub(super) fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         self.0.load(Relaxed)
     }
 
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.0.store(0, Relaxed);
     }
 }
@@ -39,18 +39,18 @@ impl Counter {
 /// What is true of one process, now.
 #[derive(Default)]
 #[repr(transparent)]
-pub(super) struct Gauge(AtomicI64);
+pub(crate) struct Gauge(AtomicI64);
 
 impl Gauge {
-    pub(super) fn set(&self, value: u64) {
+    pub(crate) fn set(&self, value: u64) {
         self.0.store(value as i64, Relaxed);
     }
 
-    pub(super) fn add(&self, change: i64) {
+    pub(crate) fn add(&self, change: i64) {
         self.0.fetch_add(change, Relaxed);
     }
 
-    pub(super) fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         self.0.load(Relaxed).max(0) as u64
     }
 }
@@ -58,13 +58,13 @@ impl Gauge {
 /// A text that is written by one process and may be read meanwhile, cut off where it is longer than
 /// `N` bytes, which are 255 at most.
 #[repr(C)]
-pub(super) struct Text<const N: usize> {
+pub(crate) struct Text<const N: usize> {
     len: AtomicU8,
     bytes: [AtomicU8; N],
 }
 
 impl<const N: usize> Text<N> {
-    pub(super) fn set(&self, text: &str) {
+    pub(crate) fn set(&self, text: &str) {
         let text = Self::cut(text);
         for (to, from) in self.bytes.iter().zip(text) {
             to.store(*from, Relaxed);
@@ -72,15 +72,15 @@ impl<const N: usize> Text<N> {
         self.len.store(text.len() as u8, Relaxed);
     }
 
-    pub(super) fn is(&self, text: &str) -> bool {
+    pub(crate) fn is(&self, text: &str) -> bool {
         self.bytes().eq(Self::cut(text).iter().copied())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len.load(Relaxed) == 0
     }
 
-    pub(super) fn value(&self) -> String {
+    pub(crate) fn value(&self) -> String {
         String::from_utf8_lossy(&self.bytes().collect::<Vec<_>>()).into_owned()
     }
 
@@ -101,17 +101,17 @@ impl<const N: usize> Text<N> {
 /// reload both may be there for a while: counters are added to atomically, and gauges are written
 /// by the owner alone.
 #[repr(C, align(64))]
-pub(super) struct WorkerSlot {
+pub(crate) struct WorkerSlot {
     /// The process id of the owner, which may have been killed; 0 for none.
-    pub(super) owner: AtomicI64,
+    pub(crate) owner: AtomicI64,
     /// By the numbers of [`Outcome`].
-    pub(super) handshakes: [Counter; Outcome::ALL.len()],
-    pub(super) stores: [StoreSlot; MAX_STORES],
+    pub(crate) handshakes: [Counter; Outcome::ALL.len()],
+    pub(crate) stores: [StoreSlot; MAX_STORES],
 }
 
 impl WorkerSlot {
     /// The process id of the owner, if it runs.
-    pub(super) fn running(&self) -> Option<i64> {
+    pub(crate) fn running(&self) -> Option<i64> {
         let pid = self.owner.load(Relaxed);
         // SAFETY: signal 0 is not sent: it asks whether there is such a process.
         let is_gone = || unsafe { libc::kill(pid as libc::pid_t, 0) } != 0
@@ -122,34 +122,34 @@ impl WorkerSlot {
 
 /// What a worker counts of a store.
 #[repr(C)]
-pub(super) struct StoreSlot {
+pub(crate) struct StoreSlot {
     /// By the numbers of [`LookupResult`].
-    pub(super) lookups: [Counter; LookupResult::ALL.len()],
+    pub(crate) lookups: [Counter; LookupResult::ALL.len()],
     /// Lookups that were sent, by the time they took.
-    pub(super) times: [Counter; BOUNDS.len() + 1],
+    pub(crate) times: [Counter; BOUNDS.len() + 1],
     /// All those times together, in microseconds.
-    pub(super) time_sum: Counter,
+    pub(crate) time_sum: Counter,
     /// By the numbers of [`Event`].
-    pub(super) events: [Counter; Event::ALL.len()],
+    pub(crate) events: [Counter; Event::ALL.len()],
 
-    pub(super) state: AtomicU8,
-    pub(super) is_suspended: AtomicU8,
-    pub(super) waiting_lookups: Gauge,
-    pub(super) queued_commands: Gauge,
-    pub(super) queued_bytes: Gauge,
-    pub(super) address: Text<MAX_ADDRESS>,
+    pub(crate) state: AtomicU8,
+    pub(crate) is_suspended: AtomicU8,
+    pub(crate) waiting_lookups: Gauge,
+    pub(crate) queued_commands: Gauge,
+    pub(crate) queued_bytes: Gauge,
+    pub(crate) address: Text<MAX_ADDRESS>,
 }
 
 impl StoreSlot {
     /// Forgets all: the slot is for another store from now on.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         let counters = self.lookups.iter().chain(&self.times).chain(&self.events);
         counters.for_each(Counter::reset);
         self.time_sum.reset();
         self.reset_gauges();
     }
 
-    pub(super) fn reset_gauges(&self) {
+    pub(crate) fn reset_gauges(&self) {
         self.state.store(StoreState::Down as u8, Relaxed);
         self.is_suspended.store(0, Relaxed);
         for gauge in [&self.waiting_lookups, &self.queued_commands, &self.queued_bytes] {
@@ -175,7 +175,7 @@ pub(crate) enum LookupResult {
 
 impl LookupResult {
     /// All of them, each at its number, and as it is shown.
-    pub(super) const ALL: [(Self, &'static str); 6] = [
+    pub(crate) const ALL: [(Self, &'static str); 6] = [
         (Self::Found, "found"),
         (Self::Missing, "missing"),
         (Self::Timeout, "timeout"),
@@ -209,7 +209,7 @@ pub(crate) enum Event {
 
 impl Event {
     /// All of them, each at its number, with the names of their counters and what those are.
-    pub(super) const ALL: [(Self, &'static str, &'static str); 8] = [
+    pub(crate) const ALL: [(Self, &'static str, &'static str); 8] = [
         (Self::SessionSent, "sessions_sent", "Sessions sent to the store."),
         (Self::SessionDropped, "sessions_dropped", "Sessions that could not be sent to the store."),
         (Self::SessionFailed, "sessions_failed", "Sessions sent that the store has not accepted."),
@@ -235,7 +235,7 @@ pub(crate) enum StoreState {
 
 impl StoreState {
     /// As it is shown.
-    pub(super) fn name(state: u8) -> &'static str {
+    pub(crate) fn name(state: u8) -> &'static str {
         match state {
             0 => "down",
             1 => "connecting",

@@ -26,26 +26,26 @@ use nginx_sys::{
     ngx_http_core_srv_conf_t, ngx_http_server_name_t, ngx_keyval_t,
 };
 
-use crate::conf::http::{core_conf, ssl_conf, ssl_ctx};
-use crate::handshake::{sha256, Digest, SslCtx};
+use crate::frontend::http::{core_conf, ssl_conf, ssl_ctx};
+use crate::openssl::{sha256, Digest, SslCtx};
 
 type Server = ngx_http_core_srv_conf_t;
 
 /// Whether the server that a client means by its name is chosen before its session is looked up.
-pub(super) const NAME_COMES_FIRST: bool = nginx_version >= 1_029_002;
+pub(crate) const NAME_COMES_FIRST: bool = nginx_version >= 1_029_002;
 
 /// A socket with TLS, over TCP or QUIC.
 #[derive(Clone, Copy)]
-pub(super) struct Socket(&'static ngx_http_conf_addr_t);
+pub(crate) struct Socket(&'static ngx_http_conf_addr_t);
 
 impl Socket {
     /// The address as it is configured.
-    pub(super) fn address(self) -> &'static [u8] {
+    pub(crate) fn address(self) -> &'static [u8] {
         self.0.opt.addr_text.as_bytes()
     }
 
     /// Whether clients come over TCP.
-    pub(super) fn is_tcp(self) -> bool {
+    pub(crate) fn is_tcp(self) -> bool {
         self.0.opt.ssl() != 0
     }
 
@@ -60,13 +60,13 @@ impl Socket {
     }
 
     /// The server of clients that mean no other by a name.
-    pub(super) fn default_server(self) -> &'static Server {
+    pub(crate) fn default_server(self) -> &'static Server {
         // SAFETY: an address has a default server, which lives as long as the configuration.
         unsafe { &*self.0.default_server }
     }
 
     /// All of its servers.
-    pub(super) fn servers(self) -> impl Iterator<Item = &'static Server> {
+    pub(crate) fn servers(self) -> impl Iterator<Item = &'static Server> {
         // SAFETY: the array holds pointers to servers; they live as long as the configuration.
         unsafe { self.0.servers.as_slice::<*const Server>() }
             .iter()
@@ -76,7 +76,7 @@ impl Socket {
 }
 
 /// The sockets with TLS that http{} listens on.
-pub(super) struct Sockets<'a> {
+pub(crate) struct Sockets<'a> {
     cf: &'a ngx_conf_t,
     sockets: Vec<Socket>,
     /// What has been found out of servers, by their SSL_CTX and themselves.
@@ -84,17 +84,17 @@ pub(super) struct Sockets<'a> {
 }
 
 /// What the servers of a default server's sockets make of client certificates.
-pub(super) struct ClientCertificates {
+pub(crate) struct ClientCertificates {
     /// What the context of sessions is to be narrowed by; `None` where none of them asks.
-    pub(super) asked: Option<Vec<u8>>,
+    pub(crate) asked: Option<Vec<u8>>,
     /// Whether each socket makes something else of them, so that one context cannot keep the
     /// sockets apart.
-    pub(super) differ: bool,
+    pub(crate) differ: bool,
 }
 
 /// OpenSSL has no SHA-256, or no memory.
 #[derive(Debug)]
-pub(super) struct NoDigest;
+pub(crate) struct NoDigest;
 
 /// What a server that asks for client certificates is known by.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,7 +104,7 @@ struct Asking {
 }
 
 impl<'a> Sockets<'a> {
-    pub(super) fn of(cf: &'a ngx_conf_t) -> Self {
+    pub(crate) fn of(cf: &'a ngx_conf_t) -> Self {
         // SAFETY: null without a `listen`, else an array of ports, each with an array of addresses.
         let sockets = unsafe { core_conf(cf).ports.as_ref() }
             .into_iter()
@@ -116,12 +116,12 @@ impl<'a> Sockets<'a> {
         Self { cf, sockets, policies: RefCell::default() }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Socket> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Socket> + '_ {
         self.sockets.iter().copied()
     }
 
     /// The sockets that a server is the default server of.
-    pub(super) fn of_default<'b>(
+    pub(crate) fn of_default<'b>(
         &'b self,
         server: &'b Server,
     ) -> impl Iterator<Item = Socket> + 'b {
@@ -130,7 +130,7 @@ impl<'a> Sockets<'a> {
 
     /// The SSL_CTXs that a handshake may be in when its session is looked up, if it begins in that of
     /// a default server: this one first.
-    pub(super) fn chosen_before_lookups(
+    pub(crate) fn chosen_before_lookups(
         &self,
         default: SslCtx,
     ) -> impl Iterator<Item = SslCtx> + '_ {
@@ -147,7 +147,7 @@ impl<'a> Sockets<'a> {
 
     /// What a server, and those behind it on the sockets that it is the default server of, make of
     /// client certificates.
-    pub(super) fn client_certificates(
+    pub(crate) fn client_certificates(
         &self,
         server: &Server,
     ) -> Result<ClientCertificates, NoDigest> {

@@ -3,10 +3,10 @@
 
 use core::fmt::Display;
 
-use crate::status::json::Seconds;
-use crate::status::outcome::Outcome;
-use crate::status::slots::{Event, LookupResult, BOUNDS};
-use crate::status::snapshot::{Snapshot, Store, Worker};
+use crate::counters::Outcome;
+use crate::counters::{Event, LookupResult, BOUNDS};
+use crate::counters::{Snapshot, Store, Worker};
+use crate::frontend::status::json::Seconds;
 
 const PREFIX: &str = "nginx_remote_ssl_session_cache";
 
@@ -23,7 +23,7 @@ const GAUGES: [Gauge; 5] = [
     ("queued_bytes", "Bytes of commands without a reply.", |w| w.queued_bytes),
 ];
 
-pub(super) fn render(snapshot: &Snapshot) -> String {
+pub(crate) fn render(snapshot: &Snapshot) -> String {
     let mut page = Page(String::new());
 
     page.family("start_time_seconds", "gauge", "When counting began, as a Unix time.");

@@ -1,4 +1,4 @@
-//! Thin wrappers over what the handshake part uses of OpenSSL.
+//! What this module uses of OpenSSL, made safe.
 //!
 //! The functions are nginx-sys's, generated from the headers that nginx itself is built with, and
 //! found at run time in the libssl that nginx has loaded or holds: the module never brings a second
@@ -25,9 +25,27 @@ use nginx_sys::{
     SSL_VERIFY_NONE, TLS1_3_VERSION,
 };
 use ssl_session_cache_core::hello::ServerAbilities;
-use ssl_session_cache_core::session::sealed::HELLO_RANDOM_LEN;
+use ssl_session_cache_core::session::sealed::{self, HELLO_RANDOM_LEN};
 
-use crate::log::debug;
+use crate::nginx::debug;
+
+mod bio;
+mod cipher;
+mod ciphers;
+mod id_context;
+mod random;
+mod trust;
+
+pub(crate) use self::bio::{Filter, Given, Method, Read, Room, Source};
+pub(crate) use self::cipher::{Aes, Gcm};
+pub(crate) use self::ciphers::Ciphers;
+pub(crate) use self::id_context::{narrow_id_context, NarrowError};
+pub(crate) use self::random::{randomise, Random};
+pub(crate) use self::trust::{sha256, Digest};
+
+/// Mints session ids, and seals and opens the records of the sessions that have them. The
+/// construction is described at the top of `core/src/session/sealed.rs`.
+pub(crate) type Sealer = sealed::Sealer<Aes, Gcm>;
 
 /// Options of SSL_CTX_set_options(3); a cast in the header hides them from bindgen.
 const SSL_OP_NO_EXTENDED_MASTER_SECRET: u64 = 1;
@@ -49,7 +67,7 @@ impl SslCtx {
         NonNull::new(ctx).map(Self)
     }
 
-    pub(super) fn as_ptr(self) -> *mut SSL_CTX {
+    pub(crate) fn as_ptr(self) -> *mut SSL_CTX {
         self.0.as_ptr()
     }
 
@@ -67,7 +85,7 @@ impl SslCtx {
     }
 
     /// What a server makes of what its client offers.
-    pub(super) fn abilities(self) -> ServerAbilities {
+    pub(crate) fn abilities(self) -> ServerAbilities {
         // SAFETY: the SSL_CTX is valid.
         let options = unsafe { SSL_CTX_get_options(self.as_ptr()) };
         let max_version = self.control(SSL_CTRL_GET_MAX_PROTO_VERSION, 0);
@@ -79,13 +97,13 @@ impl SslCtx {
     }
 
     /// Leaves caching to the callbacks alone (SSL_CTX_set_session_cache_mode(3)).
-    pub(super) fn cache_externally(self) {
+    pub(crate) fn cache_externally(self) {
         let mode = SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL;
         self.control(SSL_CTRL_SET_SESS_CACHE_MODE, mode.into());
     }
 
     /// Runs the handshakes of this SSL_CTX as jobs (SSL_MODE_ASYNC in SSL_CTX_set_mode(3)).
-    pub(super) fn run_as_jobs(self) {
+    pub(crate) fn run_as_jobs(self) {
         self.control(SSL_CTRL_MODE, SSL_MODE_ASYNC.into());
     }
 
@@ -97,29 +115,29 @@ impl SslCtx {
 
 /// The SSL of a connection, borrowed for a callback of OpenSSL's.
 #[derive(Clone, Copy)]
-pub(super) struct Ssl(NonNull<SSL>);
+pub(crate) struct Ssl(NonNull<SSL>);
 
 impl Ssl {
     /// # Safety
     ///
     /// The SSL must be valid, and be one that nginx made for a connection, for as long as the value
     /// is used.
-    pub(super) unsafe fn from_ptr(ssl: *const SSL) -> Option<Self> {
+    pub(crate) unsafe fn from_ptr(ssl: *const SSL) -> Option<Self> {
         NonNull::new(ssl.cast_mut()).map(Self)
     }
 
-    pub(super) fn as_ptr(self) -> *mut SSL {
+    pub(crate) fn as_ptr(self) -> *mut SSL {
         self.0.as_ptr()
     }
 
     /// Tells of a step in the debug log.
-    pub(super) fn debug(self, step: &'static str) {
+    pub(crate) fn debug(self, step: &'static str) {
         // SAFETY: the connection is valid; the format takes a length and a text.
         unsafe { debug!(self.connection(), "%*s", step.len(), step.as_ptr()) };
     }
 
     /// Tells in the debug log what became of a session that the client offers.
-    pub(super) fn debug_offered(self, outcome: &'static str) {
+    pub(crate) fn debug_offered(self, outcome: &'static str) {
         // SAFETY: as above.
         unsafe {
             debug!(self.connection(), "offered session: %*s", outcome.len(), outcome.as_ptr());
@@ -128,44 +146,44 @@ impl Ssl {
 
     /// Whether no handshake has begun yet: false at the start of a renegotiation, and where early
     /// data ends.
-    pub(super) fn is_before_handshake(self) -> bool {
+    pub(crate) fn is_before_handshake(self) -> bool {
         // SAFETY: the SSL is valid.
         unsafe { SSL_in_before(self.as_ptr()) != 0 }
     }
 
     /// Whether the handshake is over on both sides.
-    pub(super) fn is_established(self) -> bool {
+    pub(crate) fn is_established(self) -> bool {
         // SAFETY: the SSL is valid.
         unsafe { SSL_is_init_finished(self.as_ptr()) != 0 }
     }
 
     /// Whether the handshake resumes a session.
-    pub(super) fn has_resumed(self) -> bool {
+    pub(crate) fn has_resumed(self) -> bool {
         // SAFETY: the SSL is valid.
         unsafe { SSL_session_reused(self.as_ptr()) != 0 }
     }
 
     /// Whether the client is asked for a certificate.
-    pub(super) fn verifies_client(self) -> bool {
+    pub(crate) fn verifies_client(self) -> bool {
         // SAFETY: the SSL is valid.
         unsafe { SSL_get_verify_mode(self.as_ptr()) != SSL_VERIFY_NONE as c_int }
     }
 
     /// The session in use.
-    pub(super) fn session<'a>(self) -> Option<SessionRef<'a>> {
+    pub(crate) fn session<'a>(self) -> Option<SessionRef<'a>> {
         // SAFETY: the SSL is valid, and keeps its session until the next step of a handshake.
         unsafe { SessionRef::from_ptr(SSL_get_session(self.as_ptr())) }
     }
 
     /// The version of TLS, as soon as it is agreed upon.
-    pub(super) fn version(self) -> c_int {
+    pub(crate) fn version(self) -> c_int {
         // SAFETY: the SSL is valid.
         unsafe { SSL_version(self.as_ptr()) }
     }
 
     /// An extension of the ClientHello (SSL_client_hello_get0_ext(3)). For the get callback, in
     /// which OpenSSL still has the message.
-    pub(super) fn hello_extension<'a>(self, kind: c_uint) -> Option<&'a [u8]> {
+    pub(crate) fn hello_extension<'a>(self, kind: c_uint) -> Option<&'a [u8]> {
         let (mut data, mut len) = (ptr::null(), 0);
         // SAFETY: the SSL is valid, and keeps the message until it has been read to its end.
         unsafe {
@@ -176,13 +194,13 @@ impl Ssl {
 
     /// Whether the server takes no notice of a client that can do extended master secrets
     /// (RFC 7627).
-    pub(super) fn ignores_extended_master_secret(self) -> bool {
+    pub(crate) fn ignores_extended_master_secret(self) -> bool {
         // SAFETY: the SSL is valid.
         unsafe { SSL_get_options(self.as_ptr()) & SSL_OP_NO_EXTENDED_MASTER_SECRET != 0 }
     }
 
     /// The time until nginx's own timer of the connection runs out; `None` where it is not set.
-    pub(super) fn time_left(self) -> Option<Duration> {
+    pub(crate) fn time_left(self) -> Option<Duration> {
         let connection = self.connection()?;
         // SAFETY: the connection is valid, and has a read event; nginx writes to its clock on this
         // one thread.
@@ -194,7 +212,7 @@ impl Ssl {
     }
 
     /// nginx's connection, as its own ngx_ssl_get_connection() finds it.
-    pub(super) fn connection(self) -> Option<NonNull<ngx_connection_t>> {
+    pub(crate) fn connection(self) -> Option<NonNull<ngx_connection_t>> {
         // SAFETY: nginx allocates the index before it reads its configuration, and the connection
         // lives longer than its SSL.
         unsafe { NonNull::new(SSL_get_ex_data(self.as_ptr(), ngx_ssl_connection_index).cast()) }
@@ -202,7 +220,7 @@ impl Ssl {
 
     /// The SSL_CTX that the session callbacks belong to: that of the listening socket's default
     /// server, not the one that a name of the client's has switched to.
-    pub(super) fn session_ctx(self) -> Option<SslCtx> {
+    pub(crate) fn session_ctx(self) -> Option<SslCtx> {
         let connection = self.connection()?;
         // SAFETY: the connection is valid, and so is its `ssl` while there is an SSL.
         unsafe {
@@ -213,19 +231,19 @@ impl Ssl {
 
     /// Whether the client is given stateless tickets: then what OpenSSL offers to the cache after a
     /// TLS 1.3 handshake is only told, never asked for again (as in nginx's ngx_ssl_new_session()).
-    pub(super) fn gives_stateless_tickets(self) -> bool {
+    pub(crate) fn gives_stateless_tickets(self) -> bool {
         // SAFETY: the SSL is valid.
         let tickets = unsafe { SSL_get_options(self.as_ptr()) & SSL_OP_NO_TICKET == 0 };
         self.speaks_tls13() && tickets
     }
 
     /// Whether the version of TLS is 1.3.
-    pub(super) fn speaks_tls13(self) -> bool {
+    pub(crate) fn speaks_tls13(self) -> bool {
         self.version() == TLS1_3_VERSION as c_int
     }
 
     /// The random of the ClientHello.
-    pub(super) fn client_random(self) -> [u8; HELLO_RANDOM_LEN] {
+    pub(crate) fn client_random(self) -> [u8; HELLO_RANDOM_LEN] {
         let mut random = [0; HELLO_RANDOM_LEN];
         // SAFETY: the SSL is valid, and there is room for as many bytes as are told.
         unsafe { SSL_get_client_random(self.as_ptr(), random.as_mut_ptr(), random.len()) };
@@ -234,7 +252,7 @@ impl Ssl {
 
     /// Has nginx read from the connection in this turn of the event loop, or go on with its
     /// handshake.
-    pub(super) fn post_read_event(self) {
+    pub(crate) fn post_read_event(self) {
         if let Some(connection) = self.connection() {
             // SAFETY: the connection is valid, and has a read event.
             unsafe { ngx_post_event(connection.as_ref().read, &raw mut ngx_posted_events) };
@@ -242,25 +260,25 @@ impl Ssl {
     }
 
     /// Whether the client is reached over TCP, and not over QUIC.
-    pub(super) fn reads_a_stream(self) -> bool {
+    pub(crate) fn reads_a_stream(self) -> bool {
         // SAFETY: the connection is valid.
         self.connection().is_some_and(|c| unsafe { c.as_ref() }.type_ == libc::SOCK_STREAM)
     }
 
     /// Whether the connection is being torn down: the patched nginx marks it so before it runs a
     /// suspended handshake to its end (see patches/README.md).
-    pub(super) fn is_shut_down(self) -> bool {
+    pub(crate) fn is_shut_down(self) -> bool {
         // SAFETY: the SSL is valid.
         unsafe { SSL_get_shutdown(self.as_ptr()) != 0 }
     }
 
     /// Runs what follows as jobs.
-    pub(super) fn run_as_jobs(self) {
+    pub(crate) fn run_as_jobs(self) {
         self.control(SSL_CTRL_MODE, SSL_MODE_ASYNC.into());
     }
 
     /// Runs what follows as ordinary calls: where nothing waits, a job is cost without use.
-    pub(super) fn stop_running_as_jobs(self) {
+    pub(crate) fn stop_running_as_jobs(self) {
         self.control(SSL_CTRL_CLEAR_MODE, SSL_MODE_ASYNC.into());
     }
 
@@ -271,14 +289,14 @@ impl Ssl {
 }
 
 /// Whether the caller runs in a job, and so can be paused (ASYNC_get_current_job(3)).
-pub(super) fn in_job() -> bool {
+pub(crate) fn in_job() -> bool {
     // SAFETY: has no requirements.
     unsafe { !ASYNC_get_current_job().is_null() }
 }
 
 /// Empties OpenSSL's error queue. What is left in it would fail another connection's handshake, and
 /// before OpenSSL 4.0 turns a pause into an error (SSL_get_error(3)).
-pub(super) fn clear_errors() {
+pub(crate) fn clear_errors() {
     // SAFETY: has no requirements; the queue is the thread's own.
     unsafe {
         if ERR_peek_error() != 0 {
@@ -289,11 +307,11 @@ pub(super) fn clear_errors() {
 
 /// A reference to a session, which counts in its reference count.
 #[derive(Debug)]
-pub(super) struct Session(NonNull<SSL_SESSION>);
+pub(crate) struct Session(NonNull<SSL_SESSION>);
 
 impl Session {
     /// Reads a session's ASN.1 form; `None` if it is not one, and nothing else.
-    pub(super) fn decode(der: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(der: &[u8]) -> Option<Self> {
         let mut input = der.as_ptr();
         // SAFETY: `input` points to as many bytes as are told.
         let session = unsafe { d2i_SSL_SESSION(ptr::null_mut(), &mut input, der.len() as c_long) };
@@ -305,7 +323,7 @@ impl Session {
     }
 
     /// A session that has an id and nothing else; `None` without memory.
-    pub(super) fn named(id: &[u8]) -> Option<Self> {
+    pub(crate) fn named(id: &[u8]) -> Option<Self> {
         // SAFETY: the session is valid, and the id has as many bytes as are told.
         unsafe {
             let session = Self(NonNull::new(SSL_SESSION_new())?);
@@ -320,7 +338,7 @@ impl Session {
     /// # Safety
     ///
     /// The session must be valid.
-    pub(super) unsafe fn from_ptr(session: *mut SSL_SESSION, is_shared: bool) -> Option<Self> {
+    pub(crate) unsafe fn from_ptr(session: *mut SSL_SESSION, is_shared: bool) -> Option<Self> {
         let session = NonNull::new(session)?;
         if is_shared {
             // SAFETY: as the caller promises.
@@ -330,14 +348,14 @@ impl Session {
     }
 
     /// The session, with the reference that the caller must give on or free.
-    pub(super) fn into_ptr(self) -> *mut SSL_SESSION {
+    pub(crate) fn into_ptr(self) -> *mut SSL_SESSION {
         let session = self.0.as_ptr();
         core::mem::forget(self);
         session
     }
 
     /// The session, borrowed.
-    pub(super) fn as_ref(&self) -> SessionRef<'_> {
+    pub(crate) fn as_ref(&self) -> SessionRef<'_> {
         SessionRef(self.0, core::marker::PhantomData)
     }
 }
@@ -359,22 +377,22 @@ impl Drop for Session {
 
 /// A session that somebody else holds.
 #[derive(Clone, Copy)]
-pub(super) struct SessionRef<'a>(NonNull<SSL_SESSION>, core::marker::PhantomData<&'a Session>);
+pub(crate) struct SessionRef<'a>(NonNull<SSL_SESSION>, core::marker::PhantomData<&'a Session>);
 
 impl<'a> SessionRef<'a> {
     /// # Safety
     ///
     /// The session must stay valid for `'a`.
-    pub(super) unsafe fn from_ptr(session: *mut SSL_SESSION) -> Option<Self> {
+    pub(crate) unsafe fn from_ptr(session: *mut SSL_SESSION) -> Option<Self> {
         NonNull::new(session).map(|session| Self(session, core::marker::PhantomData))
     }
 
-    pub(super) fn as_ptr(self) -> *mut SSL_SESSION {
+    pub(crate) fn as_ptr(self) -> *mut SSL_SESSION {
         self.0.as_ptr()
     }
 
     /// The session's id: the name that a client offers it by.
-    pub(super) fn id(self) -> &'a [u8] {
+    pub(crate) fn id(self) -> &'a [u8] {
         let mut len: c_uint = 0;
         // SAFETY: the session is valid, and keeps its id for as long as it lives.
         unsafe {
@@ -384,7 +402,7 @@ impl<'a> SessionRef<'a> {
     }
 
     /// The context that the session was made in (SSL_CTX_set_session_id_context(3)).
-    pub(super) fn id_context(self) -> &'a [u8] {
+    pub(crate) fn id_context(self) -> &'a [u8] {
         let mut len: c_uint = 0;
         // SAFETY: the session is valid, and keeps its context for as long as it lives, unless it is
         // given another, which nothing does meanwhile.
@@ -395,24 +413,24 @@ impl<'a> SessionRef<'a> {
     }
 
     /// The version of TLS that it was made with.
-    pub(super) fn version(self) -> c_int {
+    pub(crate) fn version(self) -> c_int {
         // SAFETY: the session is valid.
         unsafe { SSL_SESSION_get_protocol_version(self.as_ptr()) }
     }
 
     /// Whether it was made with TLS 1.3.
-    pub(super) fn is_tls13(self) -> bool {
+    pub(crate) fn is_tls13(self) -> bool {
         self.version() == TLS1_3_VERSION as c_int
     }
 
     /// Whether its connections compress.
-    pub(super) fn compresses(self) -> bool {
+    pub(crate) fn compresses(self) -> bool {
         // SAFETY: the session is valid.
         unsafe { SSL_SESSION_get_compress_id(self.as_ptr()) != 0 }
     }
 
     /// The name of the server that the client asked for; empty without one.
-    pub(super) fn server_name(self) -> &'a [u8] {
+    pub(crate) fn server_name(self) -> &'a [u8] {
         // SAFETY: the session is valid, and keeps its name, a C string, for as long as it lives.
         unsafe {
             let name = SSL_SESSION_get0_hostname(self.as_ptr());
@@ -424,7 +442,7 @@ impl<'a> SessionRef<'a> {
     }
 
     /// The Unix time at which the session is no longer resumed, in seconds.
-    pub(super) fn expires(self) -> i64 {
+    pub(crate) fn expires(self) -> i64 {
         // SAFETY: the session is valid.
         unsafe {
             let start = SSL_SESSION_get_time(self.as_ptr()) as i64;
@@ -434,7 +452,7 @@ impl<'a> SessionRef<'a> {
 
     /// Writes the ASN.1 form to the front of the buffer and returns its length; `None` where it
     /// does not fit.
-    pub(super) fn encode(self, buffer: &mut [u8]) -> Option<usize> {
+    pub(crate) fn encode(self, buffer: &mut [u8]) -> Option<usize> {
         // SAFETY: the session is valid; without an output the length is told, and nothing written.
         let len = unsafe { i2d_SSL_SESSION(self.as_ptr(), ptr::null_mut()) };
         let len = usize::try_from(len).ok()?;
@@ -446,10 +464,10 @@ impl<'a> SessionRef<'a> {
 }
 
 /// The longest session id, in bytes.
-pub(super) const MAX_ID: usize = SSL_MAX_SSL_SESSION_ID_LENGTH as usize;
+pub(crate) const MAX_ID: usize = SSL_MAX_SSL_SESSION_ID_LENGTH as usize;
 
 /// Whether a pointer that OpenSSL keeps for us is there.
-pub(super) fn non_null<T>(pointer: *mut c_void) -> Option<NonNull<T>> {
+pub(crate) fn non_null<T>(pointer: *mut c_void) -> Option<NonNull<T>> {
     NonNull::new(pointer.cast())
 }
 
@@ -457,7 +475,7 @@ pub(super) fn non_null<T>(pointer: *mut c_void) -> Option<NonNull<T>> {
 ///
 /// The functions stay where they are: the module is linked with `-z nodelete`, as OpenSSL keeps
 /// their addresses for the life of the process, beyond a reload that drops the module.
-pub(super) fn new_index(class: u32, dup: CRYPTO_EX_dup, free: CRYPTO_EX_free) -> c_int {
+pub(crate) fn new_index(class: u32, dup: CRYPTO_EX_dup, free: CRYPTO_EX_free) -> c_int {
     // SAFETY: as above.
     unsafe { CRYPTO_get_ex_new_index(class as c_int, 0, ptr::null_mut(), None, dup, free) }
 }

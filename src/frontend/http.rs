@@ -10,11 +10,11 @@ use nginx_sys::{
 use ngx::core::NgxStr;
 use ngx::http::HttpModuleConfExt;
 
-use crate::handshake::SslCtx;
 use crate::net::Resolver;
+use crate::openssl::SslCtx;
 
 /// The servers of http{}.
-pub(super) fn servers(
+pub(crate) fn servers(
     cf: &ngx_conf_t,
 ) -> impl Iterator<Item = &'static ngx_http_core_srv_conf_t> + use<> {
     // SAFETY: the array holds pointers to servers; they live as long as the configuration.
@@ -25,7 +25,7 @@ pub(super) fn servers(
 }
 
 /// What nginx keeps for all of http{}.
-pub(super) fn core_conf(cf: &ngx_conf_t) -> &'static ngx_http_core_main_conf_t {
+pub(crate) fn core_conf(cf: &ngx_conf_t) -> &'static ngx_http_core_main_conf_t {
     // SAFETY: the type is that of ngx_http_core_module's main configuration, which always exists.
     unsafe {
         cf.http_main_conf_unchecked(&*core::ptr::addr_of!(ngx_http_core_module))
@@ -35,7 +35,7 @@ pub(super) fn core_conf(cf: &ngx_conf_t) -> &'static ngx_http_core_main_conf_t {
 }
 
 /// What nginx keeps of TLS for a server.
-pub(super) fn ssl_conf(server: &ngx_http_core_srv_conf_t) -> &'static ngx_http_ssl_srv_conf_t {
+pub(crate) fn ssl_conf(server: &ngx_http_core_srv_conf_t) -> &'static ngx_http_ssl_srv_conf_t {
     // SAFETY: the type is that of ngx_http_ssl_module's server configuration.
     unsafe {
         server
@@ -46,13 +46,13 @@ pub(super) fn ssl_conf(server: &ngx_http_core_srv_conf_t) -> &'static ngx_http_s
 }
 
 /// The SSL_CTX of a server; `None` without TLS.
-pub(super) fn ssl_ctx(server: &ngx_http_core_srv_conf_t) -> Option<SslCtx> {
+pub(crate) fn ssl_ctx(server: &ngx_http_core_srv_conf_t) -> Option<SslCtx> {
     // SAFETY: nginx keeps an SSL_CTX as long as the configuration, null where a server has no TLS.
     unsafe { SslCtx::from_ptr(ssl_conf(server).ssl.ctx) }
 }
 
 /// The `resolver` of a server.
-pub(super) fn resolver(server: &ngx_http_core_srv_conf_t) -> Option<Resolver> {
+pub(crate) fn resolver(server: &ngx_http_core_srv_conf_t) -> Option<Resolver> {
     // SAFETY: the type is that of ngx_http_core_module's location configuration, which a server
     // has, merged with that of http{}; the resolver lives as long.
     unsafe {
@@ -66,24 +66,24 @@ pub(super) fn resolver(server: &ngx_http_core_srv_conf_t) -> Option<Resolver> {
 
 /// The time that nginx gives a client for its handshake, on the sockets that a server is the default
 /// server of.
-pub(super) fn handshake_timeout(server: &ngx_http_core_srv_conf_t) -> Duration {
+pub(crate) fn handshake_timeout(server: &ngx_http_core_srv_conf_t) -> Duration {
     Duration::from_millis(server.client_header_timeout as u64)
 }
 
 /// The name of a server, for messages.
-pub(super) fn name(server: &ngx_http_core_srv_conf_t) -> &NgxStr {
+pub(crate) fn name(server: &ngx_http_core_srv_conf_t) -> &NgxStr {
     NgxStr::from_bytes(server.server_name.as_bytes())
 }
 
 /// Where a server is in the configuration, for messages.
-pub(super) fn place(server: &ngx_http_core_srv_conf_t) -> String {
+pub(crate) fn place(server: &ngx_http_core_srv_conf_t) -> String {
     // SAFETY: nginx keeps the name of the file as a C string.
     let file = unsafe { CStr::from_ptr(server.file_name.cast()) };
     format!("{}:{}", file.to_string_lossy(), server.line)
 }
 
 /// nginx's own TLS module.
-pub(super) fn ssl_module() -> &'static ngx_module_t {
+pub(crate) fn ssl_module() -> &'static ngx_module_t {
     // SAFETY: the module is part of the running binary, and nginx writes to it only before it reads
     // its configuration.
     unsafe { &*core::ptr::addr_of!(ngx_http_ssl_module) }

@@ -13,19 +13,19 @@ use nginx_sys::{
     BIO_METHOD, BIO_TYPE_FILTER,
 };
 
-use crate::handshake::openssl::{non_null, Ssl};
+use crate::openssl::{non_null, Ssl};
 
 /// BIO_CTRL_SET_KTLS, which OpenSSL keeps to itself (include/internal/bio.h).
 const BIO_CTRL_SET_KTLS: c_int = 72;
 
 /// What stands between OpenSSL and the BIO that it reads from.
-pub(super) trait Filter {
+pub(crate) trait Filter {
     /// OpenSSL reads.
     fn read(&self, source: Source<'_>, room: Room<'_>) -> Given;
 }
 
 /// What a filter gives to a read.
-pub(super) enum Given {
+pub(crate) enum Given {
     /// So many bytes of its own, one at least, which are in the room.
     Held(usize),
     /// What the source has.
@@ -37,7 +37,7 @@ pub(super) enum Given {
 }
 
 /// Where OpenSSL wants to have what it reads.
-pub(super) struct Room<'a> {
+pub(crate) struct Room<'a> {
     start: *mut u8,
     len: usize,
     lifetime: PhantomData<&'a mut [u8]>,
@@ -45,7 +45,7 @@ pub(super) struct Room<'a> {
 
 impl Room<'_> {
     /// Fills the room from its front with as much as it takes, and returns how much that is.
-    pub(super) fn fill(self, bytes: &[u8]) -> usize {
+    pub(crate) fn fill(self, bytes: &[u8]) -> usize {
         let count = bytes.len().min(self.len);
         // SAFETY: the room has so many bytes, and none of them is ours.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.start, count) };
@@ -54,10 +54,10 @@ impl Room<'_> {
 }
 
 /// The BIO behind a filter.
-pub(super) struct Source<'a>(NonNull<BIO>, PhantomData<&'a ()>);
+pub(crate) struct Source<'a>(NonNull<BIO>, PhantomData<&'a ()>);
 
 /// What reading from a source came to.
-pub(super) enum Read {
+pub(crate) enum Read {
     /// There are more bytes.
     More,
     /// Not now.
@@ -68,7 +68,7 @@ pub(super) enum Read {
 
 impl Source<'_> {
     /// Appends what comes with one read, up to `max` bytes in all.
-    pub(super) fn read(&self, bytes: &mut Vec<u8>, max: usize) -> Read {
+    pub(crate) fn read(&self, bytes: &mut Vec<u8>, max: usize) -> Read {
         /// Room for the ClientHellos of today's browsers, with a post-quantum key share.
         const READ: usize = 2048;
 
@@ -94,7 +94,7 @@ impl Source<'_> {
 }
 
 /// How OpenSSL calls filters of one kind. Lives as long as the process.
-pub(super) struct Method<F> {
+pub(crate) struct Method<F> {
     method: NonNull<BIO_METHOD>,
     kind: c_int,
     filter: PhantomData<fn() -> F>,
@@ -107,7 +107,7 @@ unsafe impl<F> Sync for Method<F> {}
 
 impl<F: Filter> Method<F> {
     /// `None` without memory.
-    pub(super) fn new(name: &'static CStr) -> Option<Self> {
+    pub(crate) fn new(name: &'static CStr) -> Option<Self> {
         // SAFETY: the name lives as long as the process, and so do the functions: the module is
         // linked with `-z nodelete`.
         unsafe {
@@ -124,7 +124,7 @@ impl<F: Filter> Method<F> {
     }
 
     /// Puts a filter in front of what an SSL reads from, unless one of this kind is there.
-    pub(super) fn insert(&self, ssl: Ssl, filter: &Rc<F>) {
+    pub(crate) fn insert(&self, ssl: Ssl, filter: &Rc<F>) {
         // SAFETY: the SSL is valid. It gives up its reference to the source for one to the filter:
         // the filter's reference to the source is one more.
         unsafe {
@@ -143,7 +143,7 @@ impl<F: Filter> Method<F> {
     /// Takes the filter away again, if it is there.
     ///
     /// Not to be called while OpenSSL reads through the filter.
-    pub(super) fn remove(&self, ssl: Ssl) {
+    pub(crate) fn remove(&self, ssl: Ssl) {
         // SAFETY: the SSL is valid; a BIO of this kind was made by insert(). The filter's reference
         // to the source becomes the SSL's: since OpenSSL 3.2 the record layer frees a BIO without
         // those behind it.

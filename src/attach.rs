@@ -7,12 +7,13 @@ use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_http_core_srv_conf_t, NGX_SSL_NO_SC
 use ngx::core::NgxStr;
 use ngx::http::{HttpModule, HttpModuleMainConf, HttpModuleServerConf};
 
-use crate::conf::http::{handshake_timeout, name, place, resolver, servers, ssl_conf, ssl_ctx};
-use crate::conf::sockets::{ClientCertificates, NoDigest, Socket, Sockets};
 use crate::conf::{Destination, MainConf, Reported, ServerConf};
-use crate::handshake::{narrow_id_context, NarrowError, SessionCache, Suspension};
-use crate::log::{log, NAME};
-use crate::status::{self, Counted};
+use crate::counters::{self, Counted};
+use crate::frontend::http::{handshake_timeout, name, place, resolver, servers, ssl_conf, ssl_ctx};
+use crate::frontend::sockets::{ClientCertificates, NoDigest, Socket, Sockets};
+use crate::handshake::{SessionCache, Suspension};
+use crate::nginx::{log, NAME};
+use crate::openssl::{narrow_id_context, NarrowError};
 use crate::store::Store;
 use crate::Module;
 
@@ -60,12 +61,12 @@ fn count_stores(cf: &mut ngx_conf_t, main: &mut MainConf) -> Result<(), Reported
     let stores: Vec<_> = main.stores().map(counted).collect();
     // With `master_process off`, this process counts on for the configuration before, whose zone
     // nginx unmaps where the new one has none.
-    if stores.is_empty() && !status::is_counting() {
+    if stores.is_empty() && !counters::is_counting() {
         return Ok(());
     }
     main.counted = Some(stores);
     // nginx has told why not.
-    status::add_zone(cf, Module::module()).ok_or(Reported)
+    counters::add_zone(cf, Module::module()).ok_or(Reported)
 }
 
 fn attach_server(

@@ -2,11 +2,11 @@
 
 use core::fmt::{self, Display};
 
-use crate::status::outcome::Outcome;
-use crate::status::slots::{Event, LookupResult, BOUNDS};
-use crate::status::snapshot::{Snapshot, Store, Worker};
+use crate::counters::Outcome;
+use crate::counters::{Event, LookupResult, BOUNDS};
+use crate::counters::{Snapshot, Store, Worker};
 
-pub(super) fn render(snapshot: &Snapshot) -> String {
+pub(crate) fn render(snapshot: &Snapshot) -> String {
     let handshakes = Outcome::ALL
         .map(|outcome| (outcome.label(), snapshot.handshakes[outcome as usize].to_string()));
     let stores: Vec<_> = snapshot.stores.iter().map(store).collect();
@@ -85,7 +85,7 @@ fn string(text: &str) -> String {
 }
 
 /// Microseconds, shown as seconds.
-pub(super) struct Seconds(pub(super) u64);
+pub(crate) struct Seconds(pub(super) u64);
 
 impl Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,8 +13,8 @@ use ngx::core::{Pool, NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleConfExt, Request};
 use ngx::ngx_string;
 
-use crate::status::snapshot::Snapshot;
-use crate::status::{json, prometheus};
+use crate::counters::Snapshot;
+use crate::frontend::status::{json, prometheus};
 
 /// The directive.
 pub(crate) const COMMAND: ngx_command_t = ngx_command_t {
