@@ -70,10 +70,10 @@ struct Worker {
 
 impl Worker {
     fn new() -> Self {
-        let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_commands: Some(5000) };
+        let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_requests: Some(5000) };
         Self {
             clock: Rc::new(Cell::new(1_000_000)),
-            pipeline: Pipeline::new(Box::new(Redis::new(None, 0)), settings),
+            pipeline: Pipeline::new(Rc::new(Redis::new(None, 0)), settings),
             backoff: Backoff::new(INTERVAL, 1),
             retry_at: Some(0),
             replies: Vec::new(),

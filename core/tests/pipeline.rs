@@ -1,4 +1,4 @@
-//! Any interleaving of commands, bytes, time and closed connections: each lookup that was accepted
+//! Any interleaving of requests, bytes, time and closed connections: each lookup that was accepted
 //! ends exactly once and never with another's reply, and the limits hold.
 
 mod simulation;

@@ -340,8 +340,8 @@ impl Client {
             Phase::Open if pipeline.is_ready() => StoreState::Up,
             Phase::Connecting { .. } | Phase::Open => StoreState::Connecting,
         };
-        let (commands, bytes) = (pipeline.waiting_commands(), pipeline.waiting_bytes());
-        stats.show(connection, pipeline.is_suspended(), commands, bytes);
+        let (requests, bytes) = (pipeline.waiting_requests(), pipeline.waiting_bytes());
+        stats.show(connection, pipeline.is_suspended(), requests, bytes);
     }
 
     /// Begins to connect, and to look the server's name up.

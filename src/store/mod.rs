@@ -80,14 +80,14 @@ impl Settings {
     }
 
     fn limits(&self) -> Limits {
-        Limits { timeout: self.timeout, interval: self.interval, max_commands: self.count }
+        Limits { timeout: self.timeout, interval: self.interval, max_requests: self.count }
     }
 
-    fn protocol(&self) -> Box<dyn Protocol> {
+    fn protocol(&self) -> Rc<dyn Protocol> {
         let credentials = self.credentials.clone();
         match self.kind {
-            Kind::Redis => Box::new(Redis::new(credentials, self.database)),
-            Kind::Memcached => Box::new(Memcached::new(credentials)),
+            Kind::Redis => Rc::new(Redis::new(credentials, self.database)),
+            Kind::Memcached => Rc::new(Memcached::new(credentials)),
         }
     }
 }

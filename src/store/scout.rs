@@ -82,8 +82,8 @@ impl Scout {
         // An attempt that has failed already ends with the timer.
         let begun = self.link.connect(address.sockaddr(), address.name());
         let deadline = if begun.is_ok() { now() + self.settings.timeout } else { now() };
-        // It sends two commands at once, whatever the limit is.
-        let limits = Limits { max_commands: None, ..self.settings.limits() };
+        // It sends two requests at once, whatever the limit is.
+        let limits = Limits { max_requests: None, ..self.settings.limits() };
         let pipeline = Pipeline::new(self.settings.protocol(), limits);
         self.attempt.replace(Some(Attempt {
             pipeline,

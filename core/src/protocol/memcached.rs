@@ -1,78 +1,74 @@
-//! Memcached's text protocol.
+//! Memcached.
 
+use crate::protocol::text::{delimited, line, number, one_of, printable, Decimal};
 use crate::protocol::{
-    delimited, line, number, one_of, printable, Command, Credentials, Decimal, Decoded,
-    Fingerprint, Protocol, ProtocolError, Reply, MAX_SKIPPED,
+    Asked, Credentials, Decoded, Protocol, ProtocolError, Reason, Refusal, Reply, Request,
+    MAX_SKIPPED,
 };
+use crate::session::Key;
 
 /// Memcached 1.4.3 and later, over its text protocol:
 /// <https://github.com/memcached/memcached/blob/master/doc/protocol.txt>.
 pub struct Memcached {
-    /// User and password, separated by a space, as they are sent.
-    credentials: Option<Vec<u8>>,
+    credentials: Option<Credentials>,
 }
 
 impl Memcached {
     /// Authenticates with `credentials` where there are any. The server must be 1.5.15 or later and
     /// run with `-Y`; it knows no password without a user.
     pub fn new(credentials: Option<Credentials>) -> Self {
-        let join = |Credentials { user, password }: Credentials| {
-            [user.unwrap_or_default(), password].join(&b' ')
-        };
-        Self { credentials: credentials.map(join) }
+        Self { credentials }
     }
 }
 
 impl Protocol for Memcached {
-    fn greeting(&self, out: &mut Vec<u8>) -> usize {
-        let mut replies = 1;
-        if let Some(credentials) = &self.credentials {
+    fn greeting(&self) -> Vec<Request<'_>> {
+        self.credentials.iter().map(Request::Authenticate).chain([Request::Probe]).collect()
+    }
+
+    fn encode(&self, request: Request<'_>, out: &mut Vec<u8>) {
+        match request {
             // Expired at once: a server that does not authenticate stores it as any other item.
-            push_set(out, b"auth", b"-1", credentials);
-            replies += 1;
+            Request::Authenticate(Credentials { user, password }) => {
+                let user = user.as_deref().unwrap_or_default();
+                out.extend_from_slice(b"set auth");
+                push_data(out, b"-1", &[user, b" ", password].concat());
+            }
+            Request::Select(_) => unreachable!("not in the greeting"),
+            Request::Get(key) => push_line(out, b"get ", key),
+            Request::Put { key, record, ttl, unix_now } => {
+                out.extend_from_slice(b"set ");
+                key.write(out);
+                push_data(out, Decimal::new(expiry(ttl, unix_now)).as_bytes(), record);
+            }
+            Request::Delete(key) => push_line(out, b"delete ", key),
+            Request::Probe => out.extend_from_slice(b"version\r\n"),
         }
-        self.ping(out);
-        replies
     }
 
-    fn get(&self, key: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(b"get ");
-        out.extend_from_slice(key);
-        out.extend_from_slice(b"\r\n");
-    }
-
-    fn put(&self, key: &[u8], record: &[u8], ttl: u32, unix_now: u64, out: &mut Vec<u8>) {
-        push_set(out, key, Decimal::new(expiry(ttl, unix_now)).as_bytes(), record);
-    }
-
-    fn delete(&self, key: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(b"delete ");
-        out.extend_from_slice(key);
-        out.extend_from_slice(b"\r\n");
-    }
-
-    fn ping(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"version\r\n");
-    }
-
-    fn decode<'a>(&self, command: Command, input: &'a [u8]) -> Decoded<'a> {
-        let reply = match command {
-            Command::Get(asked) => value(asked, input),
-            Command::Greeting => one_of(input, &[b"STORED\r\n"], Reply::Done),
-            Command::Put => stored(input),
-            Command::Delete => one_of(input, &[b"DELETED\r\n", b"NOT_FOUND\r\n"], Reply::Done),
-            Command::Ping => version(input),
+    fn decode<'a>(&self, asked: &Asked, input: &'a [u8]) -> Decoded<'a> {
+        let reply = match asked {
+            Asked::Get(key) => value(key, input),
+            Asked::Greeting => one_of(input, &[b"STORED\r\n"], Reply::Done),
+            Asked::Put(_) => stored(input),
+            Asked::Delete(_) => one_of(input, &[b"DELETED\r\n", b"NOT_FOUND\r\n"], Reply::Done),
+            Asked::Probe => version(input),
         };
         match reply {
-            Err(ProtocolError::Unexpected) => error(command, input),
+            Err(ProtocolError::Unexpected) => error(asked, input),
             other => other,
         }
     }
 }
 
-fn push_set(out: &mut Vec<u8>, key: &[u8], exptime: &[u8], data: &[u8]) {
-    out.extend_from_slice(b"set ");
-    out.extend_from_slice(key);
+fn push_line(out: &mut Vec<u8>, command: &[u8], key: &Key) {
+    out.extend_from_slice(command);
+    key.write(out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What follows the key of a `set`.
+fn push_data(out: &mut Vec<u8>, exptime: &[u8], data: &[u8]) {
     out.extend_from_slice(b" 0 ");
     out.extend_from_slice(exptime);
     out.push(b' ');
@@ -94,7 +90,7 @@ fn expiry(ttl: u32, unix_now: u64) -> u64 {
 }
 
 /// `VALUE <key> <flags> <bytes>`, the data, `END`; or `END` alone.
-fn value(asked: Fingerprint, input: &[u8]) -> Decoded<'_> {
+fn value<'a>(asked: &Key, input: &'a [u8]) -> Decoded<'a> {
     const VALUE: &[u8] = b"VALUE ";
 
     let Some(rest) = input.strip_prefix(VALUE) else {
@@ -106,7 +102,7 @@ fn value(asked: Fingerprint, input: &[u8]) -> Decoded<'_> {
     let Some((key, rest)) = rest.split_at_checked(asked.len()) else {
         return Ok(None);
     };
-    if Fingerprint::of(key) != asked {
+    if !asked.is(key) {
         return Err(ProtocolError::Unexpected);
     }
     let rest = match rest {
@@ -129,7 +125,7 @@ fn stored(input: &[u8]) -> Decoded<'_> {
     const NOT_STORED: &[u8] = b"NOT_STORED";
 
     match input {
-        [b'N', ..] => one_of(input, &[b"NOT_STORED\r\n"], Reply::Refused(NOT_STORED)),
+        [b'N', ..] => one_of(input, &[b"NOT_STORED\r\n"], refused(NOT_STORED)),
         _ => one_of(input, &[b"STORED\r\n"], Reply::Done),
     }
 }
@@ -147,7 +143,7 @@ fn version(input: &[u8]) -> Decoded<'_> {
 ///
 /// A `set` that ends in `SERVER_ERROR` has its data swallowed, also where it is too large for an
 /// item. After `ERROR` and `CLIENT_ERROR` the data is read as commands.
-fn error(command: Command, input: &[u8]) -> Decoded<'_> {
+fn error<'a>(asked: &Asked, input: &'a [u8]) -> Decoded<'a> {
     const KINDS: [&[u8]; 3] = [b"ERROR", b"CLIENT_ERROR ", b"SERVER_ERROR "];
 
     if !KINDS.iter().any(|kind| input.starts_with(kind) || kind.starts_with(input)) {
@@ -157,60 +153,68 @@ fn error(command: Command, input: &[u8]) -> Decoded<'_> {
         return Ok(None);
     };
     match message {
-        _ if command == Command::Greeting => {}
+        _ if *asked == Asked::Greeting => {}
         b"CLIENT_ERROR unauthenticated" | b"CLIENT_ERROR authentication failure" => {
             return Err(ProtocolError::NotAuthenticated(printable(message)));
         }
-        [b'E' | b'C', ..] if command == Command::Put => {
+        [b'E' | b'C', ..] if matches!(asked, Asked::Put(_)) => {
             return Err(ProtocolError::OutOfStep(printable(message)));
         }
         _ => {}
     }
-    Ok(Some((Reply::Refused(message), len)))
+    Ok(Some((refused(message), len)))
+}
+
+fn refused(message: &[u8]) -> Reply<'_> {
+    Reply::Refused(Refusal { reason: Reason::Other, message })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::tests::{decode_at_every_cut, decode_error};
+    use crate::protocol::tests::{decode_at_every_cut, decode_error, encoded, key};
     use crate::protocol::{Rest, MAX_LINE, MAX_RECORD};
 
-    fn get() -> Command {
-        Command::Get(Fingerprint::of(b"key"))
+    fn get() -> Asked {
+        Asked::Get(key())
+    }
+
+    fn put() -> Asked {
+        Asked::Put(key())
+    }
+
+    fn delete() -> Asked {
+        Asked::Delete(key())
     }
 
     fn memcached() -> Memcached {
         Memcached::new(None)
     }
 
-    fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> String {
-        let mut out = Vec::new();
-        encode(&mut out);
-        String::from_utf8(out).unwrap()
-    }
-
     #[test]
-    fn commands() {
-        let memcached = memcached();
-        assert_eq!(encoded(|out| memcached.get(b"key", out)), "get key\r\n");
-        assert_eq!(
-            encoded(|out| memcached.put(b"key", b"re\r\ncord", 300, 0, out)),
-            "set key 0 300 8\r\nre\r\ncord\r\n"
-        );
-        assert_eq!(encoded(|out| memcached.delete(b"key", out)), "delete key\r\n");
-        assert_eq!(encoded(|out| memcached.ping(out)), "version\r\n");
+    fn requests() {
+        let key = &key();
+        let put = Request::Put { key, record: b"re\r\ncord", ttl: 300, unix_now: 0 };
+        for (request, bytes) in [
+            (Request::Get(key), "get key01\r\n"),
+            (put, "set key01 0 300 8\r\nre\r\ncord\r\n"),
+            (Request::Delete(key), "delete key01\r\n"),
+            (Request::Probe, "version\r\n"),
+        ] {
+            assert_eq!(encoded(&memcached(), &[request]), bytes);
+        }
     }
 
     #[test]
     fn greeting_authenticates_and_probes() {
-        assert_eq!(encoded(|out| assert_eq!(memcached().greeting(out), 1)), "version\r\n");
+        assert_eq!(encoded(&memcached(), &memcached().greeting()), "version\r\n");
 
         let memcached = Memcached::new(Some(Credentials {
             user: Some((*b"user").into()),
             password: (*b"password").into(),
         }));
         assert_eq!(
-            encoded(|out| assert_eq!(memcached.greeting(out), 2)),
+            encoded(&memcached, &memcached.greeting()),
             "set auth 0 -1 13\r\nuser password\r\nversion\r\n"
         );
     }
@@ -226,29 +230,30 @@ mod tests {
 
     #[test]
     fn replies() {
-        let record = [&b"VALUE key 0 16384\r\n"[..], &[b'\r'; MAX_RECORD], b"\r\nEND\r\n"].concat();
-        for (command, input, reply) in [
-            (get(), &b"VALUE key 0 6\r\nre\r\nco\r\nEND\r\n"[..], Reply::Found(b"re\r\nco")),
-            (get(), b"VALUE key 4294967295 0\r\n\r\nEND\r\n", Reply::Found(b"")),
+        let record =
+            [&b"VALUE key01 0 16384\r\n"[..], &[b'\r'; MAX_RECORD], b"\r\nEND\r\n"].concat();
+        for (asked, input, reply) in [
+            (get(), &b"VALUE key01 0 6\r\nre\r\nco\r\nEND\r\n"[..], Reply::Found(b"re\r\nco")),
+            (get(), b"VALUE key01 4294967295 0\r\n\r\nEND\r\n", Reply::Found(b"")),
             (get(), &record, Reply::Found(&[b'\r'; MAX_RECORD])),
             (get(), b"END\r\n", Reply::Missing),
-            (Command::Put, b"STORED\r\n", Reply::Done),
-            (Command::Put, b"NOT_STORED\r\n", Reply::Refused(b"NOT_STORED")),
-            (Command::Greeting, b"STORED\r\n", Reply::Done),
-            (Command::Delete, b"DELETED\r\n", Reply::Done),
-            (Command::Delete, b"NOT_FOUND\r\n", Reply::Done),
-            (Command::Ping, b"VERSION 1.6.18\r\n", Reply::Done),
+            (put(), b"STORED\r\n", Reply::Done),
+            (put(), b"NOT_STORED\r\n", refused(b"NOT_STORED")),
+            (Asked::Greeting, b"STORED\r\n", Reply::Done),
+            (delete(), b"DELETED\r\n", Reply::Done),
+            (delete(), b"NOT_FOUND\r\n", Reply::Done),
+            (Asked::Probe, b"VERSION 1.6.18\r\n", Reply::Done),
         ] {
-            assert_eq!(decode_at_every_cut(&memcached(), command, input), reply);
+            assert_eq!(decode_at_every_cut(&memcached(), &asked, input), reply);
         }
     }
 
     #[test]
     fn what_is_longer_than_a_record_is_left_to_be_skipped() {
         for len in [MAX_RECORD + 1, MAX_SKIPPED] {
-            let input = format!("VALUE key 0 {len}\r\n");
+            let input = format!("VALUE key01 0 {len}\r\n");
             let rest = Rest { len, tail: b"\r\nEND\r\n" };
-            let reply = decode_at_every_cut(&memcached(), get(), input.as_bytes());
+            let reply = decode_at_every_cut(&memcached(), &get(), input.as_bytes());
             assert_eq!(reply, Reply::Oversized(rest));
         }
     }
@@ -259,20 +264,20 @@ mod tests {
         let memory = "SERVER_ERROR out of memory storing object";
         let format = "CLIENT_ERROR bad command line format";
         let many = "ERROR Too many open connections";
-        for (command, message) in [
-            (Command::Put, object),
-            (Command::Put, memory),
+        for (asked, message) in [
+            (put(), object),
+            (put(), memory),
             (get(), memory),
             (get(), format),
             (get(), "ERROR"),
-            (Command::Delete, format),
-            (Command::Ping, many),
-            (Command::Greeting, many),
-            (Command::Greeting, "CLIENT_ERROR authentication failure"),
+            (delete(), format),
+            (Asked::Probe, many),
+            (Asked::Greeting, many),
+            (Asked::Greeting, "CLIENT_ERROR authentication failure"),
         ] {
             let input = format!("{message}\r\n");
-            let reply = decode_at_every_cut(&memcached(), command, input.as_bytes());
-            assert_eq!(reply, Reply::Refused(message.as_bytes()));
+            let reply = decode_at_every_cut(&memcached(), &asked, input.as_bytes());
+            assert_eq!(reply, refused(message.as_bytes()));
         }
     }
 
@@ -284,7 +289,7 @@ mod tests {
         {
             let input = format!("{message}\r\n");
             assert_eq!(
-                decode_error(&memcached(), Command::Put, input.as_bytes()),
+                decode_error(&memcached(), &put(), input.as_bytes()),
                 ProtocolError::OutOfStep(message.into())
             );
         }
@@ -292,9 +297,9 @@ mod tests {
 
     #[test]
     fn errors_of_the_connection() {
-        for command in [get(), Command::Put, Command::Delete, Command::Ping] {
+        for asked in [get(), put(), delete(), Asked::Probe] {
             assert_eq!(
-                decode_error(&memcached(), command, b"CLIENT_ERROR unauthenticated\r\n"),
+                decode_error(&memcached(), &asked, b"CLIENT_ERROR unauthenticated\r\n"),
                 ProtocolError::NotAuthenticated("CLIENT_ERROR unauthenticated".into())
             );
         }
@@ -303,27 +308,27 @@ mod tests {
     #[test]
     fn replies_that_do_not_fit() {
         let fitting = [
-            (get(), &[&b"VALUE key 0 1\r\nx\r\nEND\r\n"[..], b"END\r\n"][..]),
-            (Command::Put, &[b"STORED\r\n", b"NOT_STORED\r\n"]),
-            (Command::Delete, &[b"DELETED\r\n", b"NOT_FOUND\r\n"]),
-            (Command::Ping, &[b"VERSION 1.4.3\r\n"]),
+            (get(), &[&b"VALUE key01 0 1\r\nx\r\nEND\r\n"[..], b"END\r\n"][..]),
+            (put(), &[b"STORED\r\n", b"NOT_STORED\r\n"]),
+            (delete(), &[b"DELETED\r\n", b"NOT_FOUND\r\n"]),
+            (Asked::Probe, &[b"VERSION 1.4.3\r\n"]),
         ];
         let others = [&b"EXISTS\r\n"[..], b"OK\r\n", b"VERSION\r\n", b"\r\n", b"HD\r\n", b"\x81\0"];
-        for (command, own) in fitting {
-            let foreign = fitting.iter().filter(|(other, _)| *other != command);
+        for (asked, own) in &fitting {
+            let foreign = fitting.iter().filter(|(other, _)| other != asked);
             let foreign = foreign.flat_map(|(_, replies)| replies.iter());
             for input in foreign.chain(&others).filter(|input| !own.contains(input)) {
-                assert_eq!(decode_error(&memcached(), command, input), ProtocolError::Unexpected);
+                assert_eq!(decode_error(&memcached(), asked, input), ProtocolError::Unexpected);
             }
         }
     }
 
     #[test]
     fn another_keys_record() {
-        for key in ["kex", "ke", "keyy", "ke ", ""] {
+        for key in ["key02", "key0", "key011", "key0 ", ""] {
             let input = format!("VALUE {key} 0 3\r\nabc\r\nEND\r\n");
             assert_eq!(
-                decode_error(&memcached(), get(), input.as_bytes()),
+                decode_error(&memcached(), &get(), input.as_bytes()),
                 ProtocolError::Unexpected
             );
         }
@@ -332,20 +337,23 @@ mod tests {
     #[test]
     fn broken_replies() {
         for (input, error) in [
-            (&b"VALUE key 0 3\r\nabcd\r\nEND\r\n"[..], ProtocolError::Malformed),
-            (b"VALUE key 0 3\r\nabc\r\nVALUE key 0 3\r\nabc\r\nEND\r\n", ProtocolError::Malformed),
-            (b"VALUE key 0 3\r\nabc\r\nSERVER_ERROR out of memory\r\n", ProtocolError::Malformed),
-            (b"VALUE key 0 3\rabc\r\nEND\r\n", ProtocolError::Malformed),
-            (b"VALUE key 0 3 17\r\nabc\r\nEND\r\n", ProtocolError::Malformed),
-            (b"VALUE key -1 3\r\nabc\r\nEND\r\n", ProtocolError::Malformed),
-            (b"VALUE key 0 -3\r\n", ProtocolError::Malformed),
-            (b"VALUE key 0 1048577\r\n", ProtocolError::TooLarge),
-            (b"VALUE key 4294967296 3\r\n", ProtocolError::TooLarge),
-            (b"VALUE key 0 99999999999999999999\r\n", ProtocolError::TooLarge),
+            (&b"VALUE key01 0 3\r\nabcd\r\nEND\r\n"[..], ProtocolError::Malformed),
+            (
+                b"VALUE key01 0 3\r\nabc\r\nVALUE key01 0 3\r\nabc\r\nEND\r\n",
+                ProtocolError::Malformed,
+            ),
+            (b"VALUE key01 0 3\r\nabc\r\nSERVER_ERROR out of memory\r\n", ProtocolError::Malformed),
+            (b"VALUE key01 0 3\rabc\r\nEND\r\n", ProtocolError::Malformed),
+            (b"VALUE key01 0 3 17\r\nabc\r\nEND\r\n", ProtocolError::Malformed),
+            (b"VALUE key01 -1 3\r\nabc\r\nEND\r\n", ProtocolError::Malformed),
+            (b"VALUE key01 0 -3\r\n", ProtocolError::Malformed),
+            (b"VALUE key01 0 1048577\r\n", ProtocolError::TooLarge),
+            (b"VALUE key01 4294967296 3\r\n", ProtocolError::TooLarge),
+            (b"VALUE key01 0 99999999999999999999\r\n", ProtocolError::TooLarge),
             (b"SERVER_ERROR \rx", ProtocolError::Malformed),
             (&[&b"SERVER_ERROR "[..], &[b'x'; MAX_LINE]].concat(), ProtocolError::TooLarge),
         ] {
-            assert_eq!(decode_error(&memcached(), get(), input), error);
+            assert_eq!(decode_error(&memcached(), &get(), input), error);
         }
     }
 }

@@ -1,9 +1,11 @@
-//! Redis's protocol, RESP2.
+//! Redis and its kin.
 
+use crate::protocol::resp::{read, Value};
+use crate::protocol::text::{printable, Decimal};
 use crate::protocol::{
-    delimited, line, number, one_of, printable, Command, Credentials, Decimal, Decoded, Protocol,
-    ProtocolError, Reply, MAX_SKIPPED,
+    Asked, Credentials, Decoded, Protocol, ProtocolError, Reason, Redirect, Refusal, Reply, Request,
 };
+use crate::session::Key;
 
 /// Redis and its kin, over RESP2: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 ///
@@ -20,29 +22,10 @@ impl Redis {
         Self { credentials, database }
     }
 
-    /// An error reply; `input` begins with its `-`.
-    fn error<'a>(&self, command: Command, input: &'a [u8]) -> Decoded<'a> {
-        let Some((line, len)) = line(input)? else {
-            return Ok(None);
-        };
-        let message = self.without_arguments(&line[1..]);
-        let of_connection = match code(message) {
-            b"NOAUTH" => command != Command::Greeting,
-            // A user may lack the right to one command; without that to PING it is of no use.
-            b"NOPERM" => command == Command::Ping,
-            // What Redis says up to 2.6 in place of NOAUTH.
-            _ if message == b"ERR operation not permitted" => command != Command::Greeting,
-            _ => false,
-        };
-        if of_connection {
-            return Err(ProtocolError::NotAuthenticated(printable(message)));
-        }
-        let reply = match code(message) {
-            // The first is Redis' answer to a PING too, after a snapshot that could not be written.
-            b"MISCONF" | b"NOREPLICAS" | b"OOM" | b"READONLY" => Reply::TakesNoRecords(message),
-            _ => Reply::Refused(message),
-        };
-        Ok(Some((reply, len)))
+    /// What an error reply says.
+    fn refusal<'a>(&self, message: &'a [u8]) -> Refusal<'a> {
+        let message = self.without_arguments(message);
+        Refusal { reason: reason(message), message }
     }
 
     /// `message` without what Redis repeats of an unknown command: the arguments may be a password
@@ -61,61 +44,84 @@ impl Redis {
 }
 
 impl Protocol for Redis {
-    fn greeting(&self, out: &mut Vec<u8>) -> usize {
-        let mut replies = 1;
-        if let Some(Credentials { user, password }) = &self.credentials {
-            match user {
-                Some(user) => {
-                    out.extend_from_slice(b"*3\r\n$4\r\nAUTH\r\n");
-                    push_bulk(out, user);
-                }
-                None => out.extend_from_slice(b"*2\r\n$4\r\nAUTH\r\n"),
-            }
-            push_bulk(out, password);
-            replies += 1;
-        }
+    fn greeting(&self) -> Vec<Request<'_>> {
+        let mut requests: Vec<_> = self.credentials.iter().map(Request::Authenticate).collect();
         // A connection begins in database 0: a user may do without the right to SELECT.
         if self.database != 0 {
-            out.extend_from_slice(b"*2\r\n$6\r\nSELECT\r\n");
-            push_bulk(out, Decimal::new(u64::from(self.database)).as_bytes());
-            replies += 1;
+            requests.push(Request::Select(self.database));
         }
-        self.ping(out);
-        replies
+        requests.push(Request::Probe);
+        requests
     }
 
-    fn get(&self, key: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(b"*2\r\n$3\r\nGET\r\n");
-        push_bulk(out, key);
-    }
-
-    fn put(&self, key: &[u8], record: &[u8], ttl: u32, _unix_now: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"*4\r\n$5\r\nSETEX\r\n");
-        push_bulk(out, key);
-        push_bulk(out, Decimal::new(u64::from(ttl)).as_bytes());
-        push_bulk(out, record);
-    }
-
-    fn delete(&self, key: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(b"*2\r\n$3\r\nDEL\r\n");
-        push_bulk(out, key);
-    }
-
-    fn ping(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"*1\r\n$4\r\nPING\r\n");
-    }
-
-    fn decode<'a>(&self, command: Command, input: &'a [u8]) -> Decoded<'a> {
-        if input.first() == Some(&b'-') {
-            return self.error(command, input);
-        }
-        match command {
-            Command::Get(_) => bulk(input),
-            Command::Greeting | Command::Put => one_of(input, &[b"+OK\r\n"], Reply::Done),
-            Command::Delete => one_of(input, &[b":1\r\n", b":0\r\n"], Reply::Done),
-            Command::Ping => one_of(input, &[b"+PONG\r\n"], Reply::Done),
+    fn encode(&self, request: Request<'_>, out: &mut Vec<u8>) {
+        match request {
+            Request::Authenticate(Credentials { user: Some(user), password }) => {
+                out.extend_from_slice(b"*3\r\n$4\r\nAUTH\r\n");
+                push_bulk(out, user);
+                push_bulk(out, password);
+            }
+            Request::Authenticate(Credentials { user: None, password }) => {
+                out.extend_from_slice(b"*2\r\n$4\r\nAUTH\r\n");
+                push_bulk(out, password);
+            }
+            Request::Select(database) => {
+                out.extend_from_slice(b"*2\r\n$6\r\nSELECT\r\n");
+                push_bulk(out, Decimal::new(u64::from(database)).as_bytes());
+            }
+            Request::Get(key) => {
+                out.extend_from_slice(b"*2\r\n$3\r\nGET\r\n");
+                push_key(out, key);
+            }
+            Request::Put { key, record, ttl, unix_now: _ } => {
+                out.extend_from_slice(b"*4\r\n$5\r\nSETEX\r\n");
+                push_key(out, key);
+                push_bulk(out, Decimal::new(u64::from(ttl)).as_bytes());
+                push_bulk(out, record);
+            }
+            Request::Delete(key) => {
+                out.extend_from_slice(b"*2\r\n$3\r\nDEL\r\n");
+                push_key(out, key);
+            }
+            Request::Probe => out.extend_from_slice(b"*1\r\n$4\r\nPING\r\n"),
         }
     }
+
+    fn decode<'a>(&self, asked: &Asked, input: &'a [u8]) -> Decoded<'a> {
+        let Some((value, len)) = read(input)? else { return Ok(None) };
+        let reply = match (asked, value) {
+            (_, Value::Error(message)) => {
+                let refusal = self.refusal(message);
+                let is_of_connection = match refusal.reason {
+                    Reason::NoAuth => *asked != Asked::Greeting,
+                    // A user may lack the right to one command; without that to PING it is of no
+                    // use.
+                    Reason::NoPermission => *asked == Asked::Probe,
+                    _ => false,
+                };
+                if is_of_connection {
+                    return Err(ProtocolError::NotAuthenticated(printable(refusal.message)));
+                }
+                Reply::Refused(refusal)
+            }
+            (Asked::Get(_), Value::Bulk(record)) => Reply::Found(record),
+            (Asked::Get(_), Value::Long(rest)) => Reply::Oversized(rest),
+            (Asked::Get(_), Value::Null) => Reply::Missing,
+            (Asked::Greeting | Asked::Put(_), Value::Simple(b"OK"))
+            | (Asked::Delete(_), Value::Integer(b"0" | b"1"))
+            | (Asked::Probe, Value::Simple(b"PONG")) => Reply::Done,
+            _ => return Err(ProtocolError::Unexpected),
+        };
+        Ok(Some((reply, len)))
+    }
+}
+
+fn push_key(out: &mut Vec<u8>, key: &Key) {
+    out.push(b'$');
+    out.extend_from_slice(Decimal::new(key.len() as u64).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    key.write(out);
+    out.extend_from_slice(b"\r\n");
 }
 
 fn push_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -126,16 +132,26 @@ fn push_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// A bulk string, or the null that stands for none.
-fn bulk(input: &[u8]) -> Decoded<'_> {
-    match input {
-        [] | [b'$'] => Ok(None),
-        [b'$', b'-', ..] => one_of(input, &[b"$-1\r\n"], Reply::Missing),
-        [b'$', rest @ ..] => match number(rest, b'\r', MAX_SKIPPED as u64)? {
-            Some((len, digits)) => delimited(input, 1 + digits, len, b"\r\n"),
-            None => Ok(None),
-        },
-        _ => Err(ProtocolError::Unexpected),
+/// What the first word of an error says.
+fn reason(message: &[u8]) -> Reason<'_> {
+    let code = code(message);
+    let redirect = || Redirect::parse(message.get(code.len() + 1..)?);
+    match code {
+        b"MOVED" => redirect().map_or(Reason::Other, Reason::Moved),
+        b"ASK" => redirect().map_or(Reason::Other, Reason::Ask),
+        b"TRYAGAIN" => Reason::TryAgain,
+        b"CLUSTERDOWN" => Reason::ClusterDown,
+        b"READONLY" => Reason::ReadOnly,
+        // The first is Redis' answer to a PING too, after a snapshot that could not be written.
+        b"MISCONF" | b"NOREPLICAS" | b"OOM" => Reason::TakesNoRecords,
+        b"MASTERDOWN" => Reason::MasterDown,
+        b"LOADING" => Reason::Loading,
+        b"NOAUTH" => Reason::NoAuth,
+        b"NOPERM" => Reason::NoPermission,
+        b"BUSY" => Reason::Busy,
+        // What Redis says up to 2.6 in place of NOAUTH.
+        _ if message == b"ERR operation not permitted" => Reason::NoAuth,
+        _ => Reason::Other,
     }
 }
 
@@ -151,88 +167,86 @@ fn position(text: &[u8], part: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::tests::{decode_at_every_cut, decode_error};
-    use crate::protocol::{Fingerprint, Rest, MAX_LINE, MAX_RECORD};
+    use crate::protocol::tests::{decode_at_every_cut, decode_error, encoded, key};
+    use crate::protocol::{Rest, MAX_LINE, MAX_RECORD, MAX_SKIPPED};
 
-    fn get() -> Command {
-        Command::Get(Fingerprint::of(b"key"))
+    fn get() -> Asked {
+        Asked::Get(key())
+    }
+
+    fn put() -> Asked {
+        Asked::Put(key())
+    }
+
+    fn delete() -> Asked {
+        Asked::Delete(key())
     }
 
     fn redis() -> Redis {
         Redis::new(None, 0)
     }
 
+    fn refused<'a>(reason: Reason<'a>, message: &'a [u8]) -> Reply<'a> {
+        Reply::Refused(Refusal { reason, message })
+    }
+
     fn credentials(user: Option<&[u8]>, password: &[u8]) -> Option<Credentials> {
         Some(Credentials { user: user.map(Into::into), password: password.into() })
     }
 
-    fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> String {
-        let mut out = Vec::new();
-        encode(&mut out);
-        String::from_utf8(out).unwrap()
+    #[test]
+    fn requests() {
+        let key = &key();
+        let put = Request::Put { key, record: b"re\r\ncord", ttl: 86_400, unix_now: 0 };
+        for (request, bytes) in [
+            (Request::Get(key), "*2\r\n$3\r\nGET\r\n$5\r\nkey01\r\n"),
+            (put, "*4\r\n$5\r\nSETEX\r\n$5\r\nkey01\r\n$5\r\n86400\r\n$8\r\nre\r\ncord\r\n"),
+            (Request::Delete(key), "*2\r\n$3\r\nDEL\r\n$5\r\nkey01\r\n"),
+            (Request::Probe, "*1\r\n$4\r\nPING\r\n"),
+        ] {
+            assert_eq!(encoded(&redis(), &[request]), bytes);
+        }
     }
 
     #[test]
-    fn commands() {
-        let redis = redis();
-        assert_eq!(encoded(|out| redis.get(b"key", out)), "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n");
-        assert_eq!(
-            encoded(|out| redis.put(b"key", b"re\r\ncord", 86_400, 0, out)),
-            "*4\r\n$5\r\nSETEX\r\n$3\r\nkey\r\n$5\r\n86400\r\n$8\r\nre\r\ncord\r\n"
-        );
-        assert_eq!(encoded(|out| redis.delete(b"key", out)), "*2\r\n$3\r\nDEL\r\n$3\r\nkey\r\n");
-        assert_eq!(encoded(|out| redis.ping(out)), "*1\r\n$4\r\nPING\r\n");
-    }
-
-    #[test]
-    fn greeting_authenticates_and_probes() {
-        assert_eq!(encoded(|out| assert_eq!(redis().greeting(out), 1)), "*1\r\n$4\r\nPING\r\n");
-
-        let password = Redis::new(credentials(None, b"pass word"), 0);
-        assert_eq!(
-            encoded(|out| assert_eq!(password.greeting(out), 2)),
-            "*2\r\n$4\r\nAUTH\r\n$9\r\npass word\r\n*1\r\n$4\r\nPING\r\n"
-        );
-
-        let user = Redis::new(credentials(Some(b"nginx"), b"secret"), 0);
-        assert_eq!(
-            encoded(|out| assert_eq!(user.greeting(out), 2)),
-            "*3\r\n$4\r\nAUTH\r\n$5\r\nnginx\r\n$6\r\nsecret\r\n*1\r\n$4\r\nPING\r\n"
-        );
-    }
-
-    #[test]
-    fn greeting_selects_the_database() {
-        assert_eq!(
-            encoded(|out| assert_eq!(Redis::new(None, 15).greeting(out), 2)),
-            "*2\r\n$6\r\nSELECT\r\n$2\r\n15\r\n*1\r\n$4\r\nPING\r\n"
-        );
-        assert_eq!(
-            encoded(|out| {
-                let both = Redis::new(credentials(None, b"secret"), 65535);
-                assert_eq!(both.greeting(out), 3);
-            }),
-            "*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n\
-             *2\r\n$6\r\nSELECT\r\n$5\r\n65535\r\n\
-             *1\r\n$4\r\nPING\r\n"
-        );
+    fn greeting_authenticates_selects_the_database_and_probes() {
+        for (redis, bytes) in [
+            (redis(), "*1\r\n$4\r\nPING\r\n"),
+            (
+                Redis::new(credentials(None, b"pass word"), 0),
+                "*2\r\n$4\r\nAUTH\r\n$9\r\npass word\r\n*1\r\n$4\r\nPING\r\n",
+            ),
+            (
+                Redis::new(credentials(Some(b"nginx"), b"secret"), 0),
+                "*3\r\n$4\r\nAUTH\r\n$5\r\nnginx\r\n$6\r\nsecret\r\n*1\r\n$4\r\nPING\r\n",
+            ),
+            (Redis::new(None, 15), "*2\r\n$6\r\nSELECT\r\n$2\r\n15\r\n*1\r\n$4\r\nPING\r\n"),
+            (
+                Redis::new(credentials(None, b"secret"), 65535),
+                "*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n\
+                 *2\r\n$6\r\nSELECT\r\n$5\r\n65535\r\n\
+                 *1\r\n$4\r\nPING\r\n",
+            ),
+        ] {
+            assert_eq!(encoded(&redis, &redis.greeting()), bytes);
+        }
     }
 
     #[test]
     fn replies() {
         let record = [&b"$16384\r\n"[..], &[b'\r'; MAX_RECORD], b"\r\n"].concat();
-        for (command, input, reply) in [
+        for (asked, input, reply) in [
             (get(), &b"$6\r\nre\r\nco\r\n"[..], Reply::Found(b"re\r\nco")),
             (get(), b"$0\r\n\r\n", Reply::Found(b"")),
             (get(), b"$-1\r\n", Reply::Missing),
             (get(), &record, Reply::Found(&[b'\r'; MAX_RECORD])),
-            (Command::Put, b"+OK\r\n", Reply::Done),
-            (Command::Greeting, b"+OK\r\n", Reply::Done),
-            (Command::Delete, b":1\r\n", Reply::Done),
-            (Command::Delete, b":0\r\n", Reply::Done),
-            (Command::Ping, b"+PONG\r\n", Reply::Done),
+            (put(), b"+OK\r\n", Reply::Done),
+            (Asked::Greeting, b"+OK\r\n", Reply::Done),
+            (delete(), b":1\r\n", Reply::Done),
+            (delete(), b":0\r\n", Reply::Done),
+            (Asked::Probe, b"+PONG\r\n", Reply::Done),
         ] {
-            assert_eq!(decode_at_every_cut(&redis(), command, input), reply);
+            assert_eq!(decode_at_every_cut(&redis(), &asked, input), reply);
         }
     }
 
@@ -240,45 +254,55 @@ mod tests {
     fn what_is_longer_than_a_record_is_left_to_be_skipped() {
         for (input, len) in [(&b"$16385\r\n"[..], MAX_RECORD + 1), (b"$1048576\r\n", MAX_SKIPPED)] {
             let rest = Rest { len, tail: b"\r\n" };
-            assert_eq!(decode_at_every_cut(&redis(), get(), input), Reply::Oversized(rest));
+            assert_eq!(decode_at_every_cut(&redis(), &get(), input), Reply::Oversized(rest));
         }
-        assert_eq!(decode_error(&redis(), get(), b"$16385\rx"), ProtocolError::Malformed);
+        assert_eq!(decode_error(&redis(), &get(), b"$16385\rx"), ProtocolError::Malformed);
+    }
+
+    /// What an error reply to any request is taken for.
+    fn reason_of(message: &str) -> Reason<'static> {
+        let input = format!("-{message}\r\n").leak();
+        let reasons = [get(), put(), delete(), Asked::Probe].map(|asked| {
+            let reply = decode_at_every_cut(&redis(), &asked, input.as_bytes());
+            let Reply::Refused(refusal) = reply else { panic!("{reply:?}") };
+            assert_eq!(refusal.message, message.as_bytes());
+            refusal.reason
+        });
+        assert!(reasons.iter().all(|reason| *reason == reasons[0]));
+        reasons[0]
     }
 
     #[test]
-    fn errors_of_one_command() {
-        for message in [
-            "WRONGTYPE Operation against a key holding the wrong kind of value",
-            "LOADING Redis is loading the dataset in memory",
-            "BUSY Redis is busy running a script.",
-            "MASTERDOWN Link with MASTER is down",
-            "CLUSTERDOWN Hash slot not served",
-            "MOVED 3999 127.0.0.1:6381",
-            "ERR max number of clients reached",
-            "ERR",
-            "",
+    fn refusals() {
+        let redirect = |address| Redirect { slot: 3999, address };
+        for (message, reason) in [
+            ("MOVED 3999 127.0.0.1:6381", Reason::Moved(redirect(b"127.0.0.1:6381"))),
+            ("ASK 3999 :6381", Reason::Ask(redirect(b":6381"))),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", Reason::TryAgain),
+            ("CLUSTERDOWN Hash slot not served", Reason::ClusterDown),
+            ("READONLY You can't write against a read only replica.", Reason::ReadOnly),
+            ("READONLY", Reason::ReadOnly),
+            (
+                "MISCONF Redis is configured to save RDB snapshots, but is unable to persist on disk.",
+                Reason::TakesNoRecords,
+            ),
+            ("OOM command not allowed when used memory > 'maxmemory'.", Reason::TakesNoRecords),
+            ("NOREPLICAS Not enough good replicas to write.", Reason::TakesNoRecords),
+            ("MASTERDOWN Link with MASTER is down", Reason::MasterDown),
+            ("LOADING Redis is loading the dataset in memory", Reason::Loading),
+            ("BUSY Redis is busy running a script.", Reason::Busy),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", Reason::Other),
+            ("ERR max number of clients reached", Reason::Other),
+            ("ERR", Reason::Other),
+            ("", Reason::Other),
+            // No redirects: there is no such slot, or no address.
+            ("MOVED 16384 127.0.0.1:6381", Reason::Other),
+            ("MOVED 3999 ", Reason::Other),
+            ("MOVED 3999", Reason::Other),
+            ("MOVED x 127.0.0.1:6381", Reason::Other),
+            ("MOVED", Reason::Other),
         ] {
-            let input = format!("-{message}\r\n");
-            for command in [get(), Command::Put, Command::Delete, Command::Ping] {
-                let reply = decode_at_every_cut(&redis(), command, input.as_bytes());
-                assert_eq!(reply, Reply::Refused(message.as_bytes()));
-            }
-        }
-    }
-
-    #[test]
-    fn errors_of_a_store_that_takes_no_records() {
-        for message in [
-            "MISCONF Redis is configured to save RDB snapshots, but is unable to persist on disk.",
-            "OOM command not allowed when used memory > 'maxmemory'.",
-            "READONLY You can't write against a read only replica.",
-            "NOREPLICAS Not enough good replicas to write.",
-        ] {
-            let input = format!("-{message}\r\n");
-            for command in [get(), Command::Put, Command::Delete, Command::Ping] {
-                let reply = decode_at_every_cut(&redis(), command, input.as_bytes());
-                assert_eq!(reply, Reply::TakesNoRecords(message.as_bytes()));
-            }
+            assert_eq!(reason_of(message), reason, "{message}");
         }
     }
 
@@ -287,8 +311,9 @@ mod tests {
     fn an_error_may_be_long() {
         let message = [&b"DENIED "[..], &[b'x'; 4_000]].concat();
         let input = [b"-", &message[..], b"\r\n"].concat();
-        for command in [get(), Command::Put, Command::Ping] {
-            assert_eq!(decode_at_every_cut(&redis(), command, &input), Reply::Refused(&message));
+        for asked in [get(), put(), Asked::Probe] {
+            let reply = decode_at_every_cut(&redis(), &asked, &input);
+            assert_eq!(reply, refused(Reason::Other, &message));
         }
     }
 
@@ -297,20 +322,20 @@ mod tests {
         let noauth = "NOAUTH Authentication required.";
         let noauth_before_2_8 = "ERR operation not permitted";
         let noperm = "NOPERM this user has no permissions to run the 'ping' command";
-        for (command, message) in [
+        for (asked, message) in [
             (get(), noauth),
-            (Command::Put, noauth),
-            (Command::Delete, noauth),
-            (Command::Ping, noauth),
+            (put(), noauth),
+            (delete(), noauth),
+            (Asked::Probe, noauth),
             (get(), noauth_before_2_8),
-            (Command::Put, noauth_before_2_8),
-            (Command::Delete, noauth_before_2_8),
-            (Command::Ping, noauth_before_2_8),
-            (Command::Ping, noperm),
+            (put(), noauth_before_2_8),
+            (delete(), noauth_before_2_8),
+            (Asked::Probe, noauth_before_2_8),
+            (Asked::Probe, noperm),
         ] {
             let input = format!("-{message}\r\n");
             assert_eq!(
-                decode_error(&redis(), command, input.as_bytes()),
+                decode_error(&redis(), &asked, input.as_bytes()),
                 ProtocolError::NotAuthenticated(message.into())
             );
         }
@@ -318,10 +343,10 @@ mod tests {
 
     #[test]
     fn a_right_that_is_missing_concerns_its_command() {
-        for command in [get(), Command::Put, Command::Delete] {
+        for asked in [get(), put(), delete()] {
             assert_eq!(
-                decode_at_every_cut(&redis(), command, b"-NOPERM no permissions\r\n"),
-                Reply::Refused(b"NOPERM no permissions")
+                decode_at_every_cut(&redis(), &asked, b"-NOPERM no permissions\r\n"),
+                refused(Reason::NoPermission, b"NOPERM no permissions")
             );
         }
     }
@@ -330,8 +355,11 @@ mod tests {
     fn a_rejected_greeting_says_why() {
         let input = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n";
         assert_eq!(
-            decode_at_every_cut(&redis(), Command::Greeting, input),
-            Reply::Refused(b"WRONGPASS invalid username-password pair or user is disabled.")
+            decode_at_every_cut(&redis(), &Asked::Greeting, input),
+            refused(
+                Reason::Other,
+                b"WRONGPASS invalid username-password pair or user is disabled."
+            )
         );
     }
 
@@ -340,17 +368,17 @@ mod tests {
     fn arguments_are_not_repeated() {
         let input = b"-ERR unknown command 'AUTH', with args beginning with: 'secret' \r\n";
         assert_eq!(
-            decode_at_every_cut(&redis(), Command::Greeting, input),
-            Reply::Refused(b"ERR unknown command 'AUTH'")
+            decode_at_every_cut(&redis(), &Asked::Greeting, input),
+            refused(Reason::Other, b"ERR unknown command 'AUTH'")
         );
         let redis = Redis::new(credentials(None, b"secret"), 0);
         assert_eq!(
-            decode_at_every_cut(&redis, Command::Greeting, input),
-            Reply::Refused(b"ERR unknown command 'AUTH'")
+            decode_at_every_cut(&redis, &Asked::Greeting, input),
+            refused(Reason::Other, b"ERR unknown command 'AUTH'")
         );
         assert_eq!(
-            decode_at_every_cut(&redis, Command::Greeting, b"-ERR secret is no password\r\n"),
-            Reply::Refused(b"ERR")
+            decode_at_every_cut(&redis, &Asked::Greeting, b"-ERR secret is no password\r\n"),
+            refused(Reason::Other, b"ERR")
         );
     }
 
@@ -358,17 +386,16 @@ mod tests {
     fn replies_that_do_not_fit() {
         let fitting = [
             (get(), &[&b"$3\r\nabc\r\n"[..], b"$-1\r\n"][..]),
-            (Command::Put, &[b"+OK\r\n"]),
-            (Command::Delete, &[b":1\r\n", b":0\r\n"]),
-            (Command::Ping, &[b"+PONG\r\n"]),
+            (put(), &[b"+OK\r\n"]),
+            (delete(), &[b":1\r\n", b":0\r\n"]),
+            (Asked::Probe, &[b"+PONG\r\n"]),
         ];
-        let others =
-            [&b"+QUEUED\r\n"[..], b":2\r\n", b"*0\r\n", b"*-1\r\n", b"_\r\n", b"HTTP/1.1 400"];
-        for (command, own) in fitting {
-            let foreign = fitting.iter().filter(|(other, _)| *other != command);
+        let others = [&b"+QUEUED\r\n"[..], b":2\r\n", b"*0\r\n", b"_\r\n", b"HTTP/1.1 400"];
+        for (asked, own) in &fitting {
+            let foreign = fitting.iter().filter(|(other, _)| other != asked);
             let foreign = foreign.flat_map(|(_, replies)| replies.iter());
             for input in foreign.chain(&others).filter(|input| !own.contains(input)) {
-                assert_eq!(decode_error(&redis(), command, input), ProtocolError::Unexpected);
+                assert_eq!(decode_error(&redis(), asked, input), ProtocolError::Unexpected);
             }
         }
     }
@@ -388,7 +415,7 @@ mod tests {
             (&[b'-'; MAX_LINE], ProtocolError::TooLarge),
             (&[&[b'-'; MAX_LINE - 1][..], b"\r\n"].concat(), ProtocolError::TooLarge),
         ] {
-            assert_eq!(decode_error(&redis(), get(), input), error);
+            assert_eq!(decode_error(&redis(), &get(), input), error);
         }
     }
 }

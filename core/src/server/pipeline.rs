@@ -1,19 +1,18 @@
 //! One connection to a server, without the connection.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::protocol::{
-    printable, Command, Fingerprint, Protocol, ProtocolError, Reply, Rest, MAX_RECORD,
-};
+use crate::protocol::{Asked, Protocol, ProtocolError, Reason, Reply, Request, Rest, MAX_RECORD};
 use crate::server::breaker::Breaker;
 use crate::server::buffer::{Incoming, Outgoing};
 use crate::session::Key;
 use crate::time::Instant;
 
-/// No command is accepted while those without a reply take this many bytes or more: room for 5,000
+/// No request is accepted while those without a reply take this many bytes or more: room for 5,000
 /// sessions of 800 bytes.
 pub const MAX_WAITING: u64 = 4 * 1024 * 1024;
 
@@ -24,9 +23,9 @@ pub struct Settings {
     pub timeout: Duration,
     /// After this much idleness the store is probed.
     pub interval: Duration,
-    /// So many commands may be without a reply, in the queue and on their way; `None` for any
+    /// So many requests may be without a reply, in the queue and on their way; `None` for any
     /// number.
-    pub max_commands: Option<usize>,
+    pub max_requests: Option<usize>,
 }
 
 impl Settings {
@@ -77,7 +76,7 @@ pub struct Received {
     pub stored: u32,
     /// How many records were not, though they were sent.
     pub not_stored: u32,
-    /// How many commands were refused.
+    /// How many requests were refused.
     pub refused: u32,
     /// The store's message to the first of them.
     pub refusal: Option<String>,
@@ -97,12 +96,12 @@ pub enum Error {
     /// No reply for as long as `timeout`.
     #[error("timed out")]
     Silent,
-    /// Bytes that no command asked for.
+    /// Bytes that no request asked for.
     #[error("unsolicited reply")]
     Unsolicited,
 }
 
-/// One connection to a store, without the connection: commands go out one behind the other, and
+/// One connection to a store, without the connection: requests go out one behind the other, and
 /// replies are matched to them in order.
 ///
 /// The caller reports what happens to its transport with [`connected`](Self::connected) and
@@ -112,7 +111,7 @@ pub enum Error {
 ///
 /// # Health
 ///
-/// The command in front must be answered within `timeout` of coming to the front; otherwise the
+/// The request in front must be answered within `timeout` of coming to the front; otherwise the
 /// connection is [`Error::Silent`]. What counts is a whole reply, not bytes; of a reply that is
 /// longer than any record and therefore skipped, as many bytes as the longest record has.
 ///
@@ -121,7 +120,7 @@ pub enum Error {
 /// in vain if it has timed out, was refused or was lost with its connection, after a fifth of
 /// `timeout` or more; a refusal at once costs nobody a wait, and says nothing. After
 /// `timeout / interval` lookups in vain in a row (at least 3, at most 10; 5 by default), or with a
-/// connection that is given up while the command in front has waited for so long, lookups are turned
+/// connection that is given up while the request in front has waited for so long, lookups are turned
 /// away at once as [`Unavailable::Down`].
 ///
 /// They are until a probe, or the greeting of a new connection, is answered within `timeout`. Then
@@ -135,23 +134,23 @@ pub enum Error {
 ///
 /// Whatever waits is completed as [`Unavailable::Down`].
 pub struct Pipeline<W: Waiter> {
-    protocol: Box<dyn Protocol>,
+    protocol: Rc<dyn Protocol>,
     settings: Settings,
     phase: Phase,
     outgoing: Outgoing,
     incoming: Incoming,
     /// The position in the outgoing stream behind the greeting.
     greeting_end: u64,
-    /// Commands without a reply, in the order in which they were queued.
-    commands: VecDeque<Pending<W>>,
-    /// The position in the outgoing stream behind the last command that was answered.
+    /// Requests without a reply, in the order in which they were queued.
+    requests: VecDeque<Pending<W>>,
+    /// The position in the outgoing stream behind the last request that was answered.
     answered: u64,
-    /// What is still to come of the reply to the command in front, which is too long to be kept.
+    /// What is still to come of the reply to the request in front, which is too long to be kept.
     skipping: Option<Rest>,
     /// Whether a lookup was queued for this connection, and whether one was answered over it.
     has_asked: bool,
     has_answered: bool,
-    /// When the last reply came, or the command in front was queued.
+    /// When the last reply came, or the request in front was queued.
     progress: Instant,
     /// Not later than the deadline of any lookup that waits.
     earliest_deadline: Option<Instant>,
@@ -160,20 +159,20 @@ pub struct Pipeline<W: Waiter> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// No transport; commands are turned away.
+    /// No transport; requests are turned away.
     Closed,
-    /// A transport is expected; commands queue up behind the greeting.
+    /// A transport is expected; requests queue up behind the greeting.
     Opening,
-    /// The greeting is on its way; commands queue up behind it if they did before.
+    /// The greeting is on its way; requests queue up behind it if they did before.
     Greeting { accepting: bool },
     /// The greeting is answered.
     Ready,
 }
 
-/// A command that waits for its reply.
+/// A request that waits for its reply.
 struct Pending<W> {
-    command: Command,
-    /// The position in the outgoing stream behind this command.
+    asked: Asked,
+    /// The position in the outgoing stream behind this request.
     end: u64,
     /// When it was queued.
     since: Instant,
@@ -184,11 +183,11 @@ struct Pending<W> {
 }
 
 impl<W: Waiter> Pipeline<W> {
-    /// What is kept of the memory that a burst of commands took.
-    const KEPT_COMMANDS: usize = 512;
+    /// What is kept of the memory that a burst of requests took.
+    const KEPT_REQUESTS: usize = 512;
 
     /// A pipeline without a connection.
-    pub fn new(protocol: Box<dyn Protocol>, settings: Settings) -> Self {
+    pub fn new(protocol: Rc<dyn Protocol>, settings: Settings) -> Self {
         Self {
             protocol,
             settings,
@@ -196,7 +195,7 @@ impl<W: Waiter> Pipeline<W> {
             outgoing: Outgoing::default(),
             incoming: Incoming::new(),
             greeting_end: 0,
-            commands: VecDeque::new(),
+            requests: VecDeque::new(),
             answered: 0,
             skipping: None,
             has_asked: false,
@@ -207,7 +206,7 @@ impl<W: Waiter> Pipeline<W> {
         }
     }
 
-    /// A transport is on its way, and nothing speaks against its success: commands are accepted
+    /// A transport is on its way, and nothing speaks against its success: requests are accepted
     /// from now on, and wait for the greeting to be answered. Without this call they are turned
     /// away until then.
     pub fn opening(&mut self, now: Instant) {
@@ -228,11 +227,10 @@ impl<W: Waiter> Pipeline<W> {
     }
 
     fn greet(&mut self, now: Instant) {
-        let replies = self.protocol.greeting(self.outgoing.tail());
-        for _ in 1..replies {
-            self.push(Command::Greeting, now + self.settings.timeout, None, now);
+        let protocol = Rc::clone(&self.protocol);
+        for request in protocol.greeting() {
+            self.ask(request, now + self.settings.timeout, None, now);
         }
-        self.push(Command::Ping, now + self.settings.timeout, None, now);
         self.greeting_end = self.outgoing.end();
     }
 
@@ -258,7 +256,7 @@ impl<W: Waiter> Pipeline<W> {
             let is_lost = |pending: &&Pending<W>| {
                 pending.waiter.is_some() && self.settings.is_long(now.since(pending.since))
             };
-            for _ in self.commands.iter().filter(is_lost) {
+            for _ in self.requests.iter().filter(is_lost) {
                 self.breaker.lookup_unanswered(true, now);
             }
         }
@@ -274,7 +272,9 @@ impl<W: Waiter> Pipeline<W> {
         self.has_asked = false;
         self.has_answered = false;
         self.earliest_deadline = None;
-        for waiter in std::mem::take(&mut self.commands).into_iter().filter_map(|c| c.waiter) {
+        for waiter in
+            std::mem::take(&mut self.requests).into_iter().filter_map(|request| request.waiter)
+        {
             waiter.complete(Lookup::Unavailable(Unavailable::Down));
         }
     }
@@ -310,17 +310,17 @@ impl<W: Waiter> Pipeline<W> {
         self.is_ready() && self.breaker.is_answering()
     }
 
-    /// Whether every command has its reply.
+    /// Whether every request has its reply.
     pub fn is_drained(&self) -> bool {
-        self.commands.is_empty()
+        self.requests.is_empty()
     }
 
-    /// How many commands have no reply.
-    pub fn waiting_commands(&self) -> usize {
-        self.commands.len()
+    /// How many requests have no reply.
+    pub fn waiting_requests(&self) -> usize {
+        self.requests.len()
     }
 
-    /// How many bytes the commands without a reply take.
+    /// How many bytes the requests without a reply take.
     pub fn waiting_bytes(&self) -> u64 {
         self.outgoing.end().saturating_sub(self.answered)
     }
@@ -341,12 +341,10 @@ impl<W: Waiter> Pipeline<W> {
         self.admit()?;
         self.breaker.lookup_sent();
         self.has_asked = true;
-        let key = key.as_bytes();
         let deadline = deadline.min(now + self.settings.timeout);
         self.earliest_deadline =
             Some(self.earliest_deadline.map_or(deadline, |earliest| earliest.min(deadline)));
-        self.protocol.get(key, self.outgoing.tail());
-        self.push(Command::Get(Fingerprint::of(key)), deadline, Some(waiter), now);
+        self.ask(Request::Get(key), deadline, Some(waiter), now);
         Ok(())
     }
 
@@ -367,16 +365,15 @@ impl<W: Waiter> Pipeline<W> {
         if record.len() > MAX_RECORD {
             return Err(Unavailable::Full);
         }
-        self.protocol.put(key.as_bytes(), record, ttl.max(1), unix_now, self.outgoing.tail());
-        self.push(Command::Put, now + self.settings.timeout, None, now);
+        let request = Request::Put { key, record, ttl: ttl.max(1), unix_now };
+        self.ask(request, now + self.settings.timeout, None, now);
         Ok(())
     }
 
     /// Deletes what lies under `key`. On an error nothing was queued.
     pub fn delete(&mut self, key: &Key, now: Instant) -> Result<(), Unavailable> {
         self.admit()?;
-        self.protocol.delete(key.as_bytes(), self.outgoing.tail());
-        self.push(Command::Delete, now + self.settings.timeout, None, now);
+        self.ask(Request::Delete(key), now + self.settings.timeout, None, now);
         Ok(())
     }
 
@@ -413,9 +410,9 @@ impl<W: Waiter> Pipeline<W> {
                 break;
             }
         }
-        if self.commands.is_empty() {
+        if self.requests.is_empty() {
             self.earliest_deadline = None;
-            self.commands.shrink_to(Self::KEPT_COMMANDS);
+            self.requests.shrink_to(Self::KEPT_REQUESTS);
         }
         Ok(received)
     }
@@ -439,13 +436,13 @@ impl<W: Waiter> Pipeline<W> {
         }
         if self.probe_at().is_some_and(|at| at <= now) {
             self.breaker.probe_sent();
-            self.ping(now);
+            self.probe(now);
         }
         let quiet = now.since(self.progress);
         match self.phase {
             Phase::Closed | Phase::Opening => {}
             _ if !self.is_drained() && quiet >= self.settings.timeout => return Err(Error::Silent),
-            Phase::Ready if self.is_drained() && quiet >= self.settings.interval => self.ping(now),
+            Phase::Ready if self.is_drained() && quiet >= self.settings.interval => self.probe(now),
             Phase::Greeting { .. } | Phase::Ready => {}
         }
         Ok(())
@@ -460,43 +457,49 @@ impl<W: Waiter> Pipeline<W> {
         if matches!(self.phase, Phase::Closed | Phase::Greeting { accepting: false }) {
             return Err(Unavailable::Down);
         }
-        let full = self.settings.max_commands.is_some_and(|max| self.waiting_commands() >= max);
+        let full = self.settings.max_requests.is_some_and(|max| self.waiting_requests() >= max);
         if full || self.waiting_bytes() >= MAX_WAITING {
             return Err(Unavailable::Full);
         }
         Ok(())
     }
 
-    fn ping(&mut self, now: Instant) {
-        self.protocol.ping(self.outgoing.tail());
-        self.push(Command::Ping, now + self.settings.timeout, None, now);
+    fn probe(&mut self, now: Instant) {
+        self.ask(Request::Probe, now + self.settings.timeout, None, now);
     }
 
-    /// Notes the command that was appended to the outgoing bytes.
-    fn push(&mut self, command: Command, deadline: Instant, waiter: Option<W>, now: Instant) {
-        if self.commands.is_empty() {
+    /// Queues a request.
+    fn ask(&mut self, request: Request<'_>, deadline: Instant, waiter: Option<W>, now: Instant) {
+        if self.requests.is_empty() {
             self.progress = now;
         }
+        self.protocol.encode(request, self.outgoing.tail());
         let end = self.outgoing.end();
-        self.commands.push_back(Pending { command, end, since: now, deadline, waiter });
+        self.requests.push_back(Pending {
+            asked: request.into(),
+            end,
+            since: now,
+            deadline,
+            waiter,
+        });
     }
 
     /// Takes one reply off the received bytes, of which there are some; false where it is not
     /// complete.
     fn take_reply(&mut self, now: Instant, received: &mut Received) -> Result<bool, Error> {
         let sent = self.outgoing.sent();
-        let Some(front) = self.commands.front_mut() else {
+        let Some(front) = self.requests.front_mut() else {
             return Err(Error::Unsolicited);
         };
         let unsent = sent < front.end;
         if unsent && sent <= self.answered {
             return Err(Error::Unsolicited);
         }
-        let Some((reply, len)) = self.protocol.decode(front.command, self.incoming.bytes())? else {
+        let Some((reply, len)) = self.protocol.decode(&front.asked, self.incoming.bytes())? else {
             return Ok(false);
         };
         let refusal = match reply {
-            Reply::Refused(message) | Reply::TakesNoRecords(message) => Some(message),
+            Reply::Refused(refusal) => Some(refusal),
             _ => None,
         };
         // Memcached refuses a record that is too large before it has read all of it.
@@ -508,20 +511,18 @@ impl<W: Waiter> Pipeline<W> {
             self.incoming.consume(len);
             return Ok(true);
         }
-        if let Some(message) = refusal {
-            let answers_probe =
-                front.command == Command::Ping && matches!(reply, Reply::TakesNoRecords(_));
+        if let Some(refusal) = refusal {
+            let answers_probe = front.asked == Asked::Probe && refusal.is_of_records();
             if self.phase != Phase::Ready && !answers_probe {
-                return Err(Error::Rejected(printable(message)));
+                return Err(Error::Rejected(refusal.text()));
             }
             received.refused += 1;
-            let is_write = matches!(front.command, Command::Put | Command::Delete);
-            let code = message.split(|&byte| byte == b' ').next();
-            received.is_read_only |= is_write && code == Some(b"READONLY");
-            received.refusal.get_or_insert_with(|| printable(message));
+            let is_write = matches!(front.asked, Asked::Put(_) | Asked::Delete(_));
+            received.is_read_only |= is_write && refusal.reason == Reason::ReadOnly;
+            received.refusal.get_or_insert_with(|| refusal.text());
         }
-        match front.command {
-            Command::Get(_) => {
+        match front.asked {
+            Asked::Get(_) => {
                 if let Some(waiter) = front.waiter.take() {
                     if refusal.is_some() {
                         let in_vain = self.settings.is_long(now.since(front.since));
@@ -533,14 +534,14 @@ impl<W: Waiter> Pipeline<W> {
                     waiter.complete(reply.into());
                 }
             }
-            Command::Put if reply == Reply::Done => received.stored += 1,
-            Command::Ping => {
+            Asked::Put(_) if reply == Reply::Done => received.stored += 1,
+            Asked::Probe => {
                 self.breaker.ping_answered(now <= front.deadline, now);
                 received.became_ready |= self.phase != Phase::Ready;
                 self.phase = Phase::Ready;
             }
-            Command::Put => received.not_stored += 1,
-            Command::Delete | Command::Greeting => {}
+            Asked::Put(_) => received.not_stored += 1,
+            Asked::Delete(_) | Asked::Greeting => {}
         }
         self.incoming.consume(len);
         self.front_answered(now);
@@ -566,7 +567,7 @@ impl<W: Waiter> Pipeline<W> {
         }
         self.skipping = None;
         self.incoming.consume(rest.tail.len());
-        if let Some(waiter) = self.commands.front_mut().and_then(|front| front.waiter.take()) {
+        if let Some(waiter) = self.requests.front_mut().and_then(|front| front.waiter.take()) {
             self.breaker.lookup_answered(now);
             self.has_answered = true;
             waiter.complete(Lookup::Oversized);
@@ -575,18 +576,18 @@ impl<W: Waiter> Pipeline<W> {
         Ok(true)
     }
 
-    /// The command in front has its reply.
+    /// The request in front has its reply.
     fn front_answered(&mut self, now: Instant) {
-        if let Some(front) = self.commands.pop_front() {
+        if let Some(front) = self.requests.pop_front() {
             self.answered = front.end;
         }
         self.progress = now;
     }
 
-    /// Ends the lookups whose deadline has passed. Their commands stay, to match their replies.
+    /// Ends the lookups whose deadline has passed. Their requests stay, to match their replies.
     fn expire(&mut self, now: Instant) {
         self.earliest_deadline = None;
-        for pending in &mut self.commands {
+        for pending in &mut self.requests {
             if pending.waiter.is_none() {
                 continue;
             }
@@ -614,9 +615,7 @@ impl<'a> From<Reply<'a>> for Lookup<'a> {
             Reply::Found(record) => Lookup::Found(record),
             Reply::Oversized(_) => Lookup::Oversized,
             Reply::Missing => Lookup::Missing,
-            Reply::Done | Reply::Refused(_) | Reply::TakesNoRecords(_) => {
-                Lookup::Unavailable(Unavailable::Refused)
-            }
+            Reply::Done | Reply::Refused(_) => Lookup::Unavailable(Unavailable::Refused),
         }
     }
 }
@@ -670,10 +669,10 @@ mod tests {
             Self::with_limit(None)
         }
 
-        fn with_limit(max_commands: Option<usize>) -> Self {
-            let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_commands };
+        fn with_limit(max_requests: Option<usize>) -> Self {
+            let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_requests };
             Self {
-                pipeline: Pipeline::new(Box::new(Redis::new(None, 0)), settings),
+                pipeline: Pipeline::new(Rc::new(Redis::new(None, 0)), settings),
                 now: Instant::from_millis(1_000_000),
                 ended: Ended::default(),
             }
@@ -742,7 +741,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_of_a_turn_leave_together_and_replies_match_in_order() {
+    fn requests_of_a_turn_leave_together_and_replies_match_in_order() {
         let mut fixture = Fixture::ready();
         fixture.get(1).unwrap();
         fixture.put(2, b"two").unwrap();
@@ -773,7 +772,7 @@ mod tests {
     }
 
     #[test]
-    fn while_a_connection_opens_commands_wait_for_the_greeting() {
+    fn while_a_connection_opens_requests_wait_for_the_greeting() {
         let mut fixture = Fixture::new();
         fixture.pipeline.opening(fixture.now);
         fixture.get(1).unwrap();
@@ -806,7 +805,7 @@ mod tests {
         let mut fixture = Fixture::new();
         let credentials = Credentials { user: None, password: (*b"secret").into() };
         let redis = Redis::new(Some(credentials), 0);
-        fixture.pipeline = Pipeline::new(Box::new(redis), fixture.pipeline.settings);
+        fixture.pipeline = Pipeline::new(Rc::new(redis), fixture.pipeline.settings);
         assert!(!fixture.pipeline.is_greeting());
         fixture.pipeline.connected(fixture.now);
         fixture.send();
@@ -946,7 +945,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_concerns_its_command_alone() {
+    fn an_error_concerns_its_request_alone() {
         let mut fixture = Fixture::ready();
         fixture.put(1, b"one").unwrap();
         fixture.get(2).unwrap();
@@ -1023,7 +1022,7 @@ mod tests {
     #[test]
     fn only_the_probe_of_a_greeting_may_be_refused() {
         let mut fixture = Fixture::new();
-        fixture.pipeline = Pipeline::new(Box::new(Redis::new(None, 1)), fixture.pipeline.settings);
+        fixture.pipeline = Pipeline::new(Rc::new(Redis::new(None, 1)), fixture.pipeline.settings);
         fixture.pipeline.connected(fixture.now);
         fixture.send();
         let rejected = Err(Error::Rejected("READONLY x".into()));
@@ -1185,7 +1184,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_bounded_in_number() {
+    fn requests_are_bounded_in_number() {
         let mut fixture = Fixture::with_limit(Some(3));
         fixture.connect();
         fixture.get(1).unwrap();
@@ -1201,7 +1200,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_bounded_in_bytes() {
+    fn requests_are_bounded_in_bytes() {
         let mut fixture = Fixture::ready();
         let expected = MAX_WAITING.div_ceil(MAX_RECORD as u64 + 49);
         for _ in 0..2 {
@@ -1248,7 +1247,7 @@ mod tests {
             fixture.receive(&b"$-1\r\n".repeat(256)).unwrap();
         }
         assert!(fixture.pipeline.is_drained());
-        assert!(fixture.pipeline.commands.capacity() <= 1024);
+        assert!(fixture.pipeline.requests.capacity() <= 1024);
     }
 
     #[test]

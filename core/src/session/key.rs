@@ -1,5 +1,8 @@
 //! The names of sessions in a store.
 
+use std::fmt;
+use std::rc::Rc;
+
 use thiserror::Error;
 
 /// Memcached's limit, which is far below that of Redis.
@@ -18,7 +21,7 @@ const MAX_PREFIX: usize = MAX_KEY - 2 * MAX_ID;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyspace {
     /// Printable, without spaces, at most `MAX_PREFIX` bytes.
-    prefix: Box<[u8]>,
+    prefix: Rc<[u8]>,
 }
 
 impl Keyspace {
@@ -44,21 +47,16 @@ impl Keyspace {
         if name.is_empty() || name.len() > MAX_ID {
             return None;
         }
-        let start = self.prefix.len();
-        let len = start + 2 * name.len();
-        let mut bytes = [0; MAX_KEY];
-        bytes[..start].copy_from_slice(&self.prefix);
-        for (pair, byte) in bytes[start..len].chunks_exact_mut(2).zip(name) {
-            pair[0] = hex_digit(byte >> 4);
-            pair[1] = hex_digit(byte & 0xf);
-        }
-        Some(Key { bytes, len: len as u8 })
+        let mut bytes = [0; MAX_ID];
+        bytes[..name.len()].copy_from_slice(name);
+        let prefix = Rc::clone(&self.prefix);
+        Some(Key { prefix, name: bytes, len: name.len() as u8, is_unused: false })
     }
 }
 
 impl Default for Keyspace {
     fn default() -> Self {
-        Self { prefix: (*b"sslsessioncache:").into() }
+        Self { prefix: Rc::from(*b"sslsessioncache:") }
     }
 }
 
@@ -74,25 +72,58 @@ pub enum PrefixError {
 }
 
 /// The key of one session in a store.
-///
-/// Lies wholly on the stack, which may be the small one of an OpenSSL job.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Key {
-    bytes: [u8; MAX_KEY],
+    prefix: Rc<[u8]>,
+    /// The name, in the front of as many bytes as the longest has.
+    name: [u8; MAX_ID],
     len: u8,
+    /// Whether the last digit is none: no session has such a key.
+    is_unused: bool,
 }
 
 impl Key {
-    /// The key as it is sent.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+    /// How many bytes are sent.
+    pub(crate) fn len(&self) -> usize {
+        self.prefix.len() + 2 * usize::from(self.len)
+    }
+
+    /// Appends the key as it is sent.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.prefix);
+        out.extend_from_slice(&self.digits()[..2 * usize::from(self.len)]);
+    }
+
+    /// Whether the key is sent as these bytes.
+    pub(crate) fn is(&self, bytes: &[u8]) -> bool {
+        bytes.strip_prefix(&*self.prefix) == Some(&self.digits()[..2 * usize::from(self.len)])
+    }
+
+    /// The name in hex.
+    fn digits(&self) -> [u8; 2 * MAX_ID] {
+        let mut digits = [0; 2 * MAX_ID];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.name) {
+            pair[0] = hex_digit(byte >> 4);
+            pair[1] = hex_digit(byte & 0xf);
+        }
+        if self.is_unused {
+            digits[2 * usize::from(self.len) - 1] = b'-';
+        }
+        digits
     }
 
     /// A key beside this one, with the same prefix, that is no session's.
     pub fn unused(&self) -> Key {
-        let mut key = self.clone();
-        key.bytes[usize::from(self.len) - 1] = b'-';
-        key
+        Key { is_unused: true, ..self.clone() }
+    }
+}
+
+/// As it is sent.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes);
+        f.write_str(&String::from_utf8_lossy(&bytes))
     }
 }
 
@@ -105,24 +136,40 @@ const fn hex_digit(nibble: u8) -> u8 {
 mod tests {
     use super::*;
 
+    fn text(key: &Key) -> String {
+        format!("{key:?}")
+    }
+
     #[test]
     fn prefix_and_lower_case_hex() {
         let key = Keyspace::default().key(&[0x00, 0x9a, 0xf0, 0xff]).unwrap();
-        assert_eq!(key.as_bytes(), b"sslsessioncache:009af0ff");
+        assert_eq!(text(&key), "sslsessioncache:009af0ff");
+        assert_eq!(key.len(), 24);
     }
 
     #[test]
     fn every_byte_in_hex() {
         let keyspace = Keyspace::new(b"").unwrap();
         for byte in 0..=255u8 {
-            assert_eq!(keyspace.key(&[byte]).unwrap().as_bytes(), format!("{byte:02x}").as_bytes());
+            assert_eq!(text(&keyspace.key(&[byte]).unwrap()), format!("{byte:02x}"));
         }
     }
 
     #[test]
     fn an_unused_key_is_none_in_hex() {
         let key = Keyspace::default().key(&[0x00, 0x9a]).unwrap();
-        assert_eq!(key.unused().as_bytes(), b"sslsessioncache:009-");
+        assert_eq!(text(&key.unused()), "sslsessioncache:009-");
+    }
+
+    #[test]
+    fn a_key_is_what_is_sent_and_nothing_else() {
+        let key = Keyspace::default().key(&[0x00, 0x9a]).unwrap();
+        assert!(key.is(b"sslsessioncache:009a"));
+        for other in
+            ["sslsessioncache:009", "sslsessioncache:009a0", "sslsessioncache:009b", "009a", ""]
+        {
+            assert!(!key.is(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]
@@ -136,7 +183,8 @@ mod tests {
     #[test]
     fn longest_key_fits_memcached() {
         let keyspace = Keyspace::new(&[b'p'; MAX_PREFIX]).unwrap();
-        assert_eq!(keyspace.key(&[7; 32]).unwrap().as_bytes().len(), 250);
+        let key = keyspace.key(&[7; 32]).unwrap();
+        assert_eq!((key.len(), text(&key).len()), (250, 250));
         assert_eq!(Keyspace::new(&[b'p'; MAX_PREFIX + 1]).unwrap_err(), PrefixError::TooLong);
     }
 

@@ -1,6 +1,6 @@
 //! A pipeline, a store and the wire between them, driven by a script of bytes in simulated time.
 //!
-//! The store answers each command that has arrived, in order, and what it answers names the lookup
+//! The store answers each request that has arrived, in order, and what it answers names the lookup
 //! it is meant for. So a reply that ends another lookup is noticed, wherever the script cuts the
 //! stream, lets time pass or closes the connection. Noise on the wire is part of a script too;
 //! until the next connection only the rules hold that concern any store.
@@ -12,12 +12,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ssl_session_cache_core::protocol::{
-    Command, Credentials, Decoded, Memcached, Protocol, Redis, MAX_RECORD,
+    Asked, Credentials, Decoded, Memcached, Protocol, Redis, Request, MAX_RECORD,
 };
 use ssl_session_cache_core::server::{
     Lookup, Pipeline, Settings, Unavailable, Waiter, MAX_WAITING,
 };
-use ssl_session_cache_core::session::Keyspace;
+use ssl_session_cache_core::session::{Key, Keyspace};
 use ssl_session_cache_core::Instant;
 
 const TIMEOUT: Duration = Duration::from_millis(1000);
@@ -96,7 +96,7 @@ impl Script<'_> {
 struct Simulation {
     pipeline: Pipeline<Asker>,
     keyspace: Keyspace,
-    max_commands: Option<usize>,
+    max_requests: Option<usize>,
     now: Instant,
     connected: bool,
     /// Commands were accepted before there was a connection.
@@ -112,12 +112,12 @@ struct Simulation {
 impl Simulation {
     fn new(script: &mut Script) -> Self {
         let kind = script.byte();
-        let max_commands = (kind & 2 == 0).then_some(1 + usize::from(kind >> 3));
+        let max_requests = (kind & 2 == 0).then_some(1 + usize::from(kind >> 3));
         let credentials = (kind & 4 == 0)
             .then(|| Credentials { user: Some((*b"user").into()), password: (*b"secret").into() });
         let store = Rc::new(RefCell::new(Store {
             is_redis: kind & 1 == 0,
-            commands: VecDeque::new(),
+            requests: VecDeque::new(),
             queued: 0,
             lookups: 0,
         }));
@@ -126,12 +126,12 @@ impl Simulation {
         } else {
             Box::new(Memcached::new(credentials))
         };
-        let protocol = Box::new(Observed { inner, store: store.clone() });
-        let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_commands };
+        let protocol = Rc::new(Observed { inner, store: store.clone() });
+        let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_requests };
         Self {
             pipeline: Pipeline::new(protocol, settings),
             keyspace: Keyspace::default(),
-            max_commands,
+            max_requests,
             now: Instant::from_millis(0),
             connected: false,
             opened: false,
@@ -340,11 +340,11 @@ impl Simulation {
             assert!(deadline.is_some_and(|deadline| deadline <= *lookup), "a late wake-up");
         }
         assert!(self.pipeline.is_drained() <= waiting.is_empty());
-        if let Some(max) = self.max_commands {
+        if let Some(max) = self.max_requests {
             // A probe goes out over the limit.
-            let commands = self.store.borrow().commands.len();
+            let requests = self.store.borrow().requests.len();
             assert!(waiting.len() <= max);
-            assert!(commands <= max + 1 || self.world.noisy.get());
+            assert!(requests <= max + 1 || self.world.noisy.get());
         }
         let limit = MAX_WAITING as usize + MAX_RECORD + 400;
         assert!(self.pipeline.unsent().len() <= limit);
@@ -453,10 +453,10 @@ fn record_of(id: u32) -> Vec<u8> {
     record
 }
 
-/// The store's end: the commands that were encoded, from which it knows what to answer.
+/// The store's end: the requests that were encoded, from which it knows what to answer.
 struct Store {
     is_redis: bool,
-    commands: VecDeque<Arriving>,
+    requests: VecDeque<Arriving>,
     /// Bytes that were encoded for this connection.
     queued: u64,
     /// Lookups that were encoded at all.
@@ -465,45 +465,58 @@ struct Store {
 
 struct Arriving {
     reply: Vec<u8>,
-    /// The position in the stream at which the command has wholly arrived.
+    /// The position in the stream at which the request has wholly arrived.
     end: u64,
 }
 
 impl Store {
     fn disconnect(&mut self) {
-        self.commands.clear();
+        self.requests.clear();
         self.queued = 0;
     }
 
-    /// The replies to the next `count` commands, as far as they have arrived.
+    /// The replies to the next `count` requests, as far as they have arrived.
     fn answer(&mut self, arrived: u64, count: usize) -> Vec<u8> {
         let mut replies = Vec::new();
         for _ in 0..count {
-            match self.commands.front() {
-                Some(command) if command.end <= arrived => replies.extend(&command.reply),
+            match self.requests.front() {
+                Some(request) if request.end <= arrived => replies.extend(&request.reply),
                 _ => break,
             }
-            self.commands.pop_front();
+            self.requests.pop_front();
         }
         replies
     }
 
     fn arriving(&mut self, len: usize, reply: Vec<u8>) {
         self.queued += len as u64;
-        self.commands.push_back(Arriving { reply, end: self.queued });
+        self.requests.push_back(Arriving { reply, end: self.queued });
     }
 
     fn one_of(&self, redis: &str, memcached: &str) -> Vec<u8> {
         if self.is_redis { redis } else { memcached }.into()
     }
 
+    fn reply_to(&self, request: Request<'_>) -> Vec<u8> {
+        match request {
+            Request::Authenticate(_) | Request::Select(_) => self.one_of("+OK\r\n", "STORED\r\n"),
+            Request::Get(key) => self.reply_to_get(key),
+            Request::Put { record, .. } if record.len() % 4 == 3 => {
+                self.one_of("-OOM x\r\n", "SERVER_ERROR object too large for cache\r\n")
+            }
+            Request::Put { .. } => self.one_of("+OK\r\n", "STORED\r\n"),
+            Request::Delete(_) => self.one_of(":1\r\n", "NOT_FOUND\r\n"),
+            Request::Probe => self.reply_to_probe(),
+        }
+    }
+
     /// A Redis whose snapshot has failed refuses a probe, and is no worse for lookups.
-    fn reply_to_ping(&self) -> Vec<u8> {
+    fn reply_to_probe(&self) -> Vec<u8> {
         let redis = if self.lookups % 4 == 3 { "-MISCONF x\r\n" } else { "+PONG\r\n" };
         self.one_of(redis, "VERSION 1.6.18\r\n")
     }
 
-    fn reply_to_get(&self, key: &[u8]) -> Vec<u8> {
+    fn reply_to_get(&self, key: &Key) -> Vec<u8> {
         let record = record_of(self.lookups);
         match fate(self.lookups) {
             Fate::Missing => self.one_of("$-1\r\n", "END\r\n"),
@@ -513,67 +526,35 @@ impl Store {
             }
             Fate::Found | Fate::Oversized => {
                 let size = format!(" 0 {}\r\n", record.len());
-                [b"VALUE ", key, size.as_bytes(), &record, b"\r\nEND\r\n"].concat()
+                [format!("VALUE {key:?}{size}").as_bytes(), &record, b"\r\nEND\r\n"].concat()
             }
         }
     }
 }
 
-/// A protocol whose commands the store is told of.
+/// A protocol whose requests the store is told of.
 struct Observed {
     inner: Box<dyn Protocol>,
     store: Rc<RefCell<Store>>,
 }
 
 impl Protocol for Observed {
-    fn greeting(&self, out: &mut Vec<u8>) -> usize {
-        let start = out.len();
-        let replies = self.inner.greeting(out);
-        let mut store = self.store.borrow_mut();
-        let steps = store.one_of("+OK\r\n", "STORED\r\n").repeat(replies - 1);
-        let probe = store.reply_to_ping();
-        store.arriving(out.len() - start, [steps, probe].concat());
-        replies
+    fn greeting(&self) -> Vec<Request<'_>> {
+        self.inner.greeting()
     }
 
-    fn get(&self, key: &[u8], out: &mut Vec<u8>) {
+    fn encode(&self, request: Request<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        self.inner.get(key, out);
+        self.inner.encode(request, out);
         let mut store = self.store.borrow_mut();
-        let reply = store.reply_to_get(key);
+        let reply = store.reply_to(request);
         store.arriving(out.len() - start, reply);
-        store.lookups += 1;
+        if let Request::Get(_) = request {
+            store.lookups += 1;
+        }
     }
 
-    fn put(&self, key: &[u8], record: &[u8], ttl: u32, unix_now: u64, out: &mut Vec<u8>) {
-        let start = out.len();
-        self.inner.put(key, record, ttl, unix_now, out);
-        let mut store = self.store.borrow_mut();
-        let reply = if record.len() % 4 == 3 {
-            store.one_of("-OOM x\r\n", "SERVER_ERROR object too large for cache\r\n")
-        } else {
-            store.one_of("+OK\r\n", "STORED\r\n")
-        };
-        store.arriving(out.len() - start, reply);
-    }
-
-    fn delete(&self, key: &[u8], out: &mut Vec<u8>) {
-        let start = out.len();
-        self.inner.delete(key, out);
-        let mut store = self.store.borrow_mut();
-        let reply = store.one_of(":1\r\n", "NOT_FOUND\r\n");
-        store.arriving(out.len() - start, reply);
-    }
-
-    fn ping(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        self.inner.ping(out);
-        let mut store = self.store.borrow_mut();
-        let reply = store.reply_to_ping();
-        store.arriving(out.len() - start, reply);
-    }
-
-    fn decode<'a>(&self, command: Command, input: &'a [u8]) -> Decoded<'a> {
-        self.inner.decode(command, input)
+    fn decode<'a>(&self, asked: &Asked, input: &'a [u8]) -> Decoded<'a> {
+        self.inner.decode(asked, input)
     }
 }

@@ -1,0 +1,58 @@
+//! What a server is asked.
+
+use crate::protocol::Credentials;
+use crate::session::Key;
+
+/// A request to a server.
+#[derive(Clone, Copy)]
+pub enum Request<'a> {
+    /// Who the client is. A step of the greeting.
+    Authenticate(&'a Credentials),
+    /// Which of a server's databases is used. A step of the greeting.
+    Select(u16),
+    /// Asks for the record under a key.
+    Get(&'a Key),
+    /// Puts a record under a key for `ttl` seconds, at least one. `unix_now` is the time of day in
+    /// seconds, for a server that takes a long time to live as a date.
+    Put {
+        /// Under which name.
+        key: &'a Key,
+        /// What is put there.
+        record: &'a [u8],
+        /// For how many seconds.
+        ttl: u32,
+        /// The Unix time.
+        unix_now: u64,
+    },
+    /// Deletes the record under a key.
+    Delete(&'a Key),
+    /// Asks whether the server is there, and nothing else.
+    Probe,
+}
+
+/// What is kept of a request until its reply: what that must fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A step of the greeting, before its probe.
+    Greeting,
+    /// A lookup of this key.
+    Get(Key),
+    /// A record to put under this key.
+    Put(Key),
+    /// A record to delete under this key.
+    Delete(Key),
+    /// A probe: at the end of the greeting, in idleness, after trouble.
+    Probe,
+}
+
+impl From<Request<'_>> for Asked {
+    fn from(request: Request<'_>) -> Self {
+        match request {
+            Request::Authenticate(_) | Request::Select(_) => Self::Greeting,
+            Request::Get(key) => Self::Get(key.clone()),
+            Request::Put { key, .. } => Self::Put(key.clone()),
+            Request::Delete(key) => Self::Delete(key.clone()),
+            Request::Probe => Self::Probe,
+        }
+    }
+}
