@@ -152,7 +152,7 @@ extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
             if conf.stores().next().is_some() {
                 counters::enter();
             }
-            conf.stores().for_each(|store| store.start(cycle.log));
+            conf.stores().for_each(|store| store.start(handshake::answered, cycle.log));
         }
     }
     Status::NGX_OK.into()

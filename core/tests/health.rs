@@ -1,12 +1,11 @@
 //! Stores that answer a part of what they are asked, with a client that reconnects as a worker's
 //! does: few handshakes wait for them, however long that lasts, and they are used again soon after.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ssl_session_cache_core::protocol::Redis;
-use ssl_session_cache_core::server::{Backoff, Lookup, Pipeline, Settings, Waiter};
+use ssl_session_cache_core::server::{Backoff, Lookup, Pipeline, Settings};
 use ssl_session_cache_core::session::Keyspace;
 use ssl_session_cache_core::Instant;
 
@@ -41,24 +40,14 @@ struct Tally {
 }
 
 /// Whether a handshake has found its session, and how long it waited for that.
-type Ended = Rc<Cell<Option<(bool, u64)>>>;
+type Ended = Option<(bool, u64)>;
 
-struct Asker {
-    since: u64,
-    clock: Rc<Cell<u64>>,
-    ended: Ended,
-}
-
-impl Waiter for Asker {
-    fn complete(self, lookup: Lookup<'_>) {
-        let is_found = matches!(lookup, Lookup::Found(_));
-        self.ended.set(Some((is_found, self.clock.get() - self.since)));
-    }
-}
+/// What a lookup is known by: its handshake's number, and when it began.
+type Asker = (usize, u64);
 
 /// A worker's connection to a store.
 struct Worker {
-    clock: Rc<Cell<u64>>,
+    clock: u64,
     pipeline: Pipeline<Asker>,
     backoff: Backoff,
     retry_at: Option<u64>,
@@ -72,7 +61,7 @@ impl Worker {
     fn new() -> Self {
         let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_requests: Some(5000) };
         Self {
-            clock: Rc::new(Cell::new(1_000_000)),
+            clock: 1_000_000,
             pipeline: Pipeline::new(Rc::new(Redis::new(None, 0)), settings),
             backoff: Backoff::new(INTERVAL, 1),
             retry_at: Some(0),
@@ -83,23 +72,32 @@ impl Worker {
     }
 
     fn now(&self) -> Instant {
-        Instant::from_millis(self.clock.get())
+        Instant::from_millis(self.clock)
     }
 
     /// Lets time pass, with a handshake now and then.
     fn run(&mut self, millis: u64, trouble: Option<Trouble>) -> Tally {
         self.handshakes.clear();
+        let start = self.clock;
         for _ in 0..millis {
-            self.clock.set(self.clock.get() + 1);
-            if self.clock.get() % PERIOD == 0 {
+            self.clock += 1;
+            if self.clock % PERIOD == 0 {
                 self.handshake();
             }
             self.step(trouble);
+            let (handshakes, now) = (&mut self.handshakes, self.clock);
+            self.pipeline.completions().drain(|(index, since), lookup| {
+                // What was asked before is none of this time's.
+                if since > start {
+                    let is_found = matches!(lookup, Lookup::Found(_));
+                    handshakes[index] = Some((is_found, now - since));
+                }
+            });
         }
         // Those that wait have waited too long for all we know.
         let mut tally = Tally::default();
         for ended in &self.handshakes {
-            let (is_found, time) = ended.get().unwrap_or((false, u64::MAX));
+            let (is_found, time) = ended.unwrap_or((false, u64::MAX));
             tally.handshakes += 1;
             tally.waited += u32::from(time > 100);
             tally.found += u32::from(is_found);
@@ -110,20 +108,16 @@ impl Worker {
     /// Looks a session up, and stores another.
     fn handshake(&mut self) {
         let key = Keyspace::default().key(&[7; 32]).unwrap();
-        let ended = Rc::new(Cell::new(None));
-        let (clock, since) = (Rc::clone(&self.clock), self.clock.get());
-        let asker = Asker { since, clock, ended: Rc::clone(&ended) };
         let now = self.now();
-        if self.pipeline.get(&key, now + TIMEOUT, now, asker).is_err() {
-            ended.set(Some((false, 0)));
-        }
+        let asker = (self.handshakes.len(), self.clock);
+        let begun = self.pipeline.get(&key, now + TIMEOUT, now, asker);
+        self.handshakes.push(begun.is_err().then_some((false, 0)));
         let _ = self.pipeline.put(&key, b"record", 300, 1_700_000_000, now);
-        self.handshakes.push(ended);
     }
 
     fn step(&mut self, trouble: Option<Trouble>) {
         let now = self.now();
-        if self.retry_at.is_some_and(|at| at <= self.clock.get()) {
+        if self.retry_at.is_some_and(|at| at <= self.clock) {
             self.retry_at = None;
             self.is_blocked = false;
             self.pipeline.connected(now);
@@ -138,7 +132,7 @@ impl Worker {
         self.pipeline.sent(bytes.len());
         self.answer(&bytes, trouble);
         while let Some((at, reply)) = self.replies.first().copied() {
-            if at > self.clock.get() {
+            if at > self.clock {
                 break;
             }
             self.replies.remove(0);
@@ -161,7 +155,7 @@ impl Worker {
                 "SETEX" => (b"+OK\r\n", true, true),
                 _ => continue,
             };
-            let now = self.clock.get();
+            let now = self.clock;
             self.is_blocked |= match trouble {
                 Some(Trouble::Writes) => is_write,
                 Some(Trouble::All) => true,
@@ -182,7 +176,7 @@ impl Worker {
     fn lose(&mut self) {
         self.pipeline.closed(self.now());
         self.replies.clear();
-        self.retry_at = Some(self.clock.get() + self.backoff.failed().as_millis() as u64);
+        self.retry_at = Some(self.clock + self.backoff.failed().as_millis() as u64);
     }
 }
 

@@ -165,7 +165,7 @@ impl First {
 
     /// The lookup of an id, if it was begun.
     fn lookup(&self, id: &[u8]) -> Option<Rc<Lookup>> {
-        self.lookups.borrow().iter().flatten().find(|lookup| lookup.id() == id).cloned()
+        self.lookups.borrow().iter().flatten().find(|lookup| lookup.session_id() == id).cloned()
     }
 
     /// Looks a session up that OpenSSL asks for, and that was not looked up ahead.
@@ -216,8 +216,8 @@ impl First {
             return Err(Outcome::Timeout);
         }
         let decoder = cache.records.decoder(entry.minted);
-        let lookup = Lookup::begun(self.ssl, id, decoder);
-        cache.store.get(&entry.key, deadline, Rc::clone(&lookup) as _).map_err(outcome_of)?;
+        let ask = |lookup| cache.store.get(&entry.key, deadline, lookup);
+        let lookup = Lookup::begin(self.ssl, id, decoder, ask).map_err(outcome_of)?;
         self.ssl.debug("lookup begun");
         self.began.set(Some(began));
         self.keep(Rc::clone(&lookup));

@@ -1,26 +1,28 @@
 //! One question of a handshake to the store, which ends once.
 
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use std::rc::Rc;
 
+use slotmap::SlotMap;
 use ssl_session_cache_core::server::{Lookup as Reply, Unavailable};
 use ssl_session_cache_core::Instant;
 
 use crate::counters::Outcome;
 use crate::handshake::records::{Decoder, Verdict};
 use crate::openssl::{Session, Ssl, MAX_ID};
-use crate::store::Waiter;
+use crate::store::LookupId;
 
-/// One lookup: asked for by a handshake, answered by the store's client.
+/// One lookup: what a handshake asks for, and the answer once there is one.
 pub(super) struct Lookup {
-    id: SessionId,
-    /// None where the store is not asked.
-    decoder: Option<Decoder>,
-    /// Whose handshake to wake; none once nobody waits. Whoever frees the SSL cancels the lookup.
-    ssl: Cell<Option<Ssl>>,
-    /// When the store answered.
-    ended: Cell<Option<Instant>>,
-    answer: RefCell<Option<Answer>>,
+    session_id: SessionId,
+    state: RefCell<State>,
+}
+
+enum State {
+    /// The store was asked.
+    UnderWay(LookupId),
+    /// The answer, and when the store gave it, if that was asked.
+    Ended(Answer, Option<Instant>),
 }
 
 /// How a lookup ended.
@@ -34,6 +36,19 @@ pub(super) enum Answer {
     Missing(Outcome),
 }
 
+/// What is to be done when a lookup ends.
+struct UnderWay {
+    lookup: Rc<Lookup>,
+    /// Whose handshake to wake. Whoever frees the SSL cancels the lookup.
+    ssl: Ssl,
+    decoder: Decoder,
+}
+
+thread_local! {
+    /// This worker's lookups that have not ended, and that somebody waits for.
+    static UNDER_WAY: RefCell<SlotMap<LookupId, UnderWay>> = RefCell::default();
+}
+
 pub(super) fn outcome_of(unavailable: Unavailable) -> Outcome {
     match unavailable {
         Unavailable::Full => Outcome::Full,
@@ -44,75 +59,88 @@ pub(super) fn outcome_of(unavailable: Unavailable) -> Outcome {
 
 impl Lookup {
     /// A lookup that the store is asked for.
-    pub(super) fn begun(ssl: Ssl, id: &[u8], decoder: Decoder) -> Rc<Self> {
-        Rc::new(Self {
-            id: SessionId::new(id),
-            decoder: Some(decoder),
-            ssl: Cell::new(Some(ssl)),
-            ended: Cell::new(None),
-            answer: RefCell::new(None),
+    pub(super) fn begin(
+        ssl: Ssl,
+        session_id: &[u8],
+        decoder: Decoder,
+        ask: impl FnOnce(LookupId) -> Result<(), Unavailable>,
+    ) -> Result<Rc<Self>, Unavailable> {
+        let id = UNDER_WAY.with_borrow_mut(|lookups| {
+            lookups.insert_with_key(|id| {
+                let state = RefCell::new(State::UnderWay(id));
+                let lookup = Rc::new(Self { session_id: SessionId::new(session_id), state });
+                UnderWay { lookup, ssl, decoder }
+            })
+        });
+        let begun = ask(id);
+        UNDER_WAY.with_borrow_mut(|lookups| match begun {
+            Ok(()) => {
+                let under_way = lookups.get(id).ok_or(Unavailable::Down)?;
+                Ok(Rc::clone(&under_way.lookup))
+            }
+            Err(unavailable) => {
+                lookups.remove(id);
+                Err(unavailable)
+            }
         })
     }
 
     /// One that was answered without the store.
-    pub(super) fn ended(id: &[u8], answer: Answer) -> Rc<Self> {
+    pub(super) fn ended(session_id: &[u8], answer: Answer) -> Rc<Self> {
         Rc::new(Self {
-            id: SessionId::new(id),
-            decoder: None,
-            ssl: Cell::new(None),
-            ended: Cell::new(None),
-            answer: RefCell::new(Some(answer)),
+            session_id: SessionId::new(session_id),
+            state: RefCell::new(State::Ended(answer, None)),
         })
     }
 
     /// The session id that was offered.
-    pub(super) fn id(&self) -> &[u8] {
-        self.id.as_bytes()
+    pub(super) fn session_id(&self) -> &[u8] {
+        self.session_id.as_bytes()
     }
 
     /// Whether the lookup has ended.
     pub(super) fn is_done(&self) -> bool {
-        self.answer.borrow().is_some()
+        matches!(*self.state.borrow(), State::Ended(..))
     }
 
     /// How the lookup ended, if it has.
     pub(super) fn answer(&self) -> Option<Answer> {
-        self.answer.borrow().clone()
+        match &*self.state.borrow() {
+            State::Ended(answer, _) => Some(answer.clone()),
+            State::UnderWay(_) => None,
+        }
     }
 
     /// When the store answered, if it was asked and has.
     pub(super) fn ended_at(&self) -> Option<Instant> {
-        self.ended.get()
+        match *self.state.borrow() {
+            State::Ended(_, at) => at,
+            State::UnderWay(_) => None,
+        }
     }
 
     /// Nobody waits any longer.
     pub(super) fn cancel(&self) {
-        self.ssl.set(None);
-    }
-
-    fn judge(&self, record: &[u8]) -> Verdict {
-        self.decoder
-            .as_ref()
-            .map_or(Verdict::Elsewhere, |decoder| decoder.decode(self.id(), record))
+        if let State::UnderWay(id) = *self.state.borrow() {
+            UNDER_WAY.with_borrow_mut(|lookups| lookups.remove(id));
+        }
     }
 }
 
-impl Waiter for Lookup {
-    /// Records the answer, and has the handshake go on in this turn of the event loop: by its read
-    /// event, never from here, where another handshake may be on the stack.
-    fn complete(&self, reply: Reply<'_>, now: Instant) {
-        let Some(ssl) = self.ssl.take() else { return };
-        let answer = match reply {
-            Reply::Found(record) => Answer::Record(self.judge(record)),
-            Reply::Oversized => Answer::Record(Verdict::Damaged),
-            Reply::Missing => Answer::Missing(Outcome::Miss),
-            Reply::Unavailable(unavailable) => Answer::Missing(outcome_of(unavailable)),
-        };
-        self.ended.set(Some(now));
-        *self.answer.borrow_mut() = Some(answer);
-        ssl.debug("lookup done");
-        ssl.post_read_event();
-    }
+/// The store's answer. Has the handshake go on in this turn of the event loop: by its read event,
+/// never from here, where another handshake may be on the stack.
+pub(crate) fn answered(id: LookupId, reply: Reply<'_>, now: Instant) {
+    let under_way = UNDER_WAY.with_borrow_mut(|lookups| lookups.remove(id));
+    let Some(UnderWay { lookup, ssl, decoder }) = under_way else { return };
+    let answer = match reply {
+        Reply::Found(record) => Answer::Record(decoder.decode(lookup.session_id(), record)),
+        Reply::Oversized => Answer::Record(Verdict::Damaged),
+        Reply::Missing => Answer::Missing(Outcome::Miss),
+        Reply::Unavailable(unavailable) => Answer::Missing(outcome_of(unavailable)),
+    };
+    lookup.state.replace(State::Ended(answer, Some(now)));
+    ssl.debug("lookup done");
+    ssl.post_read_event();
 }
 
 /// A session id, at most 32 bytes.

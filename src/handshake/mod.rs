@@ -29,6 +29,7 @@ use self::first::First;
 use self::records::Records;
 
 pub(crate) use self::first::Report;
+pub(crate) use self::lookup::answered;
 pub(crate) use self::suspend::Suspension;
 
 mod callbacks;

@@ -1,7 +1,7 @@
 //! A worker's client of one server: joins a connection and a pipeline, reconnects, and follows the
 //! server's health.
 
-use core::cell::{Cell, RefCell, RefMut};
+use core::cell::{Cell, RefCell};
 use core::hash::{BuildHasher, Hasher};
 use core::mem;
 use core::ptr::NonNull;
@@ -11,7 +11,7 @@ use std::rc::{Rc, Weak};
 
 use nginx_sys::{ngx_exiting, ngx_log_t};
 use ssl_session_cache_core::server::{
-    Backoff, Lookup, Pipeline, Received, Unavailable, Waiter as PipelineWaiter,
+    Backoff, Completions, Lookup, Pipeline, Received, Unavailable,
 };
 use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::Instant;
@@ -20,10 +20,10 @@ use crate::counters::{Event, LookupResult, StoreState, StoreStats};
 use crate::net::{
     self, Address, Handler, Io, Link, Location, NameHandler, NameLookup, Resolved, Resolver,
 };
-use crate::nginx::{clients_may_handshake, log, now, turn_is_long};
+use crate::nginx::{clients_may_handshake, now, turn_is_long};
 use crate::store::scout::{Scout, Sender};
 use crate::store::server_log::ServerLog;
-use crate::store::{Settings, Waiter};
+use crate::store::{LookupId, Settings, Tell};
 
 /// A name that could not be looked up is tried again after this time.
 const RESOLVE_RETRY: Duration = Duration::from_secs(1);
@@ -59,14 +59,16 @@ pub(super) struct Client {
     /// Whether the last turn with something to send was a long one.
     turns_are_long: Cell<bool>,
     /// Borrowed by the methods that handshakes call, which is from within OpenSSL's callbacks. So it
-    /// is never borrowed where a handshake can go on: waiters do no more than to record how their
-    /// lookups ended, and where nginx needs a connection, for a link or a name, it may close others.
+    /// is never borrowed where a handshake can go on: neither while it is told how a lookup has
+    /// ended, nor where nginx needs a connection, for a link or a name, and may close others.
     state: RefCell<State>,
-    log: *mut ngx_log_t,
+    /// Who is told how lookups end, and those that are told of next.
+    tell: Tell,
+    ended: Cell<Completions<Asked>>,
 }
 
 struct State {
-    pipeline: Pipeline<Waiting>,
+    pipeline: Pipeline<Asked>,
     phase: Phase,
     /// The connection takes no more for now.
     is_blocked: bool,
@@ -151,21 +153,11 @@ enum Failure {
     Replica,
 }
 
-/// A waiter as the pipeline holds it.
-struct Waiting {
-    waiter: Rc<dyn Waiter>,
+/// A lookup that the store was asked for.
+struct Asked {
+    id: LookupId,
     /// By a clock finer than that of deadlines, which is kept for each turn of the event loop.
     began: std::time::Instant,
-    stats: Option<StoreStats>,
-}
-
-impl PipelineWaiter for Waiting {
-    fn complete(self, lookup: Lookup<'_>) {
-        if let Some(stats) = self.stats {
-            stats.lookup_ended(lookup.into(), self.began.elapsed());
-        }
-        self.waiter.complete(lookup, now());
-    }
 }
 
 impl From<Lookup<'_>> for LookupResult {
@@ -194,6 +186,7 @@ impl Client {
     pub(super) fn new(
         settings: Rc<Settings>,
         resolver: Option<Resolver>,
+        tell: Tell,
         log: *mut ngx_log_t,
     ) -> Rc<Self> {
         let state = State {
@@ -234,7 +227,8 @@ impl Client {
             has_flushed: Cell::new(false),
             turns_are_long: Cell::new(false),
             state: RefCell::new(state),
-            log,
+            tell,
+            ended: Cell::default(),
         });
         // SAFETY: the client, and the link, the scout and the lookup in it, stay where they are in
         // the Rc, and go together.
@@ -250,11 +244,10 @@ impl Client {
         &self,
         key: &Key,
         deadline: Instant,
-        waiter: Rc<dyn Waiter>,
+        id: LookupId,
     ) -> Result<(), Unavailable> {
-        let mut state = self.at_rest().ok_or(Unavailable::Down)?;
-        let waiting = Waiting { waiter, began: std::time::Instant::now(), stats: self.stats };
-        let begun = state.pipeline.get(key, deadline, now(), waiting);
+        let asked = Asked { id, began: std::time::Instant::now() };
+        let begun = self.state.borrow_mut().pipeline.get(key, deadline, now(), asked);
         if let Some(stats) = self.stats {
             match begun {
                 Ok(()) => stats.lookup_begun(),
@@ -268,14 +261,14 @@ impl Client {
     }
 
     pub(super) fn put(&self, key: &Key, record: &[u8], ttl: u32, unix_now: u64) {
-        let Some(mut state) = self.at_rest() else { return };
+        let state = &mut *self.state.borrow_mut();
         if state.pipeline.put(key, record, ttl, unix_now, now()).is_ok() {
             state.unconfirmed += 1;
             state.key.get_or_insert_with(|| key.clone());
             self.count(Event::SessionSent, 1);
             self.link.at_turn_end();
             if self.turns_are_long.get() || turn_is_long() {
-                self.send_now(&mut state);
+                self.send_now(state);
             }
         } else {
             self.drop_record();
@@ -285,9 +278,8 @@ impl Client {
     /// A handshake is over whose sessions may wait for the end of the turn: they are written, once in
     /// a turn.
     pub(super) fn flush(&self) {
-        let Some(mut state) = self.at_rest() else { return };
         if !self.has_flushed.get() {
-            let count = self.send_now(&mut state);
+            let count = self.send_now(&mut self.state.borrow_mut());
             self.has_flushed.set(count > 0);
         }
     }
@@ -308,21 +300,10 @@ impl Client {
     }
 
     pub(super) fn delete(&self, key: &Key) {
-        let Some(mut state) = self.at_rest() else { return };
-        if state.pipeline.delete(key, now()).is_ok() {
+        if self.state.borrow_mut().pipeline.delete(key, now()).is_ok() {
             self.count(Event::DeleteSent, 1);
             self.link.at_turn_end();
         }
-    }
-
-    /// The state, for a handshake; `None` where the client is at work, which would be an error of
-    /// this module: it costs a lookup or a session, and no more.
-    fn at_rest(&self) -> Option<RefMut<'_, State>> {
-        let state = self.state.try_borrow_mut().ok();
-        if state.is_none() {
-            log!(NGX_LOG_ALERT, self.log, "{} is asked while it is at work", self.settings.name());
-        }
-        state
     }
 
     fn count(&self, event: Event, times: usize) {
@@ -538,11 +519,27 @@ impl Client {
 
     /// Runs a step of an event handler, and what follows from its failure.
     fn step(&self, step: impl FnOnce(&Self, &mut State) -> Result<(), Failure>) {
-        let mut state = self.state.borrow_mut();
-        if let Err(failure) = step(self, &mut state) {
-            self.fail(&mut state, &failure);
+        {
+            let state = &mut *self.state.borrow_mut();
+            if let Err(failure) = step(self, state) {
+                self.fail(state, &failure);
+            }
+            self.settle(state);
         }
-        self.settle(&mut state);
+        self.tell();
+    }
+
+    /// Tells of the lookups that have ended.
+    fn tell(&self) {
+        let mut ended = self.ended.take();
+        mem::swap(&mut ended, self.state.borrow_mut().pipeline.completions());
+        ended.drain(|Asked { id, began }, lookup| {
+            if let Some(stats) = self.stats {
+                stats.lookup_ended(lookup.into(), began.elapsed());
+            }
+            (self.tell)(id, lookup, now());
+        });
+        self.ended.set(ended);
     }
 
     /// Looks for a usable one of the addresses before the one in use, where it is time to.
@@ -711,10 +708,11 @@ impl Handler for Client {
         match phase {
             // SAFETY: nginx writes to the flag on this one thread.
             Phase::Closed { .. } if unsafe { ngx_exiting } != 0 => {
-                let state = &mut *self.state.borrow_mut();
-                self.disconnect(state);
-                state.phase = Phase::Stopped;
-                self.show(state);
+                self.step(|client, state| {
+                    client.disconnect(state);
+                    state.phase = Phase::Stopped;
+                    Ok(())
+                });
             }
             Phase::Closed { retry_at } if retry_at <= now() => self.connect(),
             _ => self.step(Self::on_time),
@@ -748,6 +746,7 @@ impl Sender for Client {
             self.settle(state);
             goes_on
         };
+        self.tell();
         if goes_on {
             self.scout();
         }
@@ -756,7 +755,13 @@ impl Sender for Client {
 
 impl NameHandler for Client {
     fn resolved(&self, result: Result<Resolved, String>) {
-        let state = &mut *self.state.borrow_mut();
+        self.resolved_to(&mut self.state.borrow_mut(), result);
+        self.tell();
+    }
+}
+
+impl Client {
+    fn resolved_to(&self, state: &mut State, result: Result<Resolved, String>) {
         let name = self.settings.name();
         let Resolved { addresses, valid_until } = match result {
             Ok(resolved) => resolved,

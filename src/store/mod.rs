@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use nginx_sys::ngx_log_t;
+use slotmap::new_key_type;
 use ssl_session_cache_core::protocol::{Credentials, Memcached, Protocol, Redis};
 use ssl_session_cache_core::server::{Lookup, Settings as Limits, Unavailable};
 use ssl_session_cache_core::session::Key;
@@ -92,12 +93,13 @@ impl Settings {
     }
 }
 
-/// Who waits for a lookup.
-pub(crate) trait Waiter {
-    /// Called exactly once for a lookup that was accepted; must only record the outcome. The
-    /// store is not to be called from it.
-    fn complete(&self, lookup: Lookup<'_>, now: Instant);
+new_key_type! {
+    /// What a lookup is known by: its asker draws it, and is told by it how the lookup has ended.
+    pub(crate) struct LookupId;
 }
+
+/// Who is told how a lookup has ended: once, if it was accepted. The store may be asked meanwhile.
+pub(crate) type Tell = fn(LookupId, Lookup<'_>, Instant);
 
 /// A store, as the configuration names it. One server today: where a store is many, this is what
 /// maps a key to the client of one.
@@ -130,8 +132,8 @@ impl Store {
     }
 
     /// Begins to connect, in a worker.
-    pub(crate) fn start(&self, log: *mut ngx_log_t) {
-        let client = Client::new(Rc::clone(&self.settings), self.resolver.get(), log);
+    pub(crate) fn start(&self, tell: Tell, log: *mut ngx_log_t) {
+        let client = Client::new(Rc::clone(&self.settings), self.resolver.get(), tell, log);
         client.start();
         self.client.replace(Some(client));
     }
@@ -151,14 +153,15 @@ impl Store {
         self.settings.timeout
     }
 
-    /// Looks a record up; the waiter is told by the deadline. On an error it is not.
+    /// Looks a record up. How that has ended is told by the deadline, and by the id; on an error it is
+    /// not.
     pub(crate) fn get(
         &self,
         key: &Key,
         deadline: Instant,
-        waiter: Rc<dyn Waiter>,
+        id: LookupId,
     ) -> Result<(), Unavailable> {
-        self.client().ok_or(Unavailable::Down)?.get(key, deadline, waiter)
+        self.client().ok_or(Unavailable::Down)?.get(key, deadline, id)
     }
 
     /// Stores a record for `ttl` seconds from `unix_now`, or drops it where that cannot be done.

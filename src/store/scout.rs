@@ -1,11 +1,11 @@
 //! Finds out whether a server could be used, beside the connection that is in use.
 
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use core::ptr::NonNull;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::ngx_log_t;
-use ssl_session_cache_core::server::{Lookup as Reply, Pipeline, Settings as Limits, Waiter};
+use ssl_session_cache_core::server::{Lookup, Pipeline, Settings as Limits};
 use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::Instant;
 
@@ -34,21 +34,10 @@ pub(super) trait Sender {
 }
 
 struct Attempt {
-    pipeline: Pipeline<Lookup>,
+    pipeline: Pipeline<()>,
     deadline: Instant,
     /// The key to delete and look up.
     key: Option<Key>,
-    /// Whether a lookup has ended without an answer.
-    is_unanswered: Rc<Cell<bool>>,
-}
-
-/// A scout's lookup, of which only that matters: whether it has ended without an answer.
-struct Lookup(Rc<Cell<bool>>);
-
-impl Waiter for Lookup {
-    fn complete(self, reply: Reply<'_>) {
-        self.0.set(matches!(reply, Reply::Unavailable(_)));
-    }
 }
 
 /// The server cannot be used.
@@ -85,12 +74,7 @@ impl Scout {
         // It sends two requests at once, whatever the limit is.
         let limits = Limits { max_requests: None, ..self.settings.limits() };
         let pipeline = Pipeline::new(self.settings.protocol(), limits);
-        self.attempt.replace(Some(Attempt {
-            pipeline,
-            deadline,
-            key,
-            is_unanswered: Rc::default(),
-        }));
+        self.attempt.replace(Some(Attempt { pipeline, deadline, key }));
         self.link.wake_at(Some(deadline));
     }
 
@@ -140,20 +124,23 @@ impl Scout {
             }
             match attempt.key.take() {
                 Some(key) if pipeline.is_ready() => {
-                    let lookup = Lookup(Rc::clone(&attempt.is_unanswered));
                     pipeline.delete(&key, now()).or(Err(Unusable))?;
-                    pipeline.get(&key, attempt.deadline, now(), lookup).or(Err(Unusable))?;
+                    pipeline.get(&key, attempt.deadline, now(), ()).or(Err(Unusable))?;
                 }
                 key => attempt.key = key,
             }
         }
-        if attempt.is_unanswered.get() {
+        let mut is_unanswered = false;
+        pipeline.completions().drain(|(), lookup| {
+            is_unanswered |= matches!(lookup, Lookup::Unavailable(_));
+        });
+        if is_unanswered {
             return Err(Unusable);
         }
         Ok(pipeline.is_ready() && pipeline.is_drained())
     }
 
-    fn send_and_receive(&self, pipeline: &mut Pipeline<Lookup>) -> Result<Io, Unusable> {
+    fn send_and_receive(&self, pipeline: &mut Pipeline<()>) -> Result<Io, Unusable> {
         while !pipeline.unsent().is_empty() {
             match self.link.send(pipeline.unsent())? {
                 Io::Done(count) => pipeline.sent(count),

@@ -3,7 +3,9 @@
 mod backoff;
 mod breaker;
 mod buffer;
+mod completions;
 mod pipeline;
 
 pub use backoff::Backoff;
-pub use pipeline::{Error, Lookup, Pipeline, Received, Settings, Unavailable, Waiter, MAX_WAITING};
+pub use completions::{Completions, Lookup, Unavailable};
+pub use pipeline::{Error, Pipeline, Received, Settings, MAX_WAITING};

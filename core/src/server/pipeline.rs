@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::protocol::{Asked, Protocol, ProtocolError, Reason, Reply, Request, Rest, MAX_RECORD};
 use crate::server::breaker::Breaker;
 use crate::server::buffer::{Incoming, Outgoing};
+use crate::server::completions::{Completions, Lookup, Unavailable};
 use crate::session::Key;
 use crate::time::Instant;
 
@@ -33,38 +34,6 @@ impl Settings {
     fn is_long(&self, wait: Duration) -> bool {
         wait >= self.timeout / 5
     }
-}
-
-/// Why a store cannot be asked, or has not answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unavailable {
-    /// There is no usable connection, or lookups are suspended.
-    Down,
-    /// Too much waits already, or the record is longer than [`MAX_RECORD`].
-    Full,
-    /// The deadline passed.
-    Timeout,
-    /// The store answered with an error.
-    Refused,
-}
-
-/// How a lookup ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookup<'a> {
-    /// The record that lies in the store.
-    Found(&'a [u8]),
-    /// What lies in the store is longer than any record.
-    Oversized,
-    /// The store has no such record.
-    Missing,
-    /// The store could not be asked, or did not answer.
-    Unavailable(Unavailable),
-}
-
-/// Who waits for a lookup.
-pub trait Waiter {
-    /// Called exactly once for a lookup that was accepted. Must not call into the pipeline.
-    fn complete(self, lookup: Lookup<'_>);
 }
 
 /// What became of received bytes, besides the lookups that they completed.
@@ -132,8 +101,8 @@ pub enum Error {
 ///
 /// # Drop behaviour
 ///
-/// Whatever waits is completed as [`Unavailable::Down`].
-pub struct Pipeline<W: Waiter> {
+/// Nothing is told of what waits.
+pub struct Pipeline<T> {
     protocol: Rc<dyn Protocol>,
     settings: Settings,
     phase: Phase,
@@ -142,7 +111,7 @@ pub struct Pipeline<W: Waiter> {
     /// The position in the outgoing stream behind the greeting.
     greeting_end: u64,
     /// Requests without a reply, in the order in which they were queued.
-    requests: VecDeque<Pending<W>>,
+    requests: VecDeque<Pending<T>>,
     /// The position in the outgoing stream behind the last request that was answered.
     answered: u64,
     /// What is still to come of the reply to the request in front, which is too long to be kept.
@@ -154,6 +123,7 @@ pub struct Pipeline<W: Waiter> {
     progress: Instant,
     /// Not later than the deadline of any lookup that waits.
     earliest_deadline: Option<Instant>,
+    completions: Completions<T>,
     breaker: Breaker,
 }
 
@@ -170,7 +140,7 @@ enum Phase {
 }
 
 /// A request that waits for its reply.
-struct Pending<W> {
+struct Pending<T> {
     asked: Asked,
     /// The position in the outgoing stream behind this request.
     end: u64,
@@ -178,11 +148,11 @@ struct Pending<W> {
     since: Instant,
     /// When it is too late for a reply.
     deadline: Instant,
-    /// Who waits for a lookup, until the deadline.
-    waiter: Option<W>,
+    /// What a lookup is known by, until it has ended.
+    token: Option<T>,
 }
 
-impl<W: Waiter> Pipeline<W> {
+impl<T> Pipeline<T> {
     /// What is kept of the memory that a burst of requests took.
     const KEPT_REQUESTS: usize = 512;
 
@@ -202,6 +172,7 @@ impl<W: Waiter> Pipeline<W> {
             has_answered: false,
             progress: Instant::from_millis(0),
             earliest_deadline: None,
+            completions: Completions::default(),
             breaker: Breaker::new(settings.timeout, settings.interval),
         }
     }
@@ -253,8 +224,8 @@ impl<W: Waiter> Pipeline<W> {
             self.breaker.silent(now);
         } else {
             // Those as well that have waited for the connection.
-            let is_lost = |pending: &&Pending<W>| {
-                pending.waiter.is_some() && self.settings.is_long(now.since(pending.since))
+            let is_lost = |pending: &&Pending<T>| {
+                pending.token.is_some() && self.settings.is_long(now.since(pending.since))
             };
             for _ in self.requests.iter().filter(is_lost) {
                 self.breaker.lookup_unanswered(true, now);
@@ -272,10 +243,10 @@ impl<W: Waiter> Pipeline<W> {
         self.has_asked = false;
         self.has_answered = false;
         self.earliest_deadline = None;
-        for waiter in
-            std::mem::take(&mut self.requests).into_iter().filter_map(|request| request.waiter)
-        {
-            waiter.complete(Lookup::Unavailable(Unavailable::Down));
+        for request in std::mem::take(&mut self.requests) {
+            if let Some(token) = request.token {
+                self.completions.push(token, Lookup::Unavailable(Unavailable::Down));
+            }
         }
     }
 
@@ -325,15 +296,16 @@ impl<W: Waiter> Pipeline<W> {
         self.outgoing.end().saturating_sub(self.answered)
     }
 
-    /// Looks `key` up; `waiter` is told by `deadline`, or after `timeout` if that is earlier.
+    /// Looks `key` up. The lookup ends once, among the [`completions`](Self::completions), by
+    /// `deadline`, or after `timeout` if that is earlier.
     ///
-    /// On an error nothing was queued and `waiter` is not called.
+    /// On an error nothing was queued.
     pub fn get(
         &mut self,
         key: &Key,
         deadline: Instant,
         now: Instant,
-        waiter: W,
+        token: T,
     ) -> Result<(), Unavailable> {
         if !self.breaker.admits() {
             return Err(Unavailable::Down);
@@ -344,7 +316,7 @@ impl<W: Waiter> Pipeline<W> {
         let deadline = deadline.min(now + self.settings.timeout);
         self.earliest_deadline =
             Some(self.earliest_deadline.map_or(deadline, |earliest| earliest.min(deadline)));
-        self.ask(Request::Get(key), deadline, Some(waiter), now);
+        self.ask(Request::Get(key), deadline, Some(token), now);
         Ok(())
     }
 
@@ -375,6 +347,11 @@ impl<W: Waiter> Pipeline<W> {
         self.admit()?;
         self.ask(Request::Delete(key), now + self.settings.timeout, None, now);
         Ok(())
+    }
+
+    /// The lookups that have ended since they were last drained.
+    pub fn completions(&mut self) -> &mut Completions<T> {
+        &mut self.completions
     }
 
     /// What to write to the transport: the greeting alone, until it is answered.
@@ -469,7 +446,7 @@ impl<W: Waiter> Pipeline<W> {
     }
 
     /// Queues a request.
-    fn ask(&mut self, request: Request<'_>, deadline: Instant, waiter: Option<W>, now: Instant) {
+    fn ask(&mut self, request: Request<'_>, deadline: Instant, token: Option<T>, now: Instant) {
         if self.requests.is_empty() {
             self.progress = now;
         }
@@ -480,7 +457,7 @@ impl<W: Waiter> Pipeline<W> {
             end,
             since: now,
             deadline,
-            waiter,
+            token,
         });
     }
 
@@ -523,7 +500,7 @@ impl<W: Waiter> Pipeline<W> {
         }
         match front.asked {
             Asked::Get(_) => {
-                if let Some(waiter) = front.waiter.take() {
+                if let Some(token) = front.token.take() {
                     if refusal.is_some() {
                         let in_vain = self.settings.is_long(now.since(front.since));
                         self.breaker.lookup_unanswered(in_vain, now);
@@ -531,7 +508,7 @@ impl<W: Waiter> Pipeline<W> {
                         self.breaker.lookup_answered(now);
                         self.has_answered = true;
                     }
-                    waiter.complete(reply.into());
+                    self.completions.push(token, reply.into());
                 }
             }
             Asked::Put(_) if reply == Reply::Done => received.stored += 1,
@@ -567,10 +544,10 @@ impl<W: Waiter> Pipeline<W> {
         }
         self.skipping = None;
         self.incoming.consume(rest.tail.len());
-        if let Some(waiter) = self.requests.front_mut().and_then(|front| front.waiter.take()) {
+        if let Some(token) = self.requests.front_mut().and_then(|front| front.token.take()) {
             self.breaker.lookup_answered(now);
             self.has_answered = true;
-            waiter.complete(Lookup::Oversized);
+            self.completions.push(token, Lookup::Oversized);
         }
         self.front_answered(now);
         Ok(true)
@@ -588,24 +565,18 @@ impl<W: Waiter> Pipeline<W> {
     fn expire(&mut self, now: Instant) {
         self.earliest_deadline = None;
         for pending in &mut self.requests {
-            if pending.waiter.is_none() {
+            if pending.token.is_none() {
                 continue;
             }
             if pending.deadline > now {
                 let earliest = self.earliest_deadline.unwrap_or(pending.deadline);
                 self.earliest_deadline = Some(earliest.min(pending.deadline));
-            } else if let Some(waiter) = pending.waiter.take() {
+            } else if let Some(token) = pending.token.take() {
                 let in_vain = self.settings.is_long(now.since(pending.since));
                 self.breaker.lookup_unanswered(in_vain, now);
-                waiter.complete(Lookup::Unavailable(Unavailable::Timeout));
+                self.completions.push(token, Lookup::Unavailable(Unavailable::Timeout));
             }
         }
-    }
-}
-
-impl<W: Waiter> Drop for Pipeline<W> {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 
@@ -622,9 +593,6 @@ impl<'a> From<Reply<'a>> for Lookup<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-    use std::rc::Rc;
-
     use super::*;
     use crate::protocol::Credentials;
     use crate::protocol::Redis;
@@ -632,8 +600,6 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(1);
     const INTERVAL: Duration = Duration::from_millis(200);
-
-    type Ended = Rc<RefCell<Vec<(u8, Outcome)>>>;
 
     #[derive(Debug, PartialEq, Eq)]
     enum Outcome {
@@ -643,25 +609,21 @@ mod tests {
         Unavailable(Unavailable),
     }
 
-    struct Asker(u8, Ended);
-
-    impl Waiter for Asker {
-        fn complete(self, lookup: Lookup<'_>) {
-            let outcome = match lookup {
+    impl From<Lookup<'_>> for Outcome {
+        fn from(lookup: Lookup<'_>) -> Self {
+            match lookup {
                 Lookup::Found(record) => Outcome::Found(record.to_vec()),
                 Lookup::Oversized => Outcome::Oversized,
                 Lookup::Missing => Outcome::Missing,
                 Lookup::Unavailable(reason) => Outcome::Unavailable(reason),
-            };
-            self.1.borrow_mut().push((self.0, outcome));
+            }
         }
     }
 
-    /// A pipeline to Redis, its clock, and how its lookups ended.
+    /// A pipeline to Redis, and its clock.
     struct Fixture {
-        pipeline: Pipeline<Asker>,
+        pipeline: Pipeline<u8>,
         now: Instant,
-        ended: Ended,
     }
 
     impl Fixture {
@@ -674,7 +636,6 @@ mod tests {
             Self {
                 pipeline: Pipeline::new(Rc::new(Redis::new(None, 0)), settings),
                 now: Instant::from_millis(1_000_000),
-                ended: Ended::default(),
             }
         }
 
@@ -695,8 +656,7 @@ mod tests {
         }
 
         fn get_until(&mut self, id: u8, deadline: Instant) -> Result<(), Unavailable> {
-            let asker = Asker(id, self.ended.clone());
-            self.pipeline.get(&key(id), deadline, self.now, asker)
+            self.pipeline.get(&key(id), deadline, self.now, id)
         }
 
         fn put(&mut self, id: u8, record: &[u8]) -> Result<(), Unavailable> {
@@ -728,7 +688,10 @@ mod tests {
         }
 
         fn ended(&mut self) -> Vec<(u8, Outcome)> {
-            self.ended.take()
+            let mut ended = Vec::new();
+            self.pipeline.completions().drain(|id, lookup| ended.push((id, lookup.into())));
+            assert!(self.pipeline.completions().is_empty());
+            ended
         }
     }
 
@@ -1086,15 +1049,6 @@ mod tests {
         assert_eq!(fixture.send(), b"*2\r\n$3\r\nGET\r\n$3\r\nk03\r\n");
         fixture.receive(b"$5\r\nthree\r\n").unwrap();
         assert_eq!(fixture.ended(), [(3, Outcome::Found(b"three".to_vec()))]);
-    }
-
-    #[test]
-    fn dropping_ends_what_waits() {
-        let mut fixture = Fixture::ready();
-        fixture.get(1).unwrap();
-        let Fixture { pipeline, ended, .. } = fixture;
-        drop(pipeline);
-        assert_eq!(ended.take(), [(1, down())]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! stream, lets time pass or closes the connection. Noise on the wire is part of a script too;
 //! until the next connection only the rules hold that concern any store.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ops::Add;
 use std::rc::Rc;
@@ -14,9 +14,7 @@ use std::time::Duration;
 use ssl_session_cache_core::protocol::{
     Asked, Credentials, Decoded, Memcached, Protocol, Redis, Request, MAX_RECORD,
 };
-use ssl_session_cache_core::server::{
-    Lookup, Pipeline, Settings, Unavailable, Waiter, MAX_WAITING,
-};
+use ssl_session_cache_core::server::{Lookup, Pipeline, Settings, Unavailable, MAX_WAITING};
 use ssl_session_cache_core::session::{Key, Keyspace};
 use ssl_session_cache_core::Instant;
 
@@ -106,7 +104,7 @@ struct Simulation {
     /// Bytes of this connection that have reached the store.
     sent: u64,
     store: Rc<RefCell<Store>>,
-    world: Rc<World>,
+    world: World,
 }
 
 impl Simulation {
@@ -138,7 +136,7 @@ impl Simulation {
             wire: VecDeque::new(),
             sent: 0,
             store,
-            world: Rc::default(),
+            world: World::default(),
         }
     }
 
@@ -190,14 +188,15 @@ impl Simulation {
     fn connect(&mut self) {
         self.pipeline.connected(self.now);
         self.connected = true;
-        self.world.noisy.set(false);
+        self.world.noisy = false;
     }
 
     fn close(&mut self) {
         let was_suspended = self.pipeline.is_suspended();
-        self.world.closing.set(true);
+        self.world.closing = true;
         self.pipeline.closed(self.now);
-        self.world.closing.set(false);
+        self.tell();
+        self.world.closing = false;
         if self.pipeline.is_suspended() && !was_suspended {
             self.world.count(|tally| &mut tally.suspended);
         }
@@ -215,12 +214,11 @@ impl Simulation {
         let key = self.keyspace.key(&[script.byte() % 8; 32]).unwrap();
         let deadline = self.now + Duration::from_millis(u64::from(script.byte()) * 8);
         let id = self.store.borrow().lookups;
-        let asker = Asker { id, deadline, world: self.world.clone() };
-        match self.pipeline.get(&key, deadline, self.now, asker) {
+        match self.pipeline.get(&key, deadline, self.now, Asker { id, deadline }) {
             Ok(()) => {
                 assert!(self.pipeline.is_ready() || self.opened);
                 assert_eq!(self.store.borrow().lookups, id + 1);
-                self.world.waiting.borrow_mut().push((id, deadline.min(self.now + TIMEOUT)));
+                self.world.waiting.push((id, deadline.min(self.now + TIMEOUT)));
             }
             Err(reason) => self.turned_away(reason),
         }
@@ -241,7 +239,7 @@ impl Simulation {
         }
     }
 
-    fn turned_away(&self, reason: Unavailable) {
+    fn turned_away(&mut self, reason: Unavailable) {
         match reason {
             Unavailable::Down => self.world.count(|tally| &mut tally.turned_away),
             Unavailable::Full => self.world.count(|tally| &mut tally.full),
@@ -283,7 +281,7 @@ impl Simulation {
         if !self.connected {
             return;
         }
-        self.world.noisy.set(true);
+        self.world.noisy = true;
         let choice = script.byte();
         match NOISE.get(usize::from(choice)) {
             Some(noise) => self.receive(noise),
@@ -298,8 +296,10 @@ impl Simulation {
             assert!(count > 0, "no room to read");
             spare[..count].copy_from_slice(&bytes[..count]);
             bytes = &bytes[count..];
-            if let Err(error) = self.pipeline.received(count, self.now) {
-                assert!(self.world.noisy.get(), "{error} without noise");
+            let result = self.pipeline.received(count, self.now);
+            self.tell();
+            if let Err(error) = result {
+                assert!(self.world.noisy, "{error} without noise");
                 self.world.count(|tally| &mut tally.failed);
                 self.close();
             }
@@ -308,15 +308,16 @@ impl Simulation {
 
     fn wait(&mut self, span: Duration) {
         self.now = self.now + span;
-        self.world.now.set(Some(self.now));
+        self.world.now = Some(self.now);
         let was_suspended = self.pipeline.is_suspended();
         let is_owed = !self.pipeline.is_drained();
         let result = self.pipeline.tick(self.now);
+        self.tell();
         if self.pipeline.is_suspended() && !was_suspended {
             self.world.count(|tally| &mut tally.suspended);
         }
         let overdue = |&(_, deadline): &(u32, Instant)| deadline <= self.now;
-        assert!(!self.world.waiting.borrow().iter().any(overdue), "a lookup outlives its deadline");
+        assert!(!self.world.waiting.iter().any(overdue), "a lookup outlives its deadline");
         if result.is_err() {
             assert!(is_owed, "silent, but nothing is owed");
             self.world.count(|tally| &mut tally.failed);
@@ -335,7 +336,7 @@ impl Simulation {
 
     fn check(&self) {
         let deadline = self.pipeline.deadline();
-        let waiting = self.world.waiting.borrow();
+        let waiting = &self.world.waiting;
         for (_, lookup) in waiting.iter() {
             assert!(deadline.is_some_and(|deadline| deadline <= *lookup), "a late wake-up");
         }
@@ -344,79 +345,78 @@ impl Simulation {
             // A probe goes out over the limit.
             let requests = self.store.borrow().requests.len();
             assert!(waiting.len() <= max);
-            assert!(requests <= max + 1 || self.world.noisy.get());
+            assert!(requests <= max + 1 || self.world.noisy);
         }
         let limit = MAX_WAITING as usize + MAX_RECORD + 400;
         assert!(self.pipeline.unsent().len() <= limit);
     }
 
-    fn end(self) -> Tally {
-        let Self { pipeline, world, .. } = self;
-        world.closing.set(true);
-        drop(pipeline);
-        assert!(world.waiting.borrow().is_empty(), "a lookup never ends");
-        world.tally.get()
+    /// Checks the lookups that have ended.
+    fn tell(&mut self) {
+        let world = &mut self.world;
+        self.pipeline.completions().drain(|asker, lookup| world.ended(asker, lookup));
+    }
+
+    fn end(mut self) -> Tally {
+        self.close();
+        assert!(self.world.waiting.is_empty(), "a lookup never ends");
+        self.world.tally
     }
 }
 
-/// What the askers share with the simulation.
+/// What is known of the lookups.
 #[derive(Default)]
 struct World {
-    /// The lookups that have not ended, with their deadlines.
-    waiting: RefCell<Vec<(u32, Instant)>>,
-    now: Cell<Option<Instant>>,
-    closing: Cell<bool>,
+    /// Those that have not ended, with their deadlines.
+    waiting: Vec<(u32, Instant)>,
+    now: Option<Instant>,
+    closing: bool,
     /// There was noise on this connection's wire.
-    noisy: Cell<bool>,
-    tally: Cell<Tally>,
+    noisy: bool,
+    tally: Tally,
 }
 
-impl World {
-    fn count(&self, field: fn(&mut Tally) -> &mut u32) {
-        let mut tally = self.tally.get();
-        *field(&mut tally) += 1;
-        self.tally.set(tally);
-    }
-}
-
+/// What a lookup is known by.
 struct Asker {
     id: u32,
     deadline: Instant,
-    world: Rc<World>,
 }
 
-impl Waiter for Asker {
-    fn complete(self, lookup: Lookup<'_>) {
-        let world = &self.world;
-        let mut waiting = world.waiting.borrow_mut();
-        let index = waiting.iter().position(|(id, _)| *id == self.id).expect("ended twice");
-        let (_, deadline) = waiting.swap_remove(index);
-        assert!(deadline <= self.deadline);
+impl World {
+    fn count(&mut self, field: fn(&mut Tally) -> &mut u32) {
+        *field(&mut self.tally) += 1;
+    }
+
+    fn ended(&mut self, asker: Asker, lookup: Lookup<'_>) {
+        let Asker { id, deadline: latest } = asker;
+        let index = self.waiting.iter().position(|(other, _)| *other == id).expect("ended twice");
+        let (_, deadline) = self.waiting.swap_remove(index);
+        assert!(deadline <= latest);
         match lookup {
             Lookup::Found(record) => {
-                assert!(world.noisy.get() || fate(self.id) == Fate::Found, "another's reply");
-                assert!(world.noisy.get() || record == record_of(self.id), "another's record");
-                world.count(|tally| &mut tally.found);
+                assert!(self.noisy || fate(id) == Fate::Found, "another's reply");
+                assert!(self.noisy || record == record_of(id), "another's record");
+                self.count(|tally| &mut tally.found);
             }
             Lookup::Oversized => {
-                assert!(world.noisy.get() || fate(self.id) == Fate::Oversized, "another's reply");
-                world.count(|tally| &mut tally.oversized);
+                assert!(self.noisy || fate(id) == Fate::Oversized, "another's reply");
+                self.count(|tally| &mut tally.oversized);
             }
             Lookup::Missing => {
-                assert!(world.noisy.get() || fate(self.id) == Fate::Missing, "another's reply");
-                world.count(|tally| &mut tally.missing);
+                assert!(self.noisy || fate(id) == Fate::Missing, "another's reply");
+                self.count(|tally| &mut tally.missing);
             }
             Lookup::Unavailable(Unavailable::Refused) => {
-                assert!(world.noisy.get() || fate(self.id) == Fate::Refused, "another's reply");
-                world.count(|tally| &mut tally.refused);
+                assert!(self.noisy || fate(id) == Fate::Refused, "another's reply");
+                self.count(|tally| &mut tally.refused);
             }
             Lookup::Unavailable(Unavailable::Timeout) => {
-                assert!(world.now.get().is_some_and(|now| deadline <= now), "before its deadline");
-                world.count(|tally| &mut tally.timed_out);
+                assert!(self.now.is_some_and(|now| deadline <= now), "before its deadline");
+                self.count(|tally| &mut tally.timed_out);
             }
             Lookup::Unavailable(Unavailable::Down) => {
-                assert!(world.closing.get(), "down while connected");
-                world.count(|tally| &mut tally.down);
+                assert!(self.closing, "down while connected");
+                self.count(|tally| &mut tally.down);
             }
             Lookup::Unavailable(Unavailable::Full) => panic!("full after it was accepted"),
         }
