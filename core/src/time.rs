@@ -36,6 +36,16 @@ impl Add<Duration> for Instant {
     }
 }
 
+/// The earliest of some times, if there are any.
+pub(crate) fn earliest<const N: usize>(times: [Option<Instant>; N]) -> Option<Instant> {
+    // What the compiler makes of flatten() and min() here compares the time of a None before it
+    // looks at whether there is one: right, and an error to memcheck.
+    times.into_iter().fold(None, |earliest: Option<Instant>, time| match (earliest, time) {
+        (Some(earliest), Some(time)) => Some(earliest.min(time)),
+        (earliest, time) => earliest.or(time),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,10 @@
-//! Stores that answer a part of what they are asked, with a client that reconnects as a worker's
-//! does: few handshakes wait for them, however long that lasts, and they are used again soon after.
+//! Servers that answer a part of what they are asked: few handshakes wait for them, however long that lasts, and they are used again soon after.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use ssl_session_cache_core::protocol::Redis;
-use ssl_session_cache_core::server::{Backoff, Lookup, Pipeline, Settings};
+use ssl_session_cache_core::server::{Action, Lookup, Loss, Server, Settings};
 use ssl_session_cache_core::session::Keyspace;
 use ssl_session_cache_core::Instant;
 
@@ -45,12 +44,10 @@ type Ended = Option<(bool, u64)>;
 /// What a lookup is known by: its handshake's number, and when it began.
 type Asker = (usize, u64);
 
-/// A worker's connection to a store.
+/// A worker's connection to a server.
 struct Worker {
     clock: u64,
-    pipeline: Pipeline<Asker>,
-    backoff: Backoff,
-    retry_at: Option<u64>,
+    server: Server<(), Asker>,
     /// Replies that will come, and when; none come behind one that never does.
     replies: Vec<(u64, &'static [u8])>,
     is_blocked: bool,
@@ -60,15 +57,17 @@ struct Worker {
 impl Worker {
     fn new() -> Self {
         let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_requests: Some(5000) };
-        Self {
-            clock: 1_000_000,
-            pipeline: Pipeline::new(Rc::new(Redis::new(None, 0)), settings),
-            backoff: Backoff::new(INTERVAL, 1),
-            retry_at: Some(0),
+        let (clock, redis) = (1_000_000, Rc::new(Redis::new(None, 0)));
+        let now = Instant::from_millis(clock);
+        let mut worker = Self {
+            clock,
+            server: Server::new(redis, settings, [()].into(), false, 1, now),
             replies: Vec::new(),
             is_blocked: false,
             handshakes: Vec::new(),
-        }
+        };
+        worker.server.start(now);
+        worker
     }
 
     fn now(&self) -> Instant {
@@ -86,7 +85,7 @@ impl Worker {
             }
             self.step(trouble);
             let (handshakes, now) = (&mut self.handshakes, self.clock);
-            self.pipeline.completions().drain(|(index, since), lookup| {
+            self.server.completions().drain(|(index, since), lookup| {
                 // What was asked before is none of this time's.
                 if since > start {
                     let is_found = matches!(lookup, Lookup::Found(_));
@@ -110,26 +109,26 @@ impl Worker {
         let key = Keyspace::default().key(&[7; 32]).unwrap();
         let now = self.now();
         let asker = (self.handshakes.len(), self.clock);
-        let begun = self.pipeline.get(&key, now + TIMEOUT, now, asker);
+        let begun = self.server.get(&key, now + TIMEOUT, asker, now);
         self.handshakes.push(begun.is_err().then_some((false, 0)));
-        let _ = self.pipeline.put(&key, b"record", 300, 1_700_000_000, now);
+        let _ = self.server.put(&key, b"record", 300, 1_700_000_000, now);
     }
 
     fn step(&mut self, trouble: Option<Trouble>) {
         let now = self.now();
-        if self.retry_at.is_some_and(|at| at <= self.clock) {
-            self.retry_at = None;
-            self.is_blocked = false;
-            self.pipeline.connected(now);
+        self.server.tick(now);
+        while let Some(action) = self.server.action() {
+            match action {
+                Action::Connect(()) => {
+                    self.is_blocked = false;
+                    self.server.connected(now);
+                }
+                Action::Close => self.replies.clear(),
+                _ => {}
+            }
         }
-        if self.retry_at.is_some() {
-            return;
-        }
-        if self.pipeline.tick(now).is_err() {
-            return self.lose();
-        }
-        let bytes = self.pipeline.unsent().to_vec();
-        self.pipeline.sent(bytes.len());
+        let bytes = self.server.unsent().to_vec();
+        self.server.sent(bytes.len());
         self.answer(&bytes, trouble);
         while let Some((at, reply)) = self.replies.first().copied() {
             if at > self.clock {
@@ -139,10 +138,8 @@ impl Worker {
             if reply.is_empty() {
                 return self.lose();
             }
-            self.pipeline.spare()[..reply.len()].copy_from_slice(reply);
-            if self.pipeline.received(reply.len(), now).unwrap().became_ready {
-                self.backoff.succeeded();
-            }
+            self.server.spare()[..reply.len()].copy_from_slice(reply);
+            self.server.received(reply.len(), now);
         }
     }
 
@@ -174,9 +171,8 @@ impl Worker {
     }
 
     fn lose(&mut self) {
-        self.pipeline.closed(self.now());
+        self.server.lost(Loss::Closed("closed".into()), self.now());
         self.replies.clear();
-        self.retry_at = Some(self.clock + self.backoff.failed().as_millis() as u64);
     }
 }
 
@@ -206,7 +202,7 @@ fn a_store_that_closes_connections_is_used_again_at_once() {
     for _ in 0..10 {
         worker.run(2_000, None);
         worker.lose();
-        assert!(!worker.pipeline.is_suspended());
+        assert!(!worker.server.is_paused());
         let Tally { handshakes, waited, found } = worker.run(1_000, None);
         assert_eq!(waited, 0);
         assert!(found * 4 > handshakes * 3, "{found} of {handshakes} found");

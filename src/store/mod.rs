@@ -14,11 +14,11 @@ use ssl_session_cache_core::Instant;
 use crate::net::{Address, Location, Resolver, Tls};
 use crate::nginx::now;
 
-use self::client::Client;
+use self::driver::Driver;
 
-mod client;
+mod driver;
+mod log;
 mod scout;
-mod server_log;
 
 /// What kind of server a store is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,18 +102,18 @@ new_key_type! {
 pub(crate) type Tell = fn(LookupId, Lookup<'_>, Instant);
 
 /// A store, as the configuration names it. One server today: where a store is many, this is what
-/// maps a key to the client of one.
+/// maps a key to the driver of one.
 pub(crate) struct Store {
     settings: Rc<Settings>,
     /// What looks the store's name up again.
     resolver: Cell<Option<Resolver>>,
-    /// This worker's client; none in a process without clients.
-    client: RefCell<Option<Rc<Client>>>,
+    /// This worker's connection to the server; none in a process without clients.
+    driver: RefCell<Option<Rc<Driver>>>,
 }
 
 impl Store {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings: Rc::new(settings), resolver: Cell::new(None), client: RefCell::new(None) }
+        Self { settings: Rc::new(settings), resolver: Cell::new(None), driver: RefCell::new(None) }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -133,14 +133,16 @@ impl Store {
 
     /// Begins to connect, in a worker.
     pub(crate) fn start(&self, tell: Tell, log: *mut ngx_log_t) {
-        let client = Client::new(Rc::clone(&self.settings), self.resolver.get(), tell, log);
-        client.start();
-        self.client.replace(Some(client));
+        let driver = Driver::new(Rc::clone(&self.settings), self.resolver.get(), tell, log);
+        driver.start();
+        self.driver.replace(Some(driver));
     }
 
     /// Closes the connection: the worker exits.
     pub(crate) fn stop(&self) {
-        self.client.replace(None);
+        if let Some(driver) = self.driver.take() {
+            driver.stop();
+        }
     }
 
     /// The time that deadlines are told in.
@@ -161,39 +163,39 @@ impl Store {
         deadline: Instant,
         id: LookupId,
     ) -> Result<(), Unavailable> {
-        self.client().ok_or(Unavailable::Down)?.get(key, deadline, id)
+        self.driver().ok_or(Unavailable::Down)?.get(key, deadline, id)
     }
 
     /// Stores a record for `ttl` seconds from `unix_now`, or drops it where that cannot be done.
     pub(crate) fn put(&self, key: &Key, record: &[u8], ttl: u32, unix_now: u64) {
-        if let Some(client) = self.client() {
-            client.put(key, record, ttl, unix_now);
+        if let Some(driver) = self.driver() {
+            driver.put(key, record, ttl, unix_now);
         }
     }
 
     /// Writes what was queued without waiting for the end of the turn: the client of a session that
     /// was put may be back before that, on another machine.
     pub(crate) fn flush(&self) {
-        if let Some(client) = self.client() {
-            client.flush();
+        if let Some(driver) = self.driver() {
+            driver.flush();
         }
     }
 
     /// Counts a record as dropped that could not even be made.
     pub(crate) fn drop_record(&self) {
-        if let Some(client) = self.client() {
-            client.drop_record();
+        if let Some(driver) = self.driver() {
+            driver.drop_record();
         }
     }
 
     /// Deletes a record, or leaves it to its time to live where that cannot be done.
     pub(crate) fn delete(&self, key: &Key) {
-        if let Some(client) = self.client() {
-            client.delete(key);
+        if let Some(driver) = self.driver() {
+            driver.delete(key);
         }
     }
 
-    fn client(&self) -> Option<Rc<Client>> {
-        self.client.borrow().clone()
+    fn driver(&self) -> Option<Rc<Driver>> {
+        self.driver.borrow().clone()
     }
 }

@@ -1,20 +1,18 @@
-//! Finds out whether a server could be used, beside the connection that is in use.
+//! The connection of a scout, beside the one that is in use.
 
 use core::cell::RefCell;
 use core::ptr::NonNull;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::ngx_log_t;
-use ssl_session_cache_core::server::{Lookup, Pipeline, Settings as Limits};
+use ssl_session_cache_core::server::{self, Unusable};
 use ssl_session_cache_core::session::Key;
-use ssl_session_cache_core::Instant;
 
-use crate::net::{Address, Handler, Io, Link};
+use crate::net::{self, Address, Handler, Io, Link};
 use crate::nginx::now;
 use crate::store::Settings;
 
-/// Connects to a server, is greeted, and has it delete and look up what is not there: a server that
-/// is usable takes writes and answers lookups, and when they greet, replicas and proxies do not tell.
+/// Finds out whether the server at an address could be used.
 ///
 /// # Drop behaviour
 ///
@@ -34,18 +32,20 @@ pub(super) trait Sender {
 }
 
 struct Attempt {
-    pipeline: Pipeline<()>,
-    deadline: Instant,
-    /// The key to delete and look up.
-    key: Option<Key>,
+    scout: server::Scout,
+    is_connected: bool,
 }
 
-/// The server cannot be used.
-struct Unusable;
+/// Whether the attempt goes on, or what it has found.
+enum Found {
+    Nothing,
+    Usable,
+    Unusable,
+}
 
-impl<E: core::error::Error> From<E> for Unusable {
-    fn from(_error: E) -> Self {
-        Self
+impl From<net::Error> for Found {
+    fn from(_error: net::Error) -> Self {
+        Self::Unusable
     }
 }
 
@@ -71,10 +71,8 @@ impl Scout {
         // An attempt that has failed already ends with the timer.
         let begun = self.link.connect(address.sockaddr(), address.name());
         let deadline = if begun.is_ok() { now() + self.settings.timeout } else { now() };
-        // It sends two requests at once, whatever the limit is.
-        let limits = Limits { max_requests: None, ..self.settings.limits() };
-        let pipeline = Pipeline::new(self.settings.protocol(), limits);
-        self.attempt.replace(Some(Attempt { pipeline, deadline, key }));
+        let scout = server::Scout::new(self.settings.protocol(), key, deadline, now());
+        self.attempt.replace(Some(Attempt { scout, is_connected: false }));
         self.link.wake_at(Some(deadline));
     }
 
@@ -86,14 +84,14 @@ impl Scout {
 
     /// Goes on with the attempt, and tells of its end.
     fn step(&self) {
-        let result = match &mut *self.attempt.borrow_mut() {
-            Some(attempt) => self.go_on(attempt),
+        let found = match &mut *self.attempt.borrow_mut() {
+            Some(attempt) => self.go_on(attempt).unwrap_or_else(|found| found),
             None => return,
         };
-        match result {
-            Ok(false) => {}
-            Ok(true) => self.end(true),
-            Err(Unusable) => self.end(false),
+        match found {
+            Found::Nothing => {}
+            Found::Usable => self.end(true),
+            Found::Unusable => self.end(false),
         }
     }
 
@@ -104,50 +102,32 @@ impl Scout {
         }
     }
 
-    /// True when the server is known to be usable.
-    fn go_on(&self, attempt: &mut Attempt) -> Result<bool, Unusable> {
+    fn go_on(&self, Attempt { scout, is_connected }: &mut Attempt) -> Result<Found, Found> {
         if self.link.is_close_requested() {
-            return Err(Unusable);
+            return Ok(Found::Unusable);
         }
-        let pipeline = &mut attempt.pipeline;
-        if !pipeline.is_greeting() && !pipeline.is_ready() {
-            if !self.link.established()? {
-                return Ok(false);
-            }
-            pipeline.connected(now());
+        if !*is_connected {
+            *is_connected = self.link.established()?;
         }
-        while let Io::Done(count) = self.send_and_receive(pipeline)? {
-            let received = pipeline.received(count, now())?;
-            // Who may not delete can still be let look up and store.
-            if received.refusal.is_some_and(|refusal| !refusal.starts_with("NOPERM")) {
-                return Err(Unusable);
-            }
-            match attempt.key.take() {
-                Some(key) if pipeline.is_ready() => {
-                    pipeline.delete(&key, now()).or(Err(Unusable))?;
-                    pipeline.get(&key, attempt.deadline, now(), ()).or(Err(Unusable))?;
+        if !*is_connected {
+            return Ok(Found::Nothing);
+        }
+        loop {
+            while !scout.unsent().is_empty() {
+                match self.link.send(scout.unsent())? {
+                    Io::Done(count) => scout.sent(count),
+                    Io::Again => break,
                 }
-                key => attempt.key = key,
+            }
+            let Io::Done(count) = self.link.receive(scout.spare())? else {
+                return Ok(Found::Nothing);
+            };
+            match scout.received(count, now()) {
+                Ok(true) => return Ok(Found::Usable),
+                Ok(false) => {}
+                Err(Unusable) => return Ok(Found::Unusable),
             }
         }
-        let mut is_unanswered = false;
-        pipeline.completions().drain(|(), lookup| {
-            is_unanswered |= matches!(lookup, Lookup::Unavailable(_));
-        });
-        if is_unanswered {
-            return Err(Unusable);
-        }
-        Ok(pipeline.is_ready() && pipeline.is_drained())
-    }
-
-    fn send_and_receive(&self, pipeline: &mut Pipeline<()>) -> Result<Io, Unusable> {
-        while !pipeline.unsent().is_empty() {
-            match self.link.send(pipeline.unsent())? {
-                Io::Done(count) => pipeline.sent(count),
-                Io::Again => break,
-            }
-        }
-        Ok(self.link.receive(pipeline.spare())?)
     }
 }
 
@@ -161,7 +141,7 @@ impl Handler for Scout {
     }
 
     fn timer(&self) {
-        let deadline = self.attempt.borrow().as_ref().map(|attempt| attempt.deadline);
+        let deadline = self.attempt.borrow().as_ref().map(|attempt| attempt.scout.deadline());
         match deadline {
             Some(deadline) if deadline <= now() => self.end(false),
             later => self.link.wake_at(later),

@@ -1,11 +1,16 @@
-//! One server as its client sees it: a connection after the other, and whether it is of use.
+//! One server as its client sees it.
 
 mod backoff;
 mod breaker;
 mod buffer;
 mod completions;
+mod homing;
+mod life;
+mod log;
 mod pipeline;
+mod scout;
 
-pub use backoff::Backoff;
 pub use completions::{Completions, Lookup, Unavailable};
-pub use pipeline::{Error, Pipeline, Received, Settings, MAX_WAITING};
+pub use life::{Action, Counts, Loss, Server, Settings, State, MAX_WAITING};
+pub use log::Line;
+pub use scout::{Scout, Unusable};

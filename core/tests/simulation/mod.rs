@@ -1,9 +1,10 @@
-//! A pipeline, a store and the wire between them, driven by a script of bytes in simulated time.
+//! A server as its client sees it, the server itself and the wire between them, driven by a script of
+//! bytes in simulated time.
 //!
-//! The store answers each request that has arrived, in order, and what it answers names the lookup
+//! The server answers each request that has arrived, in order, and what it answers names the lookup
 //! it is meant for. So a reply that ends another lookup is noticed, wherever the script cuts the
-//! stream, lets time pass or closes the connection. Noise on the wire is part of a script too;
-//! until the next connection only the rules hold that concern any store.
+//! stream, lets time pass, lets an attempt to connect fail or closes the connection. Noise on the wire
+//! is part of a script too; until the next connection only the rules hold that concern any server.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -14,7 +15,9 @@ use std::time::Duration;
 use ssl_session_cache_core::protocol::{
     Asked, Credentials, Decoded, Memcached, Protocol, Redis, Request, MAX_RECORD,
 };
-use ssl_session_cache_core::server::{Lookup, Pipeline, Settings, Unavailable, MAX_WAITING};
+use ssl_session_cache_core::server::{
+    Action, Line, Lookup, Loss, Server, Settings, State, Unavailable, MAX_WAITING,
+};
 use ssl_session_cache_core::session::{Key, Keyspace};
 use ssl_session_cache_core::Instant;
 
@@ -33,7 +36,10 @@ pub struct Tally {
     pub turned_away: u32,
     pub full: u32,
     pub failed: u32,
-    pub suspended: u32,
+    pub paused: u32,
+    pub connected: u32,
+    pub moved: u32,
+    pub scouted: u32,
 }
 
 impl Add for Tally {
@@ -50,7 +56,10 @@ impl Add for Tally {
             turned_away: self.turned_away + other.turned_away,
             full: self.full + other.full,
             failed: self.failed + other.failed,
-            suspended: self.suspended + other.suspended,
+            paused: self.paused + other.paused,
+            connected: self.connected + other.connected,
+            moved: self.moved + other.moved,
+            scouted: self.scouted + other.scouted,
         }
     }
 }
@@ -92,18 +101,25 @@ impl Script<'_> {
 }
 
 struct Simulation {
-    pipeline: Pipeline<Asker>,
+    server: Server<u8, Asker>,
     keyspace: Keyspace,
     max_requests: Option<usize>,
     now: Instant,
+    /// An attempt to connect is under way.
+    is_connecting: bool,
     connected: bool,
-    /// Commands were accepted before there was a connection.
-    opened: bool,
-    /// What the store has sent and the pipeline has not received.
+    /// An address is being tried beside the one in use.
+    is_scouting: bool,
+    /// The server's name is being looked up.
+    is_resolving: bool,
+    /// What the server has sent and its client has not received.
     wire: VecDeque<u8>,
-    /// Bytes of this connection that have reached the store.
+    /// Bytes of this connection that have reached the server.
     sent: u64,
     store: Rc<RefCell<Store>>,
+    was_paused: bool,
+    /// The address was just left for another one.
+    is_left: bool,
     world: World,
 }
 
@@ -126,18 +142,28 @@ impl Simulation {
         };
         let protocol = Rc::new(Observed { inner, store: store.clone() });
         let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_requests };
-        Self {
-            pipeline: Pipeline::new(protocol, settings),
+        let addresses: Vec<u8> = (1..=script.byte() % 4).collect();
+        let is_named = addresses.is_empty() || script.byte() % 2 == 0;
+        let now = Instant::from_millis(0);
+        let mut simulation = Self {
+            server: Server::new(protocol, settings, addresses.into(), is_named, 1, now),
             keyspace: Keyspace::default(),
             max_requests,
-            now: Instant::from_millis(0),
+            now,
+            is_connecting: false,
             connected: false,
-            opened: false,
+            is_scouting: false,
+            is_resolving: false,
             wire: VecDeque::new(),
             sent: 0,
             store,
+            was_paused: false,
+            is_left: false,
             world: World::default(),
-        }
+        };
+        simulation.server.start(now);
+        simulation.act();
+        simulation
     }
 
     fn step(&mut self, step: u8, script: &mut Script) {
@@ -149,18 +175,60 @@ impl Simulation {
             14 => self.send(script.size()),
             15..=17 => self.answer(usize::MAX),
             18 => self.answer(usize::from(script.byte() % 8)),
-            19..=21 => self.deliver(usize::MAX),
+            19..=20 => self.deliver(usize::MAX),
+            21 => self.answer_name(script),
             22 => self.deliver(script.size()),
             23..=24 => self.wait(Duration::from_millis(u64::from(script.byte()))),
             25 => self.wait_for_deadline(),
             26 => self.wait(Duration::from_millis(u64::from(script.byte()) * 20)),
             27 => self.noise(script),
-            28 => self.close(),
+            28 => self.lose(),
+            29 if self.is_scouting => self.scouted(script.byte() % 2 == 0),
             31 if self.connected => self.recover(script),
             _ if self.connected => self.answer_all(),
-            29 => self.open(),
+            29 => self.answer_name(script),
             _ => self.connect(),
         }
+    }
+
+    /// Does what is to be done, and checks the lookups that have ended.
+    fn act(&mut self) {
+        let mut is_closed = false;
+        self.is_left = false;
+        while let Some(action) = self.server.action() {
+            match action {
+                Action::Connect(address) => {
+                    assert!(!self.is_connecting && !self.connected, "two connections");
+                    assert!(address > 0);
+                    self.is_connecting = true;
+                }
+                Action::Close => {
+                    is_closed = true;
+                    self.is_connecting = false;
+                    self.connected = false;
+                    self.wire.clear();
+                    self.sent = 0;
+                }
+                Action::Resolve => self.is_resolving = true,
+                Action::Scout(address, _) => {
+                    assert!(address > 0 && self.connected);
+                    self.is_scouting = true;
+                }
+                Action::StopScout => self.is_scouting = false,
+                Action::Log(Line::Dropped { .. }) => self.is_left = true,
+                Action::Log(_) => {}
+            }
+        }
+        let world = &mut self.world;
+        self.server.completions().drain(|asker, lookup| world.ended(asker, lookup, is_closed));
+
+        let is_paused = self.server.is_paused();
+        if is_paused && !self.was_paused {
+            self.world.count(|tally| &mut tally.paused);
+        }
+        self.was_paused = is_paused;
+        assert!(self.connected || self.server.unsent().is_empty());
+        assert_eq!(self.connected, self.server.is_connected());
     }
 
     fn answer_all(&mut self) {
@@ -179,44 +247,57 @@ impl Simulation {
         }
     }
 
-    fn open(&mut self) {
-        self.close();
-        self.pipeline.opening(self.now);
-        self.opened = true;
-    }
-
     fn connect(&mut self) {
-        self.pipeline.connected(self.now);
-        self.connected = true;
-        self.world.noisy = false;
+        if self.is_connecting {
+            self.is_connecting = false;
+            self.connected = true;
+            self.world.noisy = false;
+            self.world.count(|tally| &mut tally.connected);
+            self.server.connected(self.now);
+            self.act();
+        } else if !self.connected {
+            self.wait_for_deadline();
+        }
     }
 
-    fn close(&mut self) {
-        let was_suspended = self.pipeline.is_suspended();
-        self.world.closing = true;
-        self.pipeline.closed(self.now);
-        self.tell();
-        self.world.closing = false;
-        if self.pipeline.is_suspended() && !was_suspended {
-            self.world.count(|tally| &mut tally.suspended);
+    fn lose(&mut self) {
+        self.server.lost(Loss::Failed("reset".into()), self.now);
+        self.act();
+        assert_eq!(self.server.state(), State::Down);
+    }
+
+    fn scouted(&mut self, is_usable: bool) {
+        self.is_scouting = false;
+        self.world.count(|tally| &mut tally.scouted);
+        self.server.scouted(is_usable, self.now);
+        self.act();
+    }
+
+    /// The server's name stands for other addresses, or for none.
+    fn answer_name(&mut self, script: &mut Script) {
+        if !self.is_resolving {
+            return;
         }
-        self.connected = false;
-        self.opened = false;
-        self.wire.clear();
-        self.sent = 0;
-        self.store.borrow_mut().disconnect();
-        assert!(self.pipeline.is_drained() && !self.pipeline.is_ready());
-        assert!(self.pipeline.unsent().is_empty());
-        assert_eq!(self.pipeline.deadline(), None);
+        self.is_resolving = false;
+        let was_connected = self.connected;
+        let addresses: Vec<u8> = (1..=5).filter(|bit| script.byte() & (1 << bit) != 0).collect();
+        let result = match addresses.is_empty() {
+            true => Err("no such host".into()),
+            false => Ok((addresses, self.now + Duration::from_secs(script.byte().into()))),
+        };
+        self.server.resolved(result, self.now);
+        self.act();
+        if was_connected && !self.connected {
+            self.world.count(|tally| &mut tally.moved);
+        }
     }
 
     fn get(&mut self, script: &mut Script) {
         let key = self.keyspace.key(&[script.byte() % 8; 32]).unwrap();
         let deadline = self.now + Duration::from_millis(u64::from(script.byte()) * 8);
         let id = self.store.borrow().lookups;
-        match self.pipeline.get(&key, deadline, self.now, Asker { id, deadline }) {
+        match self.server.get(&key, deadline, Asker { id, deadline }, self.now) {
             Ok(()) => {
-                assert!(self.pipeline.is_ready() || self.opened);
                 assert_eq!(self.store.borrow().lookups, id + 1);
                 self.world.waiting.push((id, deadline.min(self.now + TIMEOUT)));
             }
@@ -227,14 +308,14 @@ impl Simulation {
     fn put(&mut self, script: &mut Script) {
         let key = self.keyspace.key(&[script.byte() % 8; 32]).unwrap();
         let record = vec![b'r'; script.size().min(MAX_RECORD)];
-        if let Err(reason) = self.pipeline.put(&key, &record, 300, 1_700_000_000, self.now) {
+        if let Err(reason) = self.server.put(&key, &record, 300, 1_700_000_000, self.now) {
             self.turned_away(reason);
         }
     }
 
     fn delete(&mut self, script: &mut Script) {
         let key = self.keyspace.key(&[script.byte() % 8; 32]).unwrap();
-        if let Err(reason) = self.pipeline.delete(&key, self.now) {
+        if let Err(reason) = self.server.delete(&key, self.now) {
             self.turned_away(reason);
         }
     }
@@ -251,8 +332,8 @@ impl Simulation {
         if !self.connected {
             return;
         }
-        let count = count.min(self.pipeline.unsent().len());
-        self.pipeline.sent(count);
+        let count = count.min(self.server.unsent().len());
+        self.server.sent(count);
         self.sent += count as u64;
     }
 
@@ -291,17 +372,16 @@ impl Simulation {
 
     fn receive(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && self.connected {
-            let spare = self.pipeline.spare();
+            let spare = self.server.spare();
             let count = spare.len().min(bytes.len());
             assert!(count > 0, "no room to read");
             spare[..count].copy_from_slice(&bytes[..count]);
             bytes = &bytes[count..];
-            let result = self.pipeline.received(count, self.now);
-            self.tell();
-            if let Err(error) = result {
-                assert!(self.world.noisy, "{error} without noise");
+            self.server.received(count, self.now);
+            self.act();
+            if !self.connected {
+                assert!(self.world.noisy || self.is_left, "an error without noise");
                 self.world.count(|tally| &mut tally.failed);
-                self.close();
             }
         }
     }
@@ -309,56 +389,54 @@ impl Simulation {
     fn wait(&mut self, span: Duration) {
         self.now = self.now + span;
         self.world.now = Some(self.now);
-        let was_suspended = self.pipeline.is_suspended();
-        let is_owed = !self.pipeline.is_drained();
-        let result = self.pipeline.tick(self.now);
-        self.tell();
-        if self.pipeline.is_suspended() && !was_suspended {
-            self.world.count(|tally| &mut tally.suspended);
+        let is_owed = self.server.waiting_requests() > 0;
+        let was_connected = self.connected;
+        if self.server.is_overdue(self.now) {
+            self.server.lost(Loss::Failed("timed out".into()), self.now);
+            self.act();
         }
+        self.server.tick(self.now);
+        self.act();
         let overdue = |&(_, deadline): &(u32, Instant)| deadline <= self.now;
         assert!(!self.world.waiting.iter().any(overdue), "a lookup outlives its deadline");
-        if result.is_err() {
-            assert!(is_owed, "silent, but nothing is owed");
+        if was_connected && !self.connected {
+            assert!(is_owed || self.is_left, "silent, but nothing is owed");
             self.world.count(|tally| &mut tally.failed);
-            self.close();
         }
     }
 
     fn wait_for_deadline(&mut self) {
-        if let Some(deadline) = self.pipeline.deadline() {
+        // What fails at its time may be followed by something at once, and that by a wait.
+        for _ in 0..3 {
+            let Some(deadline) = self.server.deadline() else { return };
             self.wait(deadline.since(self.now));
-            if let Some(next) = self.pipeline.deadline() {
-                assert!(next > self.now, "the same deadline again");
+            if !self.server.deadline().is_some_and(|deadline| deadline <= self.now) {
+                return;
             }
         }
+        panic!("the same deadline again and again");
     }
 
     fn check(&self) {
-        let deadline = self.pipeline.deadline();
+        let deadline = self.server.deadline();
         let waiting = &self.world.waiting;
         for (_, lookup) in waiting.iter() {
             assert!(deadline.is_some_and(|deadline| deadline <= *lookup), "a late wake-up");
         }
-        assert!(self.pipeline.is_drained() <= waiting.is_empty());
+        assert!(self.server.waiting_requests() > 0 || waiting.is_empty());
         if let Some(max) = self.max_requests {
             // A probe goes out over the limit.
             let requests = self.store.borrow().requests.len();
             assert!(waiting.len() <= max);
-            assert!(requests <= max + 1 || self.world.noisy);
+            assert!(requests <= max + 2 || self.world.noisy || !self.connected);
         }
         let limit = MAX_WAITING as usize + MAX_RECORD + 400;
-        assert!(self.pipeline.unsent().len() <= limit);
-    }
-
-    /// Checks the lookups that have ended.
-    fn tell(&mut self) {
-        let world = &mut self.world;
-        self.pipeline.completions().drain(|asker, lookup| world.ended(asker, lookup));
+        assert!(self.server.unsent().len() <= limit);
     }
 
     fn end(mut self) -> Tally {
-        self.close();
+        self.server.stop(self.now);
+        self.act();
         assert!(self.world.waiting.is_empty(), "a lookup never ends");
         self.world.tally
     }
@@ -370,7 +448,6 @@ struct World {
     /// Those that have not ended, with their deadlines.
     waiting: Vec<(u32, Instant)>,
     now: Option<Instant>,
-    closing: bool,
     /// There was noise on this connection's wire.
     noisy: bool,
     tally: Tally,
@@ -387,7 +464,7 @@ impl World {
         *field(&mut self.tally) += 1;
     }
 
-    fn ended(&mut self, asker: Asker, lookup: Lookup<'_>) {
+    fn ended(&mut self, asker: Asker, lookup: Lookup<'_>, is_closed: bool) {
         let Asker { id, deadline: latest } = asker;
         let index = self.waiting.iter().position(|(other, _)| *other == id).expect("ended twice");
         let (_, deadline) = self.waiting.swap_remove(index);
@@ -415,7 +492,7 @@ impl World {
                 self.count(|tally| &mut tally.timed_out);
             }
             Lookup::Unavailable(Unavailable::Down) => {
-                assert!(self.closing, "down while connected");
+                assert!(is_closed, "down while connected");
                 self.count(|tally| &mut tally.down);
             }
             Lookup::Unavailable(Unavailable::Full) => panic!("full after it was accepted"),
@@ -540,6 +617,8 @@ struct Observed {
 
 impl Protocol for Observed {
     fn greeting(&self) -> Vec<Request<'_>> {
+        // What was asked for before was for another connection.
+        self.store.borrow_mut().disconnect();
         self.inner.greeting()
     }
 

@@ -1,4 +1,4 @@
-//! Any interleaving of requests, bytes, time and closed connections: each lookup that was accepted
+//! Any interleaving of requests, bytes, time, names and closed connections: each lookup that was accepted
 //! ends exactly once and never with another's reply, and the limits hold.
 
 mod simulation;
@@ -44,11 +44,26 @@ fn scripts_reach_every_end() {
         turned_away,
         full,
         failed,
-        suspended,
+        paused,
+        connected,
+        moved,
+        scouted,
     } = tally;
-    for count in
-        [found, oversized, missing, refused, timed_out, down, turned_away, full, failed, suspended]
-    {
+    for count in [
+        found,
+        oversized,
+        missing,
+        refused,
+        timed_out,
+        down,
+        turned_away,
+        full,
+        failed,
+        paused,
+        connected,
+        moved,
+        scouted,
+    ] {
         assert!(count > 100, "{tally:?}");
     }
 }

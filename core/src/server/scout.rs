@@ -1,0 +1,88 @@
+//! Finds out whether a server could be used, over a connection of its own.
+
+use std::rc::Rc;
+
+use crate::protocol::{Protocol, Request};
+use crate::server::completions::Lookup;
+use crate::server::pipeline::{Kind, Pipeline, PipelineError};
+use crate::session::Key;
+use crate::time::Instant;
+
+/// Is greeted by a server, and has it delete and look up what is not there: a server that is usable
+/// takes writes and answers lookups, and when they greet, replicas and proxies do not tell.
+pub struct Scout {
+    pipeline: Pipeline<()>,
+    /// The key to delete and look up, until it is sent.
+    key: Option<Key>,
+    deadline: Instant,
+    is_greeted: bool,
+}
+
+/// The server cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unusable;
+
+impl From<PipelineError> for Unusable {
+    fn from(_error: PipelineError) -> Self {
+        Self
+    }
+}
+
+impl Scout {
+    /// A scout that has found out by `deadline`. Without a key, it is content with the greeting.
+    pub fn new(
+        protocol: Rc<dyn Protocol>,
+        key: Option<Key>,
+        deadline: Instant,
+        now: Instant,
+    ) -> Self {
+        let mut pipeline = Pipeline::new(protocol);
+        pipeline.begin(deadline, now);
+        Self { pipeline, key, deadline, is_greeted: false }
+    }
+
+    /// When the server is unusable if nothing else was found out.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// What to write to the connection, once there is one.
+    pub fn unsent(&self) -> &[u8] {
+        self.pipeline.unsent()
+    }
+
+    /// The first `count` bytes of [`unsent`](Self::unsent) were written.
+    pub fn sent(&mut self, count: usize) {
+        self.pipeline.sent(count);
+    }
+
+    /// Where to read into; never empty.
+    pub fn spare(&mut self) -> &mut [u8] {
+        self.pipeline.spare()
+    }
+
+    /// The first `count` bytes of [`spare`](Self::spare) were read; true once the server is known to
+    /// be usable.
+    pub fn received(&mut self, count: usize, now: Instant) -> Result<bool, Unusable> {
+        self.pipeline.filled(count);
+        while let Some(answer) = self.pipeline.next_answer(now)? {
+            // Who may not delete can still be let look up and store.
+            if answer.refusal.is_some_and(|refusal| !refusal.is_of_right) {
+                return Err(Unusable);
+            }
+            self.is_greeted |= answer.to == Kind::Probe;
+        }
+        if let Some(key) = self.key.take_if(|_| self.is_greeted) {
+            self.pipeline.send(Request::Delete(&key), self.deadline, now);
+            self.pipeline.look_up(Request::Get(&key), self.deadline, (), now);
+        }
+        let mut is_unanswered = false;
+        self.pipeline.completions().drain(|(), lookup| {
+            is_unanswered |= matches!(lookup, Lookup::Unavailable(_));
+        });
+        if is_unanswered {
+            return Err(Unusable);
+        }
+        Ok(self.is_greeted && self.pipeline.is_drained())
+    }
+}

@@ -1,0 +1,402 @@
+//! A worker's connection to one server: hands in what happens to it, and does what the core says.
+
+use core::cell::{Cell, RefCell};
+use core::hash::{BuildHasher, Hasher};
+use core::mem;
+use core::ptr::NonNull;
+use std::collections::hash_map::RandomState;
+use std::rc::{Rc, Weak};
+
+use nginx_sys::{ngx_exiting, ngx_log_t};
+use ssl_session_cache_core::server::{
+    Action, Completions, Counts, Lookup, Loss, Server, State, Unavailable,
+};
+use ssl_session_cache_core::session::Key;
+use ssl_session_cache_core::Instant;
+
+use crate::counters::{Event, LookupResult, StoreState, StoreStats};
+use crate::net::{
+    self, Address, Handler, Io, Link, Location, NameHandler, NameLookup, Resolved, Resolver,
+};
+use crate::nginx::{clients_may_handshake, now, turn_is_long};
+use crate::store::scout::{Scout, Sender};
+use crate::store::{log, LookupId, Settings, Tell};
+
+/// A server, its connection and what else nginx has to do for it.
+///
+/// # Drop behaviour
+///
+/// The connection is closed. [`stop`](Self::stop) it before: nothing is told of what waits.
+pub(super) struct Driver {
+    settings: Rc<Settings>,
+    resolver: Option<Resolver>,
+    link: Link,
+    /// The connection takes no more for now.
+    is_blocked: Cell<bool>,
+    /// Tries the addresses before the one in use.
+    scout: Scout,
+    name_lookup: NameLookup,
+    /// None in a process that does not count.
+    stats: Option<StoreStats>,
+    /// Whether something was written in this turn before its end.
+    has_flushed: Cell<bool>,
+    /// Whether the last turn with something to send was a long one.
+    turns_are_long: Cell<bool>,
+    /// Borrowed by the methods that handshakes call, which is from within OpenSSL's callbacks. So it
+    /// is never borrowed where a handshake can go on: neither while it is told how a lookup has
+    /// ended, nor where nginx needs a connection, for a link or a name, and may close others.
+    server: RefCell<Server<Address, Asked>>,
+    /// Who is told how lookups end, and those that are told of next.
+    tell: Tell,
+    ended: Cell<Completions<Asked>>,
+    log: *mut ngx_log_t,
+}
+
+/// A lookup that the server was asked for.
+struct Asked {
+    id: LookupId,
+    /// By a clock finer than that of deadlines, which is kept for each turn of the event loop.
+    began: std::time::Instant,
+}
+
+impl From<Lookup<'_>> for LookupResult {
+    fn from(lookup: Lookup<'_>) -> Self {
+        match lookup {
+            // Something was found; that it is no session, the outcome of the handshake tells.
+            Lookup::Found(_) | Lookup::Oversized => Self::Found,
+            Lookup::Missing => Self::Missing,
+            Lookup::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
+impl From<Unavailable> for LookupResult {
+    fn from(unavailable: Unavailable) -> Self {
+        match unavailable {
+            Unavailable::Down => Self::Down,
+            Unavailable::Full => Self::Full,
+            Unavailable::Timeout => Self::Timeout,
+            Unavailable::Refused => Self::Refused,
+        }
+    }
+}
+
+impl From<State> for StoreState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Down => Self::Down,
+            State::Connecting => Self::Connecting,
+            State::Up => Self::Up,
+        }
+    }
+}
+
+impl From<net::Error> for Loss {
+    fn from(error: net::Error) -> Self {
+        match error {
+            net::Error::Closed => Self::Closed(error.to_string()),
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl Driver {
+    pub(super) fn new(
+        settings: Rc<Settings>,
+        resolver: Option<Resolver>,
+        tell: Tell,
+        log: *mut ngx_log_t,
+    ) -> Rc<Self> {
+        let server = Server::new(
+            settings.protocol(),
+            settings.limits(),
+            settings.location.addresses.as_slice().into(),
+            resolver.is_some() && settings.location.name.is_some(),
+            RandomState::new().build_hasher().finish(),
+            now(),
+        );
+        let link = Link::new(settings.tls.clone());
+        let stats = StoreStats::of(&settings.name());
+        let driver = Rc::new_cyclic(|driver: &Weak<Self>| Self {
+            scout: Scout::new(Rc::clone(&settings), Weak::clone(driver) as _),
+            settings,
+            resolver,
+            link,
+            is_blocked: Cell::new(false),
+            name_lookup: NameLookup::new(),
+            stats,
+            has_flushed: Cell::new(false),
+            turns_are_long: Cell::new(false),
+            server: RefCell::new(server),
+            tell,
+            ended: Cell::default(),
+            log,
+        });
+        // SAFETY: the driver, and the link, the scout and the lookup in it, stay where they are in
+        // the Rc, and go together.
+        unsafe {
+            driver.link.bind(NonNull::from(&*driver), log);
+            driver.scout.bind(log);
+            driver.name_lookup.bind(NonNull::from(&*driver));
+        }
+        driver
+    }
+
+    /// Begins to connect, and to look the server's name up.
+    pub(super) fn start(&self) {
+        self.server.borrow_mut().start(now());
+        self.go_on();
+    }
+
+    /// Closes the connection, and ends what waits.
+    pub(super) fn stop(&self) {
+        self.server.borrow_mut().stop(now());
+        self.go_on();
+    }
+
+    pub(super) fn get(
+        &self,
+        key: &Key,
+        deadline: Instant,
+        id: LookupId,
+    ) -> Result<(), Unavailable> {
+        let asked = Asked { id, began: std::time::Instant::now() };
+        let begun = self.server.borrow_mut().get(key, deadline, asked, now());
+        if let Some(stats) = self.stats {
+            match begun {
+                Ok(()) => stats.lookup_begun(),
+                Err(unavailable) => stats.lookup_turned_away(unavailable.into()),
+            }
+        }
+        if begun.is_ok() {
+            self.link.at_turn_end();
+        }
+        begun
+    }
+
+    pub(super) fn put(&self, key: &Key, record: &[u8], ttl: u32, unix_now: u64) {
+        if self.server.borrow_mut().put(key, record, ttl, unix_now, now()).is_err() {
+            self.drop_record();
+            return;
+        }
+        self.count(Event::SessionSent, 1);
+        self.link.at_turn_end();
+        if self.turns_are_long.get() || turn_is_long() {
+            self.send_now();
+        }
+    }
+
+    pub(super) fn delete(&self, key: &Key) {
+        if self.server.borrow_mut().delete(key, now()).is_ok() {
+            self.count(Event::DeleteSent, 1);
+            self.link.at_turn_end();
+        }
+    }
+
+    /// A handshake is over whose sessions may wait for the end of the turn: they are written, once in
+    /// a turn.
+    pub(super) fn flush(&self) {
+        if !self.has_flushed.get() {
+            self.has_flushed.set(self.send_now() > 0);
+        }
+    }
+
+    pub(super) fn drop_record(&self) {
+        self.count(Event::SessionDropped, 1);
+    }
+
+    /// Writes at once what has waited for the end of the turn, and returns how much that was.
+    fn send_now(&self) -> usize {
+        if self.is_blocked.get() {
+            return 0;
+        }
+        let server = &mut *self.server.borrow_mut();
+        let count = self.link.send_now(server.unsent());
+        self.count(Event::ByteSent, count);
+        server.sent(count);
+        count
+    }
+
+    /// Writes what waits to be sent.
+    fn send(&self) {
+        let server = &mut *self.server.borrow_mut();
+        self.is_blocked.set(false);
+        while !server.unsent().is_empty() && !self.is_blocked.get() {
+            match self.link.send(server.unsent()) {
+                Ok(Io::Done(count)) => {
+                    self.count(Event::ByteSent, count);
+                    server.sent(count);
+                }
+                Ok(Io::Again) => self.is_blocked.set(true),
+                Err(error) => server.lost(error.into(), now()),
+            }
+        }
+    }
+
+    /// Goes on with the attempt to connect.
+    fn connecting(&self) {
+        let server = &mut *self.server.borrow_mut();
+        match self.link.established() {
+            Ok(true) => server.connected(now()),
+            Ok(false) => {}
+            Err(error) => server.lost(error.into(), now()),
+        }
+    }
+
+    /// Reads what has come.
+    fn receive(&self) {
+        let server = &mut *self.server.borrow_mut();
+        while server.is_connected() {
+            match self.link.receive(server.spare()) {
+                Ok(Io::Done(count)) => {
+                    self.count(Event::ByteReceived, count);
+                    server.received(count, now());
+                }
+                Ok(Io::Again) => return,
+                Err(error) => server.lost(error.into(), now()),
+            }
+            if !self.link.is_readable() {
+                return;
+            }
+        }
+    }
+
+    /// Does what follows from what has happened.
+    fn go_on(&self) {
+        loop {
+            // The borrow ends here: what is done may lead to more.
+            let action = self.server.borrow_mut().action();
+            match action {
+                Some(action) => self.act(action),
+                None => break,
+            }
+        }
+        self.tell_ended();
+        self.show();
+
+        let server = self.server.borrow();
+        if !server.unsent().is_empty() && !self.is_blocked.get() {
+            self.link.at_turn_end();
+        }
+        self.link.wake_at(server.deadline());
+    }
+
+    fn act(&self, action: Action<Address>) {
+        match action {
+            Action::Connect(address) => {
+                self.is_blocked.set(false);
+                if let Some(stats) = self.stats {
+                    stats.show_address(address.name());
+                }
+                if let Err(error) = self.link.connect(address.sockaddr(), address.name()) {
+                    self.server.borrow_mut().lost(error.into(), now());
+                }
+            }
+            Action::Close => self.link.close(),
+            Action::Resolve => {
+                let Location { name, port, .. } = &self.settings.location;
+                if let (Some(resolver), Some(name)) = (self.resolver, name) {
+                    self.name_lookup.start(resolver, name, *port);
+                }
+            }
+            Action::Scout(address, key) => self.scout.start(&address, key),
+            Action::StopScout => self.scout.stop(),
+            Action::Log(line) => log::write(self.log, &self.settings, line),
+        }
+    }
+
+    /// Tells of the lookups that have ended.
+    fn tell_ended(&self) {
+        let mut ended = self.ended.take();
+        mem::swap(&mut ended, self.server.borrow_mut().completions());
+        ended.drain(|Asked { id, began }, lookup| {
+            if let Some(stats) = self.stats {
+                stats.lookup_ended(lookup.into(), began.elapsed());
+            }
+            (self.tell)(id, lookup, now());
+        });
+        self.ended.set(ended);
+    }
+
+    /// Counts what has happened, and shows how things are now.
+    fn show(&self) {
+        let server = &mut *self.server.borrow_mut();
+        let Counts { connected, failed, sessions_failed } = server.take_counts();
+        self.count(Event::Connected, connected);
+        self.count(Event::Failed, failed);
+        self.count(Event::SessionFailed, sessions_failed);
+        if let Some(stats) = self.stats {
+            let (requests, bytes) = (server.waiting_requests(), server.waiting_bytes());
+            stats.show(server.state().into(), server.is_paused(), requests, bytes);
+        }
+    }
+
+    fn count(&self, event: Event, times: usize) {
+        if let Some(stats) = self.stats {
+            stats.count(event, times);
+        }
+    }
+}
+
+impl Handler for Driver {
+    fn readable(&self) {
+        if self.server.borrow().is_connected() {
+            self.receive();
+        } else {
+            self.connecting();
+        }
+        self.go_on();
+    }
+
+    fn writable(&self) {
+        let is_connected = self.server.borrow().is_connected();
+        if is_connected && !self.is_blocked.get() {
+            // epoll says so with every reply: what is queued goes out at the end of the turn.
+            return;
+        }
+        if is_connected {
+            self.send();
+        } else {
+            self.connecting();
+        }
+        self.go_on();
+    }
+
+    fn timer(&self) {
+        // SAFETY: nginx writes to the flag on this one thread.
+        if unsafe { ngx_exiting } != 0 {
+            let is_unneeded = self.link.is_close_requested() && !clients_may_handshake();
+            self.server.borrow_mut().exiting(is_unneeded, now());
+        }
+        let is_overdue = self.server.borrow().is_overdue(now());
+        if is_overdue {
+            let error = self.link.timed_out();
+            self.server.borrow_mut().lost(error.into(), now());
+        }
+        self.server.borrow_mut().tick(now());
+        self.go_on();
+    }
+
+    /// What was queued in this turn goes out together.
+    fn turn_end(&self) {
+        self.has_flushed.set(false);
+        self.turns_are_long.set(turn_is_long());
+        self.send();
+        self.go_on();
+    }
+}
+
+impl Sender for Driver {
+    fn scouted(&self, is_usable: bool) {
+        self.server.borrow_mut().scouted(is_usable, now());
+        self.go_on();
+    }
+}
+
+impl NameHandler for Driver {
+    fn resolved(&self, result: Result<Resolved, String>) {
+        let result = result.map(|resolved| (resolved.addresses, resolved.valid_until));
+        self.server.borrow_mut().resolved(result, now());
+        self.go_on();
+    }
+}

@@ -1,0 +1,76 @@
+//! The lines in nginx's log about a server.
+
+use nginx_sys::ngx_log_t;
+use ssl_session_cache_core::server::Line;
+
+use crate::net::Address;
+use crate::nginx::log;
+use crate::store::Settings;
+
+/// Writes a line to nginx's log.
+pub(super) fn write(log: *mut ngx_log_t, settings: &Settings, line: Line<Address>) {
+    let server = |address| settings.kind.server(&address);
+    match line {
+        Line::Up { address } => {
+            log!(NGX_LOG_NOTICE, log, "{} is up", server(address));
+        }
+        Line::Down { address, count: 1, reason } => {
+            log!(
+                NGX_LOG_ERR,
+                log,
+                "{} is down: {reason}; handshakes are full ones until it is up again",
+                server(address)
+            );
+        }
+        Line::Down { address, count, reason } => {
+            log!(
+                NGX_LOG_ERR,
+                log,
+                "{} is down, {count} times since the last such message: {reason}",
+                server(address)
+            );
+        }
+        Line::StillDown { address, reason } => {
+            log!(NGX_LOG_ERR, log, "{} is still down: {reason}", server(address));
+        }
+        Line::Refuses { address, count, reason, is_of_cluster } => {
+            let reason = with_advice(reason, is_of_cluster);
+            log!(
+                NGX_LOG_ERR,
+                log,
+                "{} refuses commands, {count} since the last such message: {reason}",
+                server(address)
+            );
+        }
+        Line::Unresolved { reason, has_addresses: true } => {
+            log!(
+                NGX_LOG_WARN,
+                log,
+                "{} cannot be resolved: {reason}; its last addresses stay in use",
+                settings.name()
+            );
+        }
+        Line::Unresolved { reason, has_addresses: false } => {
+            log!(
+                NGX_LOG_ERR,
+                log,
+                "{} cannot be resolved: {reason}; handshakes are full ones until it is",
+                settings.name()
+            );
+        }
+        Line::Resolved => {
+            log!(NGX_LOG_NOTICE, log, "{} is resolved again", settings.name());
+        }
+        Line::Dropped { address } => {
+            log!(NGX_LOG_NOTICE, log, "{} is not in use any more", server(address));
+        }
+    }
+}
+
+/// What a server said to a request, and what is to be done where that does not follow from it.
+fn with_advice(mut reason: String, is_of_cluster: bool) -> String {
+    if is_of_cluster {
+        reason += "; it is a node of a Redis Cluster: use a Redis that is none, or a proxy";
+    }
+    reason
+}
