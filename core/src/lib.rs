@@ -1,6 +1,7 @@
 //! The part of the TLS session cache that needs neither nginx nor a socket nor a clock.
 //!
 //! - [`session`]: what a store gets to see of a session, and under which name.
+//! - [`plan`]: what a configuration says of a store and of the sessions there.
 //! - [`hello`]: which sessions will be asked for, from the first bytes of a connection.
 //! - [`protocol`]: how a kind of server is spoken to.
 //! - [`server`]: one connection to one server, and its health. The caller owns the transport and the
@@ -9,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod hello;
+pub mod plan;
 pub mod protocol;
 pub mod server;
 pub mod session;

@@ -1,0 +1,408 @@
+//! The directive: all words.
+
+use crate::plan::error::{text, Error};
+use crate::plan::table::{Group, Known, Words};
+use crate::plan::types::{SessionsPlan, StorePlan};
+
+/// What the directive says, where it does not say `off`.
+#[derive(PartialEq, Eq)]
+pub struct Directive<'a> {
+    /// Of the store.
+    pub store: StorePlan<'a>,
+    /// Of the sessions there.
+    pub sessions: SessionsPlan<'a>,
+}
+
+impl<'a> Directive<'a> {
+    const KNOWN: Known = Known { bare: &["on", "off"], groups: &[Group::Store, Group::Sessions] };
+
+    /// Reads the words after the directive's name; `None` where they say `off`: what would be looked
+    /// up or opened need not be right then.
+    pub fn parse(words: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<Self>, Error> {
+        let mut values = Words::default();
+        let mut enabled = None;
+        for word in words {
+            if let Some(equals) = word.iter().position(|byte| *byte == b'=') {
+                values.set(&word[..equals], &word[equals + 1..], Self::KNOWN)?;
+                continue;
+            }
+            let (name, value) = match word {
+                b"on" => ("on", true),
+                b"off" => ("off", false),
+                _ => return Err(Error::Unknown { word: text(word), known: Self::KNOWN }),
+            };
+            if enabled.replace(value).is_some() {
+                return Err(Error::Repeated(name));
+            }
+        }
+        values.check()?;
+        if enabled == Some(false) {
+            return Ok(None);
+        }
+        Ok(Some(Self { store: values.store()?, sessions: values.sessions() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::plan::check::UNIX_PATH;
+    use crate::plan::table::{Parameter, PARAMETERS};
+    use crate::plan::types::{Auth, Kind, Peer, Place, Suspend, TlsPlan};
+    use crate::protocol::Credentials;
+    use crate::session::Keyspace;
+
+    fn parse<'a>(words: &[&'a str]) -> Result<Option<Directive<'a>>, Error> {
+        Directive::parse(words.iter().map(|word| word.as_bytes()))
+    }
+
+    fn on<'a>(words: &[&'a str]) -> Directive<'a> {
+        match parse(words) {
+            Ok(Some(directive)) => directive,
+            Ok(None) => panic!("{words:?} is off"),
+            Err(error) => panic!("{words:?}: {error}"),
+        }
+    }
+
+    fn store<'a>(words: &[&'a str]) -> StorePlan<'a> {
+        on(words).store
+    }
+
+    fn sessions<'a>(words: &[&'a str]) -> SessionsPlan<'a> {
+        on(words).sessions
+    }
+
+    #[track_caller]
+    fn refused(words: &[&str], message: &str) {
+        match parse(words) {
+            Ok(_) => panic!("{words:?} is accepted"),
+            Err(error) => assert_eq!(error.to_string(), message),
+        }
+    }
+
+    #[track_caller]
+    fn invalid_values(name: &str, values: &[&str], expected: &str) {
+        for value in values {
+            let word = format!("{name}={value}");
+            let message =
+                format!("invalid value \"{value}\" of parameter \"{name}\", expected {expected}");
+            refused(&["tls=on", &word][usize::from(name == "tls")..], &message);
+        }
+    }
+
+    #[test]
+    fn on_and_off() {
+        assert!(parse(&["off"]) == Ok(None));
+        assert!(on(&["on"]) == on(&[]));
+        assert!(on(&["port=6379", "on"]) == on(&["on"]));
+        refused(&["on", "on"], "repeated parameter \"on\", expected once at most");
+        refused(&["on", "off"], "repeated parameter \"off\", expected once at most");
+    }
+
+    #[test]
+    fn off_needs_no_address_that_is_right() {
+        assert!(parse(&["off", "addr=unix:relative"]) == Ok(None));
+        assert!(parse(&["off", "type=memcached", "auth=secret"]) == Ok(None));
+        refused(
+            &["off", "port=0"],
+            "invalid value \"0\" of parameter \"port\", expected a number from 1 to 65535",
+        );
+    }
+
+    #[test]
+    fn unknown_words() {
+        let list = "\"on\", \"off\", \"addr=\", \"port=\", \"type=\", \"interval=\", \"count=\", \
+                    \"timeout=\", \"user=\", \"auth=\", \"auth_file=\", \"db=\", \"prefix=\", \"tls=\", \
+                    \"tls_ca=\", \"tls_name=\", \"tls_cert=\", \"tls_key=\", \"tls_verify=\", \
+                    \"suspend=\" or \"key=\"";
+        for (word, shown) in
+            [("yes", "yes"), ("ON", "ON"), ("port", "port"), ("pass=x", "pass="), ("", "")]
+        {
+            refused(&[word], &format!("unknown parameter \"{shown}\", expected {list}"));
+        }
+    }
+
+    #[test]
+    fn only_the_words_of_a_group() {
+        let known = Known { bare: &[], groups: &[Group::Sessions] };
+        let mut words = Words::default();
+        assert_eq!(words.set(b"prefix", b"p:", known), Ok(()));
+        let error = words.set(b"port", b"1", known).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown parameter \"port=\", expected \"prefix=\", \"suspend=\" or \"key=\""
+        );
+    }
+
+    #[test]
+    fn each_but_key_once() {
+        for Parameter { name, default, .. } in PARAMETERS {
+            let word = format!("{name}={}", default.unwrap_or("1"));
+            let repeated = format!("repeated parameter \"{name}\", expected once at most");
+            match *name {
+                "key" => assert_eq!(sessions(&[&word, &word]).keys, [b"1", b"1"]),
+                _ => refused(&[&word, &word], &repeated),
+            }
+        }
+    }
+
+    #[test]
+    fn no_control_characters() {
+        for Parameter { name, .. } in PARAMETERS {
+            let word = format!("{name}=a\nb");
+            refused(&[&word], &format!("invalid value of parameter \"{name}\", expected one without control characters"));
+        }
+    }
+
+    #[test]
+    fn the_table_has_the_defaults() {
+        for Parameter { name, default, .. } in PARAMETERS {
+            let Some(default) = default else { continue };
+            let word = format!("{name}={default}");
+            let tls = if *name == "tls_verify" { "tls=on" } else { "on" };
+            assert!(on(&[tls, &word]) == on(&[tls]), "{word}");
+        }
+    }
+
+    #[test]
+    fn addr() {
+        for host in ["127.0.0.1", "::1", "[::1]", "localhost", "a_b.example.", "300.1.1.1.example"]
+        {
+            let word = format!("addr={host}");
+            assert_eq!(store(&[&word]).place, Place::Host(host.as_bytes(), 6379));
+        }
+        assert_eq!(store(&["addr=unix:/s"]).place, Place::Unix(b"/s"));
+        let longest = "x".repeat(106);
+        assert!(matches!(store(&[&format!("addr=unix:/{longest}")]).place, Place::Unix(_)));
+
+        invalid_values("addr", &[""], "an IP address or a name");
+        invalid_values(
+            "addr",
+            &["127.0.0.1:6379", "localhost:1", "[::1", "256.1.1.1", "redis://a", "a,b", "a b"],
+            "an IP address or a name; the port goes into \"port=\"",
+        );
+        let too_long = format!("unix:/{longest}x");
+        invalid_values("addr", &["unix:", "unix:relative", &too_long], UNIX_PATH);
+    }
+
+    #[test]
+    fn port() {
+        assert_eq!(store(&["port=1"]).place, Place::Host(b"127.0.0.1", 1));
+        assert_eq!(store(&["port=65535"]).place, Place::Host(b"127.0.0.1", 65535));
+        assert_eq!(store(&["type=memcached"]).place, Place::Host(b"127.0.0.1", 11211));
+        let bad = ["", "0", "65536", "-1", "+1", "abc", "1x", "99999999999999999999"];
+        invalid_values("port", &bad, "a number from 1 to 65535");
+        refused(
+            &["addr=unix:/s", "port=1"],
+            "unexpected parameter \"port\", expected none with a unix socket",
+        );
+    }
+
+    #[test]
+    fn kind() {
+        assert_eq!(store(&["type=redis"]).kind, Kind::Redis);
+        assert_eq!(store(&["type=memcached"]).kind, Kind::Memcached);
+        invalid_values("type", &["", "mysql", "Redis"], "redis or memcached");
+    }
+
+    #[test]
+    fn interval_and_timeout() {
+        for (text, millis) in [
+            ("1", 1),
+            ("200", 200),
+            ("200ms", 200),
+            ("2s", 2000),
+            ("1m 30s", 90_000),
+            ("1d", 86_400_000),
+        ] {
+            let (interval, timeout) = (format!("interval={text}"), format!("timeout={text}"));
+            let plan = store(&[&interval, &timeout]);
+            assert_eq!([plan.interval, plan.timeout], [Duration::from_millis(millis); 2]);
+        }
+        for name in ["interval", "timeout"] {
+            invalid_values(
+                name,
+                &["", "0", "-1", "1x", "s", "1M", "86400001", "1d 1ms", "99999999999999999999"],
+                "a time from 1 to 86400000 milliseconds, or as 200ms, 1s, 1m",
+            );
+        }
+    }
+
+    #[test]
+    fn count() {
+        assert_eq!(store(&["count=1"]).count, Some(1));
+        assert_eq!(store(&["count=unlimited"]).count, None);
+        invalid_values(
+            "count",
+            &["", "0", "-1", "many", "99999999999999999999"],
+            "a number of commands from 1, or unlimited",
+        );
+    }
+
+    #[track_caller]
+    fn said(words: &[&str], user: Option<&str>, password: &str) {
+        let bytes = |text: &str| text.as_bytes().into();
+        let credentials = Credentials { user: user.map(bytes), password: bytes(password) };
+        assert!(store(words).auth == Some(Auth::Said(credentials)));
+    }
+
+    #[test]
+    fn user_and_auth() {
+        assert!(store(&["on"]).auth.is_none());
+        said(&["auth=a=b c"], None, "a=b c");
+        said(&["auth=nginx:secret"], None, "nginx:secret");
+        said(&["user=nginx", "auth=secret"], Some("nginx"), "secret");
+        said(&["type=memcached", "auth=nginx:a:b"], Some("nginx"), "a:b");
+        said(&["type=memcached", "user=a:b", "auth=c"], Some("a:b"), "c");
+
+        invalid_values("user", &["", "a b", "\u{e4}"], "a name in printable ASCII without spaces");
+        refused(
+            &["user=nginx"],
+            "incomplete parameter \"user\", expected \"auth=\" or \"auth_file=\" with it",
+        );
+        refused(
+            &["auth="],
+            "invalid value of parameter \"auth\", expected a password that is not empty",
+        );
+        refused(
+            &["type=memcached", "auth=secret"],
+            "invalid value of parameter \"auth\", expected user:password where type is memcached",
+        );
+        let words = "invalid value of parameter \"auth\", expected a user and a password without \
+                     spaces where type is memcached";
+        for auth in ["auth=:secret", "auth=nginx:", "auth=ng inx:secret", "auth=nginx:a b"] {
+            refused(&["type=memcached", auth], words);
+        }
+        refused(&["type=memcached", "user=nginx", "auth=a b"], words);
+    }
+
+    #[test]
+    fn auth_file() {
+        let Some(Auth::InFile(file)) = store(&["auth_file=f", "type=memcached"]).auth else {
+            panic!("no file")
+        };
+        assert_eq!(file.name, b"f");
+        let credentials =
+            file.credentials(b"nginx:secret").unwrap_or_else(|error| panic!("{error}"));
+        assert!(
+            (credentials.user, credentials.password)
+                == (Some((*b"nginx").into()), (*b"secret").into())
+        );
+        let error = file.credentials(b"secret").err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "invalid value of parameter \"auth_file\", expected user:password where type is memcached"
+        );
+        invalid_values("auth_file", &[""], "the name of a file");
+        refused(
+            &["auth_file=f", "auth=x"],
+            "unexpected parameter \"auth_file\", expected none beside \"auth\"",
+        );
+    }
+
+    #[test]
+    fn db() {
+        assert_eq!(store(&["db=0"]).database, 0);
+        assert_eq!(store(&["db=65535"]).database, 65535);
+        invalid_values("db", &["", "-1", "65536", "one"], "a number from 0 to 65535");
+        refused(
+            &["db=0", "type=memcached"],
+            "unexpected parameter \"db\", expected none where type is memcached",
+        );
+    }
+
+    #[test]
+    fn prefix() {
+        assert_eq!(sessions(&["prefix=fleet:"]).keyspace, Keyspace::new(b"fleet:").unwrap());
+        invalid_values("prefix", &[""], "a text");
+        invalid_values("prefix", &["a b", "\u{e4}"], "printable ASCII without spaces");
+        invalid_values("prefix", &[&*"x".repeat(187)], "at most 186 bytes");
+    }
+
+    #[test]
+    fn tls() {
+        assert_eq!(store(&["tls=off"]).tls, None);
+        let peer = Some(Peer::Address("127.0.0.1".to_owned()));
+        assert_eq!(
+            store(&["tls=on"]).tls,
+            Some(TlsPlan { peer, verify: true, ca: None, identity: None })
+        );
+        let words =
+            ["tls=on", "addr=a", "tls_ca=ca", "tls_cert=crt", "tls_key=key", "tls_verify=off"];
+        assert_eq!(
+            store(&words).tls,
+            Some(TlsPlan {
+                peer: Some(Peer::Name("a".to_owned())),
+                verify: false,
+                ca: Some(b"ca"),
+                identity: Some((b"crt", b"key")),
+            })
+        );
+        for name in ["tls", "tls_verify"] {
+            invalid_values(name, &["", "yes", "ON"], "on or off");
+        }
+        for name in ["tls_ca", "tls_cert", "tls_key"] {
+            invalid_values(name, &[""], "the name of a file");
+        }
+        for word in ["tls_ca=f", "tls_name=a", "tls_cert=f", "tls_key=f", "tls_verify=on"] {
+            let name = word.split('=').next().unwrap();
+            let message = format!("incomplete parameter \"{name}\", expected \"tls=on\" with it");
+            refused(&[word], &message);
+            refused(&["tls=off", word], &message);
+        }
+        refused(
+            &["tls=on", "tls_cert=f"],
+            "incomplete parameter \"tls_cert\", expected \"tls_key=\" with it",
+        );
+        refused(
+            &["tls=on", "tls_key=f"],
+            "incomplete parameter \"tls_key\", expected \"tls_cert=\" with it",
+        );
+    }
+
+    #[test]
+    fn tls_name() {
+        let peer = |words: &[&str]| store(words).tls.unwrap().peer;
+        for (text, name) in [("redis.example.", "redis.example"), ("a_b", "a_b")] {
+            let word = format!("tls_name={text}");
+            assert_eq!(peer(&["tls=on", &word]), Some(Peer::Name(name.to_owned())));
+        }
+        for text in ["::1", "[::1]"] {
+            let word = format!("tls_name={text}");
+            assert_eq!(peer(&["tls=on", &word]), Some(Peer::Address("::1".to_owned())));
+        }
+        let longest = "x".repeat(253);
+        assert_eq!(
+            peer(&["tls=on", &format!("tls_name={longest}.")]),
+            Some(Peer::Name(longest.clone()))
+        );
+        let too_long = format!("{longest}x");
+        invalid_values(
+            "tls_name",
+            &["", ".", ".example", "*.example", "a b", &too_long],
+            "a DNS name or an IP address",
+        );
+        refused(
+            &["tls=on", "addr=unix:/s"],
+            "incomplete parameter \"tls\", expected \"tls_name=\" with it",
+        );
+        assert_eq!(peer(&["tls=on", "addr=unix:/s", "tls_verify=off"]), None);
+    }
+
+    #[test]
+    fn suspend() {
+        let ways = [("auto", Suspend::Auto), ("async", Suspend::Async), ("hello", Suspend::Hello)];
+        for (name, way) in ways {
+            assert_eq!(sessions(&[&format!("suspend={name}")]).suspend, way);
+        }
+        invalid_values("suspend", &["", "on"], "auto, async or hello");
+    }
+
+    #[test]
+    fn key() {
+        assert_eq!(sessions(&["key=a", "key=b"]).keys, [b"a", b"b"]);
+        invalid_values("key", &[""], "the name of a file");
+    }
+}

@@ -1,0 +1,45 @@
+//! Why words are refused.
+
+use thiserror::Error;
+
+use crate::plan::table::Known;
+use crate::session::PrefixError;
+
+/// What is wrong with words. The text says which parameter, and what would be right.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs)] // The texts say what the fields are.
+pub enum Error {
+    #[error("unknown parameter \"{word}\", expected {known}")]
+    Unknown { word: String, known: Known },
+    #[error("repeated parameter \"{0}\", expected once at most")]
+    Repeated(&'static str),
+    #[error("invalid value \"{value}\" of parameter \"{name}\", expected {expected}")]
+    Invalid { name: &'static str, value: String, expected: &'static str },
+    #[error("invalid value of parameter \"{0}\", expected one without control characters")]
+    Control(String),
+    #[error("unexpected parameter \"{name}\", expected none {context}")]
+    Unexpected { name: &'static str, context: &'static str },
+    #[error("incomplete parameter \"{name}\", expected {expected} with it")]
+    Incomplete { name: &'static str, expected: &'static str },
+    #[error("invalid value of parameter \"{name}\", expected {expected}")]
+    InvalidSecret { name: &'static str, expected: &'static str },
+    #[error("invalid value \"{value}\" of parameter \"prefix\", expected {reason}")]
+    Prefix { value: String, reason: PrefixError },
+}
+
+pub(super) fn unexpected(name: &'static str, context: &'static str) -> Error {
+    Error::Unexpected { name, context }
+}
+
+pub(super) fn incomplete(name: &'static str, expected: &'static str) -> Error {
+    Error::Incomplete { name, expected }
+}
+
+pub(super) fn invalid(name: &'static str, value: &[u8], expected: &'static str) -> Error {
+    Error::Invalid { name, value: text(value), expected }
+}
+
+/// A configured text as it may be shown in a message.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

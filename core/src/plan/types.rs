@@ -1,0 +1,126 @@
+//! Plain values: what a store is, and what is kept of sessions there.
+
+use core::time::Duration;
+
+use crate::protocol::Credentials;
+use crate::session::Keyspace;
+
+/// Where a store is, how it is spoken to, and its limits.
+#[derive(PartialEq, Eq)]
+pub struct StorePlan<'a> {
+    /// Where it is.
+    pub place: Place<'a>,
+    /// What kind of server it is.
+    pub kind: Kind,
+    /// The wait between attempts to connect, and the idleness after which it is probed.
+    pub interval: Duration,
+    /// So many commands may wait for their replies; `None` for any number.
+    pub count: Option<usize>,
+    /// The longest wait for a connection and for a reply.
+    pub timeout: Duration,
+    /// Who its client says it is.
+    pub auth: Option<Auth<'a>>,
+    /// The number of the database in a Redis.
+    pub database: u16,
+    /// How TLS is spoken, if it is.
+    pub tls: Option<TlsPlan<'a>>,
+}
+
+/// What is kept of sessions in a store, and how handshakes wait for it.
+#[derive(PartialEq, Eq)]
+pub struct SessionsPlan<'a> {
+    /// The keys of the sessions.
+    pub keyspace: Keyspace,
+    /// How handshakes wait.
+    pub suspend: Suspend,
+    /// Key files, the first to seal with; none where sessions are stored in clear.
+    pub keys: Vec<&'a [u8]>,
+}
+
+/// Where a store is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// A port of a host: an IP address, with or without brackets, or a name that is not looked up yet.
+    Host(&'a [u8], u16),
+    /// The absolute path of a unix socket.
+    Unix(&'a [u8]),
+}
+
+/// What kind of server a store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Redis, 2.0 and later.
+    Redis,
+    /// Memcached, 1.4.3 and later.
+    Memcached,
+}
+
+/// How handshakes wait for a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspend {
+    /// In whatever way works best.
+    Auto,
+    /// As OpenSSL jobs.
+    Async,
+    /// With the ClientHello held back.
+    Hello,
+}
+
+/// Who the client of a store says it is.
+#[derive(PartialEq, Eq)]
+pub enum Auth<'a> {
+    /// All of it was said.
+    Said(Credentials),
+    /// The secret is in a file.
+    InFile(AuthFile<'a>),
+}
+
+/// A file with the secret of a store's client.
+#[derive(PartialEq, Eq)]
+pub struct AuthFile<'a> {
+    /// As it is configured.
+    pub name: &'a [u8],
+    pub(super) user: Option<&'a [u8]>,
+    pub(super) kind: Kind,
+}
+
+/// How TLS to a store is spoken.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TlsPlan<'a> {
+    /// Who the server is; not known for a unix socket without a name, which goes with not verifying
+    /// alone.
+    pub peer: Option<Peer>,
+    /// Whether the server must prove to be the peer.
+    pub verify: bool,
+    /// A file with the certificates to trust, in place of the system's.
+    pub ca: Option<&'a [u8]>,
+    /// The files of a certificate with its chain and of its key.
+    pub identity: Option<(&'a [u8], &'a [u8])>,
+}
+
+/// Whom a certificate is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// A DNS name, without the dot that ends it.
+    Name(String),
+    /// An IP address, as text.
+    Address(String),
+}
+
+impl Kind {
+    /// As it is configured.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::Memcached => "memcached",
+        }
+    }
+
+    /// The port that such a server listens on by default.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Redis => 6379,
+            Self::Memcached => 11211,
+        }
+    }
+}

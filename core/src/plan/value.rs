@@ -1,0 +1,136 @@
+//! How values are read, each by itself.
+
+use core::net::IpAddr;
+use core::str;
+use core::time::Duration;
+
+use crate::plan::time::nginx_time;
+use crate::plan::types::{Kind, Peer, Suspend};
+use crate::session::{Keyspace, PrefixError};
+
+/// The longest `interval` and `timeout`: a day. Longer ones are a slip of the pen.
+pub(super) const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest DNS name, without the dot that ends it (RFC 1035, section 2.3.4). OpenSSL sends no
+/// name longer than 255 bytes.
+const MAX_NAME: usize = 253;
+
+/// Why a value is refused.
+pub(super) enum Refusal {
+    /// It is not what the table says.
+    Value,
+    /// The same of one that is not shown.
+    Secret,
+    /// It cannot be what keys begin with.
+    Prefix(PrefixError),
+}
+
+pub(super) fn not_empty(value: &[u8]) -> Result<&[u8], Refusal> {
+    if value.is_empty() {
+        return Err(Refusal::Value);
+    }
+    Ok(value)
+}
+
+pub(super) fn port(value: &[u8]) -> Result<u16, Refusal> {
+    number(value).filter(|port| *port != 0).ok_or(Refusal::Value)
+}
+
+pub(super) fn database(value: &[u8]) -> Result<u16, Refusal> {
+    number(value).ok_or(Refusal::Value)
+}
+
+pub(super) fn count(value: &[u8]) -> Result<Option<usize>, Refusal> {
+    if value == b"unlimited" {
+        return Ok(None);
+    }
+    number(value).filter(|count| *count > 0).map(Some).ok_or(Refusal::Value)
+}
+
+/// A bare number is milliseconds, else nginx's units are understood.
+pub(super) fn time(value: &[u8]) -> Result<Duration, Refusal> {
+    number(value)
+        .map(Duration::from_millis)
+        .or_else(|| nginx_time(value))
+        .filter(|time| (Duration::from_millis(1)..=MAX_TIME).contains(time))
+        .ok_or(Refusal::Value)
+}
+
+pub(super) fn user(value: &[u8]) -> Result<&[u8], Refusal> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_graphic) {
+        return Err(Refusal::Value);
+    }
+    Ok(value)
+}
+
+pub(super) fn password(value: &[u8]) -> Result<&[u8], Refusal> {
+    if value.is_empty() {
+        return Err(Refusal::Secret);
+    }
+    Ok(value)
+}
+
+pub(super) fn flag(value: &[u8]) -> Result<bool, Refusal> {
+    match value {
+        b"on" => Ok(true),
+        b"off" => Ok(false),
+        _ => Err(Refusal::Value),
+    }
+}
+
+pub(super) fn kind(value: &[u8]) -> Result<Kind, Refusal> {
+    match value {
+        b"redis" => Ok(Kind::Redis),
+        b"memcached" => Ok(Kind::Memcached),
+        _ => Err(Refusal::Value),
+    }
+}
+
+pub(super) fn suspend(value: &[u8]) -> Result<Suspend, Refusal> {
+    match value {
+        b"auto" => Ok(Suspend::Auto),
+        b"async" => Ok(Suspend::Async),
+        b"hello" => Ok(Suspend::Hello),
+        _ => Err(Refusal::Value),
+    }
+}
+
+pub(super) fn peer(value: &[u8]) -> Result<Peer, Refusal> {
+    peer_of(value).ok_or(Refusal::Value)
+}
+
+pub(super) fn keyspace(value: &[u8]) -> Result<Keyspace, Refusal> {
+    Keyspace::new(not_empty(value)?).map_err(Refusal::Prefix)
+}
+
+/// Whom a certificate is for: an IP address, with or without brackets, or a DNS name; `None` if it
+/// is neither.
+pub(super) fn peer_of(text: &[u8]) -> Option<Peer> {
+    if let Some(address) = ip_address(text) {
+        return Some(Peer::Address(address.to_string()));
+    }
+    let text = str::from_utf8(text).ok()?;
+    // A certificate has the name without the dot that ends a full name; a dot in front would
+    // stand for all names below it.
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_length = (1..=MAX_NAME).contains(&name.len());
+    if !is_length || name.starts_with('.') || !name.bytes().all(is_name) {
+        return None;
+    }
+    Some(Peer::Name(name.to_owned()))
+}
+
+/// An IP address, with or without brackets: `[::1]` is how nginx writes one where a port may follow.
+pub(super) fn ip_address(text: &[u8]) -> Option<IpAddr> {
+    let bare = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]")).unwrap_or(text);
+    str::from_utf8(bare).ok()?.parse().ok()
+}
+
+/// Decimal digits and nothing else.
+fn number<T: str::FromStr>(value: &[u8]) -> Option<T> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    str::from_utf8(value).ok()?.parse().ok()
+}
