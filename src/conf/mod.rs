@@ -12,6 +12,7 @@ use nginx_sys::{
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleMainConf, Merge, MergeConfigError};
 use ngx::{ngx_conf_log_error, ngx_string};
+use ssl_session_cache_core::plan::Directive;
 use ssl_session_cache_core::session::Keyspace;
 
 use crate::counters::Counted;
@@ -22,7 +23,7 @@ use crate::openssl::Sealer;
 use crate::store::Store;
 use crate::Module;
 
-use self::directive::Directive;
+use self::error::Error;
 
 mod directive;
 mod error;
@@ -155,22 +156,7 @@ extern "C" fn set_cache(
 
     // SAFETY: nginx keeps the words of a directive as an array of ngx_str_t, the name first.
     let words = unsafe { (*cf.args).as_slice::<ngx_str_t>() };
-    let setting = Directive::parse(&words[1..]).and_then(|directive| {
-        let keyspace = directive.keyspace();
-        let suspension = directive.suspension();
-        let (sealer, key_time) = directive.sealer(cf)?.unzip();
-        let sealer = sealer.map(Rc::new);
-        let settings = directive.resolve(cf)?;
-        Ok(match settings {
-            None => Setting::Off,
-            Some(settings) => {
-                let main = Module::main_conf_mut(cf).expect("made before any directive is read");
-                let store = main.store(settings);
-                Setting::On(Destination { store, keyspace, sealer, key_time, suspension })
-            }
-        })
-    });
-    match setting {
+    match setting(cf, &words[1..]) {
         Ok(setting) => {
             conf.setting = Some(setting);
             NGX_CONF_OK
@@ -180,4 +166,22 @@ extern "C" fn set_cache(
             NGX_CONF_ERROR
         }
     }
+}
+
+/// What the words of a directive come to.
+fn setting(cf: &mut ngx_conf_t, words: &[ngx_str_t]) -> Result<Setting, Error> {
+    let words = words.iter().map(ngx_str_t::as_bytes);
+    let Some(Directive { store, sessions }) = Directive::parse(words)? else {
+        return Ok(Setting::Off);
+    };
+    let (sealer, key_time) = directive::sealer(cf, &sessions)?.unzip();
+    let settings = directive::store(cf, &store)?;
+    let main = Module::main_conf_mut(cf).expect("made before any directive is read");
+    Ok(Setting::On(Destination {
+        store: main.store(settings),
+        suspension: directive::suspension(&sessions),
+        keyspace: sessions.keyspace,
+        sealer: sealer.map(Rc::new),
+        key_time,
+    }))
 }

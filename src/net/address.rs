@@ -1,8 +1,7 @@
 //! Where a store is.
 
 use core::ffi::c_char;
-use core::net::IpAddr;
-use core::{mem, ptr, slice, str};
+use core::{mem, ptr, slice};
 
 use nginx_sys::{
     in_port_t, ngx_addr_t, ngx_inet_resolve_host, ngx_inet_set_port, ngx_parse_addr, ngx_pool_t,
@@ -131,11 +130,6 @@ impl Address {
             }
         }
     }
-}
-
-/// An IP address, with or without brackets.
-pub(crate) fn ip_address(text: &[u8]) -> Option<IpAddr> {
-    str::from_utf8(without_brackets(text)).ok()?.parse().ok()
 }
 
 /// "[::1]" is how nginx writes an IPv6 address where a port may follow.

@@ -18,12 +18,6 @@ use nginx_sys::{
     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_MODE_ENABLE_PARTIAL_WRITE, SSL_VERIFY_PEER, X509_V_OK,
 };
 
-use crate::net::address::ip_address;
-
-/// The longest DNS name, without the dot that ends it (RFC 1035, section 2.3.4). OpenSSL sends no
-/// name longer than 255 bytes.
-const MAX_NAME: usize = 253;
-
 /// Room for what a connection allocates: nginx's state of its TLS.
 const POOL_SIZE: usize = 512;
 
@@ -99,25 +93,6 @@ pub(crate) enum TlsPart {
     Ca,
     Certificate,
     Key,
-}
-
-impl Peer {
-    /// Reads an IP address, with or without brackets, or a DNS name; `None` if it is neither.
-    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        if let Some(address) = ip_address(text) {
-            return CString::new(address.to_string()).ok().map(Self::Address);
-        }
-        let text = core::str::from_utf8(text).ok()?;
-        // A certificate has the name without the dot that ends a full name; a dot in front would
-        // stand for all names below it.
-        let name = text.strip_suffix('.').unwrap_or(text);
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        let is_length = (1..=MAX_NAME).contains(&name.len());
-        if !is_length || name.starts_with('.') || !name.bytes().all(is_name) {
-            return None;
-        }
-        CString::new(name).ok().map(Self::Name)
-    }
 }
 
 /// TLS as a client, for the connections to one server.

@@ -5,11 +5,11 @@ use ssl_session_cache_core::server::Line;
 
 use crate::net::Address;
 use crate::nginx::log;
-use crate::store::Settings;
+use crate::store::{server_name, Settings};
 
 /// Writes a line to nginx's log.
 pub(super) fn write(log: *mut ngx_log_t, settings: &Settings, line: Line<Address>) {
-    let server = |address| settings.kind.server(&address);
+    let server = |address| server_name(settings.kind, &address);
     match line {
         Line::Up { address } => {
             log!(NGX_LOG_NOTICE, log, "{} is up", server(address));

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use nginx_sys::ngx_log_t;
 use slotmap::new_key_type;
+use ssl_session_cache_core::plan::Kind;
 use ssl_session_cache_core::protocol::{Credentials, Memcached, Protocol, Redis};
 use ssl_session_cache_core::server::{Lookup, Settings as Limits, Unavailable};
 use ssl_session_cache_core::session::Key;
@@ -19,37 +20,6 @@ use self::driver::Driver;
 mod driver;
 mod log;
 mod scout;
-
-/// What kind of server a store is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Redis, 2.0 and later.
-    Redis,
-    /// Memcached, 1.4.3 and later.
-    Memcached,
-}
-
-impl Kind {
-    /// The port that such a server listens on by default.
-    pub(crate) fn default_port(self) -> u16 {
-        match self {
-            Self::Redis => 6379,
-            Self::Memcached => 11211,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Redis => "redis",
-            Self::Memcached => "memcached",
-        }
-    }
-
-    /// The server at an address, as messages and counters name it.
-    fn server(self, address: &Address) -> String {
-        format!("{} {}", self.name(), address.name())
-    }
-}
 
 /// How to reach a store, and its limits.
 #[derive(PartialEq, Eq)]
@@ -76,7 +46,7 @@ impl Settings {
         let Location { addresses, name, port } = &self.location;
         match name {
             Some(name) => format!("{} {name}:{port}", self.kind.name()),
-            None => self.kind.server(&addresses[0]),
+            None => server_name(self.kind, &addresses[0]),
         }
     }
 
@@ -91,6 +61,11 @@ impl Settings {
             Kind::Memcached => Rc::new(Memcached::new(credentials)),
         }
     }
+}
+
+/// The server at an address, as messages and counters name it.
+fn server_name(kind: Kind, address: &Address) -> String {
+    format!("{} {}", kind.name(), address.name())
 }
 
 new_key_type! {
