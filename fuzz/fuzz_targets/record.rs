@@ -4,8 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use libfuzzer_sys::fuzz_target;
 use ssl_session_cache_core::session::sealed::{
-    Aead, BlockCipher, Minted, OpenError, Sealer, HELLO_RANDOM_LEN, ID_LEN, KEY_LEN,
-    NONCE_LEN, TAG_LEN,
+    Aead, BlockCipher, Minted, OpenError, Sealer, HELLO_RANDOM_LEN, ID_LEN, KEY_LEN, NONCE_LEN,
+    TAG_LEN,
 };
 
 const PREFIX: &[u8] = b"prefix:";
