@@ -14,7 +14,7 @@ use crate::frontend::sockets::{ClientCertificates, NoDigest, Socket, Sockets};
 use crate::handshake::{SessionCache, Suspension};
 use crate::nginx::{log, NAME};
 use crate::openssl::{narrow_id_context, NarrowError};
-use crate::store::Store;
+use crate::store::StoreConf;
 use crate::Module;
 
 /// Attaches the cache to every server that it is on for.
@@ -50,7 +50,7 @@ pub(crate) fn prepare(cycle: &ngx_cycle_t, main: &MainConf) {
 
 /// Has the workers count what they do with the stores in use.
 fn count_stores(cf: &mut ngx_conf_t, main: &mut MainConf) -> Result<(), Reported> {
-    let counted = |store: &Store| {
+    let counted = |store: &StoreConf| {
         let name = store.settings().name();
         let key_time = destinations(cf)
             .filter(|destination| destination.store.settings().name() == name)
@@ -246,8 +246,8 @@ impl NoDigest {
 
 /// Warns where nginx would close a connection before the store's time is over: a handshake has
 /// `client_header_timeout`, and its lookups at most half of that.
-fn warn_of_short_timer(cf: &ngx_conf_t, server: &ngx_http_core_srv_conf_t, store: &Store) {
-    let timeout = store.timeout().as_millis();
+fn warn_of_short_timer(cf: &ngx_conf_t, server: &ngx_http_core_srv_conf_t, store: &StoreConf) {
+    let timeout = store.settings().timeout.as_millis();
     let timer = handshake_timeout(server).as_millis();
     if timeout * 2 > timer {
         log!(

@@ -9,6 +9,7 @@
 
 use core::ffi::{c_char, c_void};
 use core::ptr;
+use std::rc::Rc;
 
 use nginx_sys::{
     ngx_conf_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_test_config,
@@ -19,6 +20,7 @@ use ngx::http::{HttpModule, HttpModuleMainConf, HttpModuleServerConf};
 
 use crate::conf::{MainConf, ServerConf, COMMANDS};
 use crate::nginx::log;
+use crate::store::Store;
 
 mod attach;
 mod conf;
@@ -152,7 +154,10 @@ extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
             if conf.stores().next().is_some() {
                 counters::enter();
             }
-            conf.stores().for_each(|store| store.start(handshake::answered, cycle.log));
+            for store in conf.stores() {
+                let started = Store::start(store, handshake::answered, cycle.log);
+                conf.use_store(store, Some(&Rc::new(started)));
+            }
         }
     }
     Status::NGX_OK.into()
@@ -161,7 +166,7 @@ extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
     // SAFETY: nginx passes its current cycle.
     if let Some(conf) = Module::main_conf(unsafe { &*cycle }) {
-        conf.stores().for_each(|store| store.stop());
+        conf.stores().for_each(|store| conf.use_store(store, None));
         counters::leave();
     }
 }

@@ -20,7 +20,7 @@ use crate::frontend::status;
 use crate::handshake::{SessionCache, Suspension};
 use crate::nginx::NAME;
 use crate::openssl::Sealer;
-use crate::store::Store;
+use crate::store::{Settings, Store, StoreConf};
 use crate::Module;
 
 use self::error::Error;
@@ -52,7 +52,7 @@ pub(crate) struct Reported;
 #[derive(Default)]
 pub(crate) struct MainConf {
     /// The stores that the configuration names; equal directives share one.
-    stores: Vec<Rc<Store>>,
+    stores: Vec<Rc<StoreConf>>,
     /// What the callbacks of an SSL_CTX use, which keeps the address: a box would forbid that, as
     /// who moves one claims to have the only pointer.
     pub(crate) caches: Vec<Rc<SessionCache>>,
@@ -62,11 +62,17 @@ pub(crate) struct MainConf {
 
 impl MainConf {
     /// The stores that some server uses.
-    pub(crate) fn stores(&self) -> impl Iterator<Item = &Store> {
+    pub(crate) fn stores(&self) -> impl Iterator<Item = &StoreConf> {
         self.stores
             .iter()
             .map(Rc::as_ref)
-            .filter(|store| self.caches.iter().any(|cache| ptr::eq(cache.store(), *store)))
+            .filter(|store| self.caches.iter().any(|cache| ptr::eq(cache.store_conf(), *store)))
+    }
+
+    /// Gives the callbacks a store as this worker has it, or takes it away.
+    pub(crate) fn use_store(&self, conf: &StoreConf, store: Option<&Rc<Store>>) {
+        let uses = |cache: &&Rc<SessionCache>| ptr::eq(cache.store_conf(), conf);
+        self.caches.iter().filter(uses).for_each(|cache| cache.use_store(store.cloned()));
     }
 
     /// The ways in which handshakes are suspended.
@@ -76,11 +82,11 @@ impl MainConf {
     }
 
     /// The store for these settings: the one that an equal directive made, or a new one.
-    fn store(&mut self, settings: crate::store::Settings) -> Rc<Store> {
+    fn store(&mut self, settings: Settings) -> Rc<StoreConf> {
         if let Some(store) = self.stores.iter().find(|store| *store.settings() == settings) {
             return Rc::clone(store);
         }
-        let store = Rc::new(Store::new(settings));
+        let store = Rc::new(StoreConf::new(settings));
         self.stores.push(Rc::clone(&store));
         store
     }
@@ -104,7 +110,7 @@ enum Setting {
 /// Where a server's sessions go, and by what means.
 #[derive(Clone)]
 pub(crate) struct Destination {
-    pub(crate) store: Rc<Store>,
+    pub(crate) store: Rc<StoreConf>,
     /// The keys of its sessions in the store.
     pub(crate) keyspace: Keyspace,
     /// None where sessions are stored in clear.

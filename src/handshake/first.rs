@@ -209,14 +209,15 @@ impl First {
         if self.ssl.is_shut_down() || self.lookups.borrow().iter().all(Option::is_some) {
             return Err(Outcome::Miss);
         }
-        let now = cache.store.now();
+        let store = cache.store().ok_or(Outcome::Down)?;
+        let now = store.now();
         let began = self.began.get().unwrap_or(now);
-        let deadline = (began + cache.store.timeout()).min(self.patience(cache, now));
+        let deadline = (began + store.timeout()).min(self.patience(cache, now));
         if deadline <= now {
             return Err(Outcome::Timeout);
         }
         let decoder = cache.records.decoder(entry.minted);
-        let ask = |lookup| cache.store.get(&entry.key, deadline, lookup);
+        let ask = |lookup| store.get(&entry.key, deadline, lookup);
         let lookup = Lookup::begin(self.ssl, id, decoder, ask).map_err(outcome_of)?;
         self.ssl.debug("lookup begun");
         self.began.set(Some(began));
@@ -271,7 +272,9 @@ impl First {
         if self.state.replace(State::Done) != State::Done {
             self.end(cache);
         }
-        cache.store.flush();
+        if let Some(store) = cache.store() {
+            store.flush();
+        }
         if self.ssl.is_established() {
             self.own_resumed();
         }

@@ -5,7 +5,7 @@
 //! business of one object (`first`), and how it waits of another (`suspend`). They queue commands
 //! and look at results, and leave all else to the event loop.
 
-use core::cell::{Cell, OnceCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use core::ffi::c_int;
 use core::ptr::NonNull;
 use core::time::Duration;
@@ -22,7 +22,7 @@ use ssl_session_cache_core::session::Keyspace;
 use crate::openssl::{
     clear_errors, new_index, non_null, Ciphers, Sealer, Session, SessionRef, Ssl, SslCtx,
 };
-use crate::store::Store;
+use crate::store::{Store, StoreConf};
 
 use self::callbacks::NginxCallbacks;
 use self::first::First;
@@ -52,7 +52,10 @@ const SERVER_NAME: u32 = 0;
 /// What the callbacks of an SSL_CTX use.
 pub(crate) struct SessionCache {
     ctx: SslCtx,
-    store: Rc<Store>,
+    /// Where the sessions go.
+    store_conf: Rc<StoreConf>,
+    /// The same, as this worker has it; none in a process without clients.
+    store: RefCell<Option<Rc<Store>>>,
     records: Rc<Records>,
     suspension: Cell<Suspension>,
     /// Whether a server of the sockets asks for client certificates.
@@ -71,7 +74,7 @@ impl SessionCache {
     /// The SSL_CTX keeps the address: the cache must live as long.
     pub(crate) fn attach(
         ctx: SslCtx,
-        store: Rc<Store>,
+        store_conf: Rc<StoreConf>,
         keyspace: Keyspace,
         sealer: Option<Rc<Sealer>>,
         suspension: Suspension,
@@ -83,7 +86,8 @@ impl SessionCache {
         }
         let cache = Rc::new(Self {
             ctx,
-            store,
+            store_conf,
+            store: RefCell::default(),
             records: Records::new(keyspace, sealer),
             suspension: Cell::new(suspension),
             asks_for_certificates,
@@ -125,8 +129,18 @@ impl SessionCache {
     }
 
     /// The store that the sessions go to.
-    pub(crate) fn store(&self) -> &Store {
-        &self.store
+    pub(crate) fn store_conf(&self) -> &StoreConf {
+        &self.store_conf
+    }
+
+    /// Has the sessions go to that store from now on, or nowhere.
+    pub(crate) fn use_store(&self, store: Option<Rc<Store>>) {
+        self.store.replace(store);
+    }
+
+    /// That store, as this worker has it.
+    fn store(&self) -> Option<Rc<Store>> {
+        self.store.borrow().clone()
     }
 
     /// How the handshakes wait for it.
@@ -184,22 +198,24 @@ impl SessionCache {
 
     /// Queues a session for the store.
     fn store_session(&self, session: SessionRef<'_>) {
-        let Some(entry) = self.records.entry(session.id()) else { return };
+        let (Some(store), Some(entry)) = (self.store(), self.records.entry(session.id())) else {
+            return;
+        };
         let now = unix_time();
         let max_ttl = if session.is_tls13() { MAX_TTL_TLS13 } else { MAX_TTL };
         let ttl = session.expires().saturating_sub(now).clamp(1, max_ttl);
         let written = self.records.encode(entry.minted.as_ref(), session, |record| {
-            self.store.put(&entry.key, record, ttl as u32, now as u64);
+            store.put(&entry.key, record, ttl as u32, now as u64);
         });
         if written.is_none() {
-            self.store.drop_record();
+            store.drop_record();
         }
     }
 
     /// Queues the removal of a session from the store.
     fn delete(&self, id: &[u8]) {
-        if let Some(entry) = self.records.entry(id) {
-            self.store.delete(&entry.key);
+        if let (Some(store), Some(entry)) = (self.store(), self.records.entry(id)) {
+            store.delete(&entry.key);
         }
     }
 

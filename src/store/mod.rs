@@ -1,6 +1,6 @@
-//! Stores, and the client that a worker has for each.
+//! Stores, and the driver that a worker has for each.
 
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::time::Duration;
 use std::rc::Rc;
 
@@ -76,19 +76,16 @@ new_key_type! {
 /// Who is told how a lookup has ended: once, if it was accepted. The store may be asked meanwhile.
 pub(crate) type Tell = fn(LookupId, Lookup<'_>, Instant);
 
-/// A store, as the configuration names it. One server today: where a store is many, this is what
-/// maps a key to the driver of one.
-pub(crate) struct Store {
+/// A store, as the configuration has it: what a worker makes a [`Store`] of.
+pub(crate) struct StoreConf {
     settings: Rc<Settings>,
     /// What looks the store's name up again.
     resolver: Cell<Option<Resolver>>,
-    /// This worker's connection to the server; none in a process without clients.
-    driver: RefCell<Option<Rc<Driver>>>,
 }
 
-impl Store {
+impl StoreConf {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings: Rc::new(settings), resolver: Cell::new(None), driver: RefCell::new(None) }
+        Self { settings: Rc::new(settings), resolver: Cell::new(None) }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -105,19 +102,26 @@ impl Store {
     pub(crate) fn has_resolver(&self) -> bool {
         self.resolver.get().is_some()
     }
+}
 
-    /// Begins to connect, in a worker.
-    pub(crate) fn start(&self, tell: Tell, log: *mut ngx_log_t) {
-        let driver = Driver::new(Rc::clone(&self.settings), self.resolver.get(), tell, log);
+/// A store, as a worker has it. One server today: where a store is many, this is what maps a key to
+/// the driver of one.
+///
+/// # Drop behaviour
+///
+/// The connection is closed, and what waits for it ends.
+pub(crate) struct Store {
+    settings: Rc<Settings>,
+    driver: Rc<Driver>,
+}
+
+impl Store {
+    /// Begins to connect.
+    pub(crate) fn start(conf: &StoreConf, tell: Tell, log: *mut ngx_log_t) -> Self {
+        let settings = Rc::clone(&conf.settings);
+        let driver = Driver::new(Rc::clone(&settings), conf.resolver.get(), tell, log);
         driver.start();
-        self.driver.replace(Some(driver));
-    }
-
-    /// Closes the connection: the worker exits.
-    pub(crate) fn stop(&self) {
-        if let Some(driver) = self.driver.take() {
-            driver.stop();
-        }
+        Self { settings, driver }
     }
 
     /// The time that deadlines are told in.
@@ -138,39 +142,33 @@ impl Store {
         deadline: Instant,
         id: LookupId,
     ) -> Result<(), Unavailable> {
-        self.driver().ok_or(Unavailable::Down)?.get(key, deadline, id)
+        self.driver.get(key, deadline, id)
     }
 
     /// Stores a record for `ttl` seconds from `unix_now`, or drops it where that cannot be done.
     pub(crate) fn put(&self, key: &Key, record: &[u8], ttl: u32, unix_now: u64) {
-        if let Some(driver) = self.driver() {
-            driver.put(key, record, ttl, unix_now);
-        }
+        self.driver.put(key, record, ttl, unix_now);
     }
 
     /// Writes what was queued without waiting for the end of the turn: the client of a session that
     /// was put may be back before that, on another machine.
     pub(crate) fn flush(&self) {
-        if let Some(driver) = self.driver() {
-            driver.flush();
-        }
+        self.driver.flush();
     }
 
     /// Counts a record as dropped that could not even be made.
     pub(crate) fn drop_record(&self) {
-        if let Some(driver) = self.driver() {
-            driver.drop_record();
-        }
+        self.driver.drop_record();
     }
 
     /// Deletes a record, or leaves it to its time to live where that cannot be done.
     pub(crate) fn delete(&self, key: &Key) {
-        if let Some(driver) = self.driver() {
-            driver.delete(key);
-        }
+        self.driver.delete(key);
     }
+}
 
-    fn driver(&self) -> Option<Rc<Driver>> {
-        self.driver.borrow().clone()
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.driver.stop();
     }
 }
