@@ -8,7 +8,7 @@
 //!
 //! What nginx makes says nothing of the servers behind a default server, and of the certificates
 //! that a server trusts it knows the names at most. Where client certificates are asked for, the
-//! context is narrowed by both (see `frontend::sockets`): otherwise a client that one server trusts
+//! context is narrowed by both (see `attach::client_certificates`): otherwise a client that one server trusts
 //! would be let in by another that does not.
 
 use nginx_sys::{

@@ -4,40 +4,26 @@
 //! would leave the cache without TLS 1.3 clients and most TLS 1.2 clients. So tickets are switched
 //! off where the cache is on, unless the configuration itself asks for them.
 
-use nginx_sys::{ngx_conf_t, ngx_http_ssl_srv_conf_t, NGX_CONF_UNSET};
-use ngx::http::{HttpModuleConfExt, HttpModuleServerConf};
+use nginx_sys::{ngx_http_ssl_srv_conf_t, NGX_CONF_UNSET};
+use ngx::http::HttpModuleConfExt;
 
-use crate::frontend::http::{servers, ssl_module};
-use crate::Module;
+use crate::frontend::http::servers::ssl_module;
 
 /// What one level of the configuration says of tickets.
 #[derive(Clone, Copy)]
-struct Said {
+pub(super) struct Said {
     tickets: Option<bool>,
     key: Option<bool>,
 }
 
-/// Remembers which servers ask for stateless tickets themselves.
-///
-/// Called before ngx_http_ssl_module merges its configuration (see `ngx_module_order`): after that
-/// a default cannot be told from what was asked for.
-pub(crate) fn remember_requests(cf: &mut ngx_conf_t) {
-    // SAFETY: in init_main_conf() the context is that of http{}.
-    let outer = unsafe { said(cf) };
-    for server in servers(cf) {
-        let conf = Module::server_conf_mut(server).expect("made with the server");
-        // SAFETY: a server's context holds the configuration of every module.
-        conf.tickets_requested = unsafe { said(server) }.or(outer).asks();
-    }
-}
-
 impl Said {
-    fn or(self, outer: Self) -> Self {
+    /// What is said here, else what is said around it.
+    pub(super) fn or(self, outer: Self) -> Self {
         Self { tickets: self.tickets.or(outer.tickets), key: self.key.or(outer.key) }
     }
 
     /// A ticket key asks for tickets, unless they are off.
-    fn asks(self) -> bool {
+    pub(super) fn asks(self) -> bool {
         self.tickets.unwrap_or(self.key == Some(true))
     }
 }
@@ -47,7 +33,7 @@ impl Said {
 /// # Safety
 ///
 /// The level must hold the configuration of ngx_http_ssl_module.
-unsafe fn said(level: &impl HttpModuleConfExt) -> Said {
+pub(super) unsafe fn said(level: &impl HttpModuleConfExt) -> Said {
     // SAFETY: the type is that of this module's server configuration.
     let ssl = unsafe {
         level

@@ -1,0 +1,328 @@
+//! The cache put into the SSL_CTX of each server, once all of http{}, stream{} or mail{} has been read.
+
+use core::{iter, ptr};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use nginx_sys::{ngx_conf_t, ngx_cycle_t};
+
+use crate::conf::{CycleConf, Destination, Reported};
+use crate::counters::Counted;
+use crate::handshake::{SessionCache, Suspension};
+use crate::nginx::{log, NAME};
+use crate::openssl::{narrow_id_context, NarrowError, SslCtx};
+use crate::store::StoreConf;
+
+use self::client_certificates::{ClientCertificates, NoDigest, Policies, NAME_COMES_FIRST};
+
+pub(crate) use self::servers::{Listener, NginxCache, Server, Servers, TlsConf, Transport};
+
+mod client_certificates;
+mod servers;
+
+/// Attaches the cache to every server that it is on for.
+pub(crate) fn attach(cf: &mut ngx_conf_t, servers: &Servers) -> Result<(), Reported> {
+    let conf = CycleConf::being_read(cf);
+    let policies = Policies::of(servers);
+    let wide = narrow_id_contexts(cf, servers, &policies)?;
+    let mut caches = Vec::new();
+    for server in servers.servers.iter().filter(|server| !wide.contains(&ptr::from_ref(*server))) {
+        if let Some(cache) = attach_server(cf, server, servers, &policies)? {
+            // Kept at once: the SSL_CTX has its address, also where what follows fails.
+            conf.add_cache(Rc::clone(&cache));
+            caches.push(cache);
+        }
+    }
+    for cache in &caches {
+        cache.expect_servers(chosen_before_lookups(servers, cache.ctx()));
+    }
+    check_names(cf, conf)?;
+    warn_of_sessions_in_clear(cf, servers);
+    warn_of_ignored_servers(cf, servers);
+    count_stores(cf, conf, servers)
+}
+
+/// Prepares for handshakes, once all of the configuration has been read: `pcre_jit` may come last.
+pub(crate) fn prepare(cycle: &ngx_cycle_t, conf: &CycleConf) {
+    if conf.suspensions().into_iter().any(|way| way.fit(cycle) != way) {
+        log!(
+            NGX_LOG_WARN,
+            cycle.log,
+            "with \"pcre_jit on\" handshakes are suspended with {}: regular expressions then take \
+             more stack than an OpenSSL job has",
+            Suspension::Hello
+        );
+    }
+    conf.caches().iter().for_each(|cache| cache.prepare(cycle));
+}
+
+/// Has the workers count what they do with the stores in use.
+fn count_stores(cf: &mut ngx_conf_t, conf: &CycleConf, servers: &Servers) -> Result<(), Reported> {
+    let counted = |store: &Rc<StoreConf>| {
+        let name = store.settings().name();
+        let key_time = destinations(servers)
+            .filter(|destination| destination.store.settings().name() == name)
+            .filter_map(|destination| destination.key_time)
+            .min();
+        Counted { name, key_time }
+    };
+    let stores = conf.stores().iter().map(counted).collect();
+    conf.count(cf, stores).ok_or(Reported)
+}
+
+/// The SSL_CTXs that a handshake may be in when its session is looked up, if it begins in that of a
+/// default server: this one first.
+fn chosen_before_lookups(servers: &Servers, default: SslCtx) -> impl Iterator<Item = SslCtx> + '_ {
+    let begins_there = move |listener: &&Listener| {
+        let ctx = servers.default_of(listener).ctx;
+        NAME_COMES_FIRST && ctx.is_some_and(|ctx| ctx.address() == default.address())
+    };
+    let named = servers
+        .listeners
+        .iter()
+        .filter(begins_there)
+        .flat_map(|listener| servers.of(listener))
+        .filter_map(|server| server.ctx);
+    iter::once(default).chain(named)
+}
+
+fn attach_server(
+    cf: &ngx_conf_t,
+    server: &Server,
+    servers: &Servers,
+    policies: &Policies<'_>,
+) -> Result<Option<Rc<SessionCache>>, Reported> {
+    let Some(destination) = server.conf.destination() else { return Ok(None) };
+    let Some(ctx) = server.ctx else { return Ok(None) };
+
+    if server.tls.session_cache == NginxCache::Off {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"{NAME}\" is ignored for server \"{}\" in {}: \"ssl_session_cache off\" there says \
+             that sessions are not to be resumed",
+            server.name,
+            server.place
+        );
+        return Ok(None);
+    }
+    let certificates = client_certificates(cf, policies, server)?;
+    if certificates.differ {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"{NAME}\" is ignored for server \"{}\" in {}: it is the default server of sockets \
+             whose servers ask for different client certificates, and OpenSSL could not keep their \
+             sessions apart; give each of these sockets the same servers, or a default server of \
+             its own",
+            server.name,
+            server.place
+        );
+        return Ok(None);
+    }
+    let asks_for_certificates = certificates.asked.is_some();
+    if server.tls.session_cache == NginxCache::Builtin {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"ssl_session_cache builtin\" is ignored for server \"{}\" in {}: a session that one \
+             worker's cache drops would be deleted for all; use \"shared:\" beside \"{NAME}\"",
+            server.name,
+            server.place
+        );
+    }
+    if server.conf.tickets_requested {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "stateless session tickets are asked for by server \"{}\" in {}: clients that take \
+             them, with TLS 1.3 all, never reach \"{NAME}\"; set \"ssl_session_tickets off\"",
+            server.name,
+            server.place
+        );
+    } else {
+        ctx.disable_tickets();
+    }
+
+    if server.tls.early_data && ctx.prevents_replay() {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"ssl_conf_command Options AntiReplay\" beside \"ssl_early_data on\" for server \"{}\" \
+             in {}: OpenSSL then resumes no TLS 1.3 session that \"{NAME}\" finds; switch one of \
+             the two off",
+            server.name,
+            server.place
+        );
+    }
+    if servers.of_default(server).any(|listener| listener.transport == Transport::Tcp) {
+        warn_of_short_timer(cf, server, servers.timeout_directive, &destination.store);
+    }
+
+    let Destination { store, keyspace, sealer, suspension, .. } = destination.clone();
+    let suspension = suspension.unwrap_or_else(Suspension::detect);
+    suspension.check().map_err(|missing| {
+        log!(
+            NGX_LOG_EMERG,
+            cf.log,
+            "\"suspend={}\" of \"{NAME}\" is not possible: {missing}",
+            suspension.name()
+        );
+        Reported
+    })?;
+    store.resolve_by(server.resolver);
+    Ok(SessionCache::attach(
+        ctx,
+        store,
+        keyspace,
+        sealer,
+        suspension,
+        asks_for_certificates,
+        server.handshake_timeout,
+    ))
+}
+
+/// A name that is not known now is looked up again by nginx's resolver, where there is one: a name
+/// server that is away must not keep nginx from starting, nor from taking a new certificate.
+fn check_names(cf: &ngx_conf_t, conf: &CycleConf) -> Result<(), Reported> {
+    let stores = conf.stores();
+    let unknown = |store: &&Rc<StoreConf>| store.settings().location.addresses.is_empty();
+    for store in stores.iter().filter(unknown) {
+        let name = store.settings().name();
+        if !store.has_resolver() {
+            log!(
+                NGX_LOG_EMERG,
+                cf.log,
+                "\"{NAME}\" cannot resolve parameter \"addr\", expected an IP address or a known \
+                 name: {name}; with nginx's \"resolver\" it would be looked up again later"
+            );
+            return Err(Reported);
+        }
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"{NAME}\" cannot resolve parameter \"addr\": {name}; handshakes are full ones until \
+             nginx's \"resolver\" finds it"
+        );
+    }
+    Ok(())
+}
+
+/// Narrows the session id contexts of servers on sockets with the cache by what the servers there
+/// make of client certificates; returns those where that cannot be done, which are not to have it.
+///
+/// What has nothing to do with the cache stays as nginx made it.
+fn narrow_id_contexts(
+    cf: &ngx_conf_t,
+    servers: &Servers,
+    policies: &Policies<'_>,
+) -> Result<BTreeSet<*const Server>, Reported> {
+    let on_listeners: BTreeSet<_> = servers
+        .listeners
+        .iter()
+        .filter(|listener| servers.default_of(listener).conf.destination().is_some())
+        .flat_map(|listener| servers.of(listener).map(ptr::from_ref))
+        .collect();
+    let mut wide = BTreeSet::new();
+    for server in &servers.servers {
+        if !on_listeners.contains(&ptr::from_ref(server)) {
+            continue;
+        }
+        let Some(ctx) = server.ctx else { continue };
+        let Some(asked) = client_certificates(cf, policies, server)?.asked else { continue };
+        match narrow_id_context(ctx, &asked) {
+            Ok(()) => {}
+            Err(NarrowError::NoDigest) => return Err(NoDigest.report(cf)),
+            Err(NarrowError::NoHandshake) => {
+                log!(
+                    NGX_LOG_WARN,
+                    cf.log,
+                    "\"{NAME}\" resumes no sessions of server \"{}\" in {}: OpenSSL cannot begin a \
+                     handshake there",
+                    server.name,
+                    server.place
+                );
+                wide.insert(ptr::from_ref(server));
+            }
+        }
+    }
+    Ok(wide)
+}
+
+fn client_certificates(
+    cf: &ngx_conf_t,
+    policies: &Policies<'_>,
+    server: &Server,
+) -> Result<ClientCertificates, Reported> {
+    policies.client_certificates(server).map_err(|error| error.report(cf))
+}
+
+impl NoDigest {
+    fn report(self, cf: &ngx_conf_t) -> Reported {
+        log!(NGX_LOG_EMERG, cf.log, "OpenSSL has no SHA-256 or no memory");
+        Reported
+    }
+}
+
+/// Warns where nginx would close a connection before the store's time is over: a handshake has the
+/// time that this directive sets, and its lookups at most half of that.
+fn warn_of_short_timer(cf: &ngx_conf_t, server: &Server, directive: &str, store: &StoreConf) {
+    let timeout = store.settings().timeout.as_millis();
+    let timer = server.handshake_timeout.as_millis();
+    if timeout * 2 > timer {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"timeout={timeout}ms\" of \"{NAME}\" is cut to half of \"{directive}\", which is {timer}ms for server \"{}\" in {}: raise that to {}ms, or lower \"timeout\" \
+             to {}ms",
+            server.name,
+            server.place,
+            timeout * 2,
+            timer / 2
+        );
+    }
+}
+
+fn warn_of_sessions_in_clear(cf: &ngx_conf_t, servers: &Servers) {
+    if destinations(servers).any(|destination| destination.sealer.is_none()) {
+        log!(
+            NGX_LOG_WARN,
+            cf.log,
+            "\"{NAME}\" without \"key=\" stores sessions in clear: who can read the store can \
+             decrypt them; make a key with \"openssl rand 32 > cache.key\", give it to every \
+             machine, and add \"key=cache.key\""
+        );
+    }
+}
+
+/// Where the sessions of servers with TLS go.
+fn destinations(servers: &Servers) -> impl Iterator<Item = &Destination> {
+    let with_tls = servers.servers.iter().filter(|server| server.ctx.is_some());
+    with_tls.filter_map(|server| server.conf.destination())
+}
+
+/// Warns of servers whose setting is never looked at.
+///
+/// OpenSSL looks a session up before it knows the name that the client asks for: what counts is the
+/// default server of the listening socket.
+fn warn_of_ignored_servers(cf: &ngx_conf_t, servers: &Servers) {
+    let over_tcp = |listener: &&Listener| listener.transport == Transport::Tcp;
+    for listener in servers.listeners.iter().filter(over_tcp) {
+        let default = servers.default_of(listener);
+        for server in servers.of(listener) {
+            if server.conf.destination() != default.conf.destination() {
+                log!(
+                    NGX_LOG_WARN,
+                    cf.log,
+                    "\"{NAME}\" of server \"{}\" in {} has no effect on {}: what counts there is \
+                     the default server, \"{}\" in {}",
+                    server.name,
+                    server.place,
+                    listener.address,
+                    default.name,
+                    default.place
+                );
+            }
+        }
+    }
+}

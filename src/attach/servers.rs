@@ -1,0 +1,106 @@
+//! The servers and listeners of http, stream or mail, as far as the cache has to do with them.
+
+use core::ptr;
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use nginx_sys::ngx_keyval_t;
+use ngx::core::NgxStr;
+
+use crate::conf::ServerConf;
+use crate::net::Resolver;
+use crate::openssl::SslCtx;
+
+/// All of them.
+pub(crate) struct Servers {
+    /// In the order of the configuration.
+    pub(crate) servers: Vec<Server>,
+    /// Those with TLS.
+    pub(crate) listeners: Vec<Listener>,
+    /// The directive that sets the time for a handshake.
+    pub(crate) timeout_directive: &'static str,
+}
+
+/// A server.
+pub(crate) struct Server {
+    /// None without TLS.
+    pub(crate) ctx: Option<SslCtx>,
+    /// What the module's own directives say.
+    pub(crate) conf: &'static ServerConf,
+    /// Its first name, for messages.
+    pub(crate) name: &'static NgxStr,
+    /// Where it is in the configuration, for messages.
+    pub(crate) place: String,
+    /// All of its names, the same on every machine.
+    pub(crate) names: BTreeSet<Vec<u8>>,
+    /// What looks names up for it.
+    pub(crate) resolver: Option<Resolver>,
+    /// The time that nginx gives a client for its handshake, on the listeners that it is the default
+    /// server of.
+    pub(crate) handshake_timeout: Duration,
+    /// What nginx's own directives say of TLS.
+    pub(crate) tls: TlsConf,
+}
+
+/// What nginx's own directives say of TLS.
+pub(crate) struct TlsConf {
+    /// `ssl_session_cache`.
+    pub(crate) session_cache: NginxCache,
+    /// `ssl_early_data`.
+    pub(crate) early_data: bool,
+    /// `ssl_verify_client`, by nginx's number.
+    pub(crate) verify: u64,
+    /// `ssl_ocsp`, by nginx's number.
+    pub(crate) ocsp: u64,
+    /// `ssl_conf_command`.
+    pub(crate) commands: &'static [ngx_keyval_t],
+}
+
+/// What nginx itself keeps of sessions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NginxCache {
+    /// `off`: sessions are not to be resumed.
+    Off,
+    /// `builtin`, maybe beside `shared:`.
+    Builtin,
+    /// Anything else.
+    Other,
+}
+
+/// A socket with TLS. Servers are told by their place in [`Servers::servers`].
+pub(crate) struct Listener {
+    /// The address as it is configured.
+    pub(crate) address: &'static NgxStr,
+    pub(crate) transport: Transport,
+    /// The server of clients that mean no other by a name.
+    pub(crate) default: usize,
+    /// All of its servers.
+    pub(crate) servers: Vec<usize>,
+}
+
+/// How clients come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tcp,
+    Quic,
+}
+
+impl Servers {
+    /// The default server of a listener.
+    pub(super) fn default_of(&self, listener: &Listener) -> &Server {
+        &self.servers[listener.default]
+    }
+
+    /// All servers of a listener.
+    pub(super) fn of<'a>(&'a self, listener: &'a Listener) -> impl Iterator<Item = &'a Server> {
+        listener.servers.iter().map(|server| &self.servers[*server])
+    }
+
+    /// The listeners that a server is the default server of.
+    pub(super) fn of_default<'a>(
+        &'a self,
+        server: &'a Server,
+    ) -> impl Iterator<Item = &'a Listener> {
+        self.listeners.iter().filter(move |listener| ptr::eq(self.default_of(listener), server))
+    }
+}

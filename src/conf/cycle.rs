@@ -1,0 +1,143 @@
+//! What the module keeps for a whole configuration, which http, stream and mail have parts in.
+//!
+//! It is that of a core module of nginx's: made before any directive is read, there without http{}
+//! as well, and gone with the configuration, also with one that fails.
+
+use core::cell::{Ref, RefCell};
+use core::ffi::c_void;
+use core::{ptr, slice};
+use std::rc::Rc;
+
+use nginx_sys::{ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_module_t};
+use ngx::core::Pool;
+use ngx::ngx_string;
+
+use crate::counters::{self, Counted};
+use crate::handshake::{SessionCache, Suspension};
+use crate::store::{Settings, Store, StoreConf};
+
+/// The core module's hooks. A module is known by them: where it is among all is known to nginx.
+pub(crate) static mut CORE: ngx_core_module_t = ngx_core_module_t {
+    name: ngx_string!("ssl_session_cache"),
+    create_conf: Some(create),
+    init_conf: None,
+};
+
+/// What is kept for a whole configuration.
+#[derive(Default)]
+pub(crate) struct CycleConf {
+    /// The stores that the configuration names; equal directives share one.
+    stores: RefCell<Vec<Rc<StoreConf>>>,
+    /// What the callbacks of an SSL_CTX use, which keeps the address: a box would forbid that, as
+    /// who moves one claims to have the only pointer.
+    caches: RefCell<Vec<Rc<SessionCache>>>,
+    /// The stores that are counted; `None` where nothing is.
+    counted: RefCell<Option<Vec<Counted>>>,
+}
+
+unsafe extern "C" fn create(cycle: *mut ngx_cycle_t) -> *mut c_void {
+    // SAFETY: nginx passes a cycle with its pool, which drops the value when it goes.
+    unsafe { Pool::from_ngx_pool((*cycle).pool) }.allocate(CycleConf::default()).cast()
+}
+
+impl CycleConf {
+    /// That of a configuration. It lives as long as the configuration does.
+    pub(crate) fn of(cycle: &ngx_cycle_t) -> &'static Self {
+        // SAFETY: what nginx keeps for the core module is what create() has made.
+        unsafe { &*(*cycle.conf_ctx.add(core_module(cycle).index)).cast::<Self>() }
+    }
+
+    /// That of the configuration that is being read.
+    pub(crate) fn being_read(cf: &ngx_conf_t) -> &'static Self {
+        // SAFETY: a configuration is read for a cycle.
+        Self::of(unsafe { &*cf.cycle })
+    }
+
+    /// The store for these settings: the one that an equal directive made, or a new one.
+    pub(super) fn store(&self, settings: Settings) -> Rc<StoreConf> {
+        let mut stores = self.stores.borrow_mut();
+        if let Some(store) = stores.iter().find(|store| *store.settings() == settings) {
+            return Rc::clone(store);
+        }
+        let store = Rc::new(StoreConf::new(settings));
+        stores.push(Rc::clone(&store));
+        store
+    }
+
+    /// The stores that some server uses.
+    pub(crate) fn stores(&self) -> Vec<Rc<StoreConf>> {
+        let caches = self.caches();
+        let is_used = |store: &&Rc<StoreConf>| {
+            caches.iter().any(|cache| ptr::eq(cache.store_conf(), store.as_ref()))
+        };
+        self.stores.borrow().iter().filter(is_used).map(Rc::clone).collect()
+    }
+
+    /// The caches of all SSL_CTXs.
+    pub(crate) fn caches(&self) -> Ref<'_, Vec<Rc<SessionCache>>> {
+        self.caches.borrow()
+    }
+
+    /// Keeps the cache of an SSL_CTX.
+    pub(crate) fn add_cache(&self, cache: Rc<SessionCache>) {
+        self.caches.borrow_mut().push(cache);
+    }
+
+    /// Gives the callbacks a store as this worker has it, or takes it away.
+    pub(crate) fn use_store(&self, conf: &StoreConf, store: Option<&Rc<Store>>) {
+        let uses = |cache: &&Rc<SessionCache>| ptr::eq(cache.store_conf(), conf);
+        self.caches().iter().filter(uses).for_each(|cache| cache.use_store(store.cloned()));
+    }
+
+    /// The ways in which handshakes are suspended.
+    pub(crate) fn suspensions(&self) -> Vec<Suspension> {
+        let used = |way: &_| self.caches().iter().any(|cache| cache.suspension() == *way);
+        Suspension::ALL.into_iter().filter(used).collect()
+    }
+
+    /// Has the workers count what they do with these stores, besides those told of before; `None`
+    /// where nginx has no memory, which it has told of.
+    pub(crate) fn count(&self, cf: &mut ngx_conf_t, stores: Vec<Counted>) -> Option<()> {
+        // With `master_process off`, this process counts on for the configuration before, whose zone
+        // nginx unmaps where the new one has none.
+        if stores.is_empty() && !counters::is_counting() {
+            return Some(());
+        }
+        let mut counted = self.counted.borrow_mut();
+        let counted = counted.get_or_insert_with(Vec::new);
+        for store in stores {
+            match counted.iter_mut().find(|other| other.name == store.name) {
+                Some(known) => known.key_time = oldest(known.key_time, store.key_time),
+                None => counted.push(store),
+            }
+        }
+        // SAFETY: a configuration is read for a cycle.
+        let module = core_module(unsafe { &*cf.cycle });
+        counters::add_zone(cf, module)
+    }
+
+    /// The configuration is in use from now on.
+    pub(crate) fn start_counting(&self) {
+        if let Some(stores) = &*self.counted.borrow() {
+            counters::configure(stores);
+        }
+    }
+}
+
+/// The older one of the times of two files.
+fn oldest(one: Option<i64>, other: Option<i64>) -> Option<i64> {
+    one.into_iter().chain(other).min()
+}
+
+/// The core module.
+fn core_module(cycle: &ngx_cycle_t) -> &'static ngx_module_t {
+    // SAFETY: a cycle has an array of its modules, which are static; nginx writes to them only while
+    // it loads them.
+    unsafe {
+        slice::from_raw_parts(cycle.modules, cycle.modules_n)
+            .iter()
+            .map(|module| &**module)
+            .find(|module| ptr::eq(module.ctx, ptr::addr_of!(CORE).cast()))
+            .expect("the core module is in the same table as the others")
+    }
+}

@@ -1,0 +1,48 @@
+//! What nginx has the module do when a configuration comes into use, and when a worker starts and
+//! exits.
+
+use std::rc::Rc;
+
+use nginx_sys::{ngx_cycle_t, ngx_int_t, ngx_test_config};
+use ngx::core::Status;
+
+use crate::conf::CycleConf;
+use crate::nginx::{log, process_serves_clients};
+use crate::store::Store;
+use crate::{attach, counters, handshake};
+
+pub(crate) extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    // SAFETY: nginx passes its current cycle, and writes to the flag on this one thread.
+    let (cycle, is_test) = unsafe { (&*cycle, ngx_test_config != 0) };
+    let conf = CycleConf::of(cycle);
+    attach::prepare(cycle, conf);
+    if !is_test {
+        for suspension in conf.suspensions() {
+            log!(NGX_LOG_NOTICE, cycle.log, "handshakes are suspended with {suspension}");
+        }
+        conf.start_counting();
+    }
+    Status::NGX_OK.into()
+}
+
+pub(crate) extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    // SAFETY: nginx passes its current cycle.
+    let cycle = unsafe { &*cycle };
+    let conf = CycleConf::of(cycle);
+    let stores = conf.stores();
+    if process_serves_clients() && !stores.is_empty() {
+        counters::enter();
+        for store in stores {
+            let started = Store::start(&store, handshake::answered, cycle.log);
+            conf.use_store(&store, Some(&Rc::new(started)));
+        }
+    }
+    Status::NGX_OK.into()
+}
+
+pub(crate) extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
+    // SAFETY: nginx passes its current cycle.
+    let conf = CycleConf::of(unsafe { &*cycle });
+    conf.stores().iter().for_each(|store| conf.use_store(store, None));
+    counters::leave();
+}
