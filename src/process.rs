@@ -11,7 +11,7 @@ use crate::nginx::{log, process_serves_clients};
 use crate::store::Store;
 use crate::{attach, counters, handshake};
 
-pub(crate) extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+pub(crate) unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     // SAFETY: nginx passes its current cycle, and writes to the flag on this one thread.
     let (cycle, is_test) = unsafe { (&*cycle, ngx_test_config != 0) };
     let conf = CycleConf::of(cycle);
@@ -25,7 +25,7 @@ pub(crate) extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     Status::NGX_OK.into()
 }
 
-pub(crate) extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+pub(crate) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     // SAFETY: nginx passes its current cycle.
     let cycle = unsafe { &*cycle };
     let conf = CycleConf::of(cycle);
@@ -40,7 +40,7 @@ pub(crate) extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     Status::NGX_OK.into()
 }
 
-pub(crate) extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
+pub(crate) unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
     // SAFETY: nginx passes its current cycle.
     let conf = CycleConf::of(unsafe { &*cycle });
     conf.stores().iter().for_each(|store| conf.use_store(store, None));

@@ -87,7 +87,7 @@ impl Merge for ServerConf {
 }
 
 /// Reads the directive, for http{}, stream{} and mail{} alike.
-pub(crate) extern "C" fn set_cache(
+pub(crate) unsafe extern "C" fn set_cache(
     cf: *mut ngx_conf_t,
     _cmd: *mut ngx_command_t,
     conf: *mut c_void,
