@@ -1,5 +1,5 @@
 # What the scripts in ci/ share. Sourced, not run.
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -16,6 +16,22 @@ die() {
 usage() {
     sed -n '3,/^$/s/^# \?//p' "$0" >&2
     exit 2
+}
+
+# Runs a part of a script, and notes how long it took.
+times=()
+
+timed() {
+    local part=$1 begin=$SECONDS
+    shift
+
+    say "$part"
+    "$@"
+    times+=("$(printf '%4d s  %s' $((SECONDS - begin)) "$part")")
+}
+
+print_times() {
+    printf '%s\n' "${times[@]}" "$(printf '%4d s  in all' "$SECONDS")" >&2
 }
 
 # Runs a command with its output in $folder/build.log, shown only where it fails.
