@@ -57,6 +57,6 @@ run_tests() {
 
     TEST_NGINX_BINARY=$nginx TEST_NGINX_GLOBALS="load_module $module;" \
         TEST_NGINX_GLOBALS_HTTP='ssl_protocols TLSv1.2 TLSv1.3;' \
-        prove -I t/lib "$@" | tee "$log" || return
+        prove -I "$root/t/lib" "$@" | tee "$log" || return
     ! grep 'skipped:' "$log" || die "a test was skipped"
 }
