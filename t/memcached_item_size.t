@@ -16,7 +16,7 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
-use SSLSessionCache::Store;
+use SSLSessionCache::Memcached;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
@@ -25,7 +25,7 @@ use SSLSessionCache::Wait;
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
 	->has_daemon('openssl');
 
-$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
+$t->write_file_expand('nginx.conf', <<'EOF');
 
 %%TEST_GLOBALS%%
 
@@ -40,7 +40,7 @@ http {
     ssl_certificate     localhost.crt;
     ssl_certificate_key localhost.key;
 
-    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%;
+    remote_ssl_session_cache on type=memcached port=%%PORT_8379%%;
 
     server {
         listen       127.0.0.1:8443 ssl;
@@ -56,7 +56,8 @@ http {
 
 EOF
 
-my $store = store($t, args => [ '-I', '1k', '-o', 'slab_chunk_max=512' ]);
+my $store = SSLSessionCache::Memcached->new($t,
+	args => [ '-I', '1k', '-o', 'slab_chunk_max=512' ]);
 certificate($t, 'localhost');
 certificate($t, 'large', names => 50);
 

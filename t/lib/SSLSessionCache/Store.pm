@@ -1,8 +1,8 @@
 package SSLSessionCache::Store;
 
-# The store of a test that behaves the same with any: a Redis, or a Memcached
-# where the test's name begins with "memcached_".  Such a test is a link to the
-# one with Redis.
+# The store of a test that behaves the same with any: a Redis, or what
+# TEST_NGINX_STORE says.  The configuration of such a test has %%STORE%% for the
+# type: by that ci/test knows which tests to run with a Memcached as well.
 
 ###############################################################################
 
@@ -12,7 +12,6 @@ use strict;
 use parent 'SSLSessionCache::Daemon';
 
 use Exporter qw/ import /;
-use FindBin;
 
 use SSLSessionCache::Wait;
 
@@ -20,7 +19,7 @@ our @EXPORT = qw/ store store_config store_type /;
 
 use constant PREFIX => 'sslsessioncache:';
 
-my $type = $FindBin::Script =~ /^memcached_/ ? 'memcached' : 'redis';
+my $type = $ENV{TEST_NGINX_STORE} // 'redis';
 
 ###############################################################################
 

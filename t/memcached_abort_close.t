@@ -1,1 +1,0 @@
-abort_close.t

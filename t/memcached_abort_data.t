@@ -1,1 +1,0 @@
-abort_data.t

@@ -1,1 +1,0 @@
-corrupt.t

@@ -1,1 +1,0 @@
-log_greeting.t

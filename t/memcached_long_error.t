@@ -1,1 +1,0 @@
-long_error.t

@@ -1,1 +1,0 @@
-misbehaving_connect.t

@@ -1,1 +1,0 @@
-misbehaving_cut.t

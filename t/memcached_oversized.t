@@ -1,1 +1,0 @@
-oversized.t

@@ -1,1 +1,0 @@
-resume_tls12.t

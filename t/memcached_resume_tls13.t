@@ -1,1 +1,0 @@
-resume_tls13.t
