@@ -16,52 +16,22 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
-use SSLSessionCache::Nginx;
-use SSLSessionCache::Store;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
+my $t = Test::Nginx->new();
 
-my $config = store_config(<<'EOF');
+certificate($t, $_) foreach 'client', 'stranger';
 
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        ssl_verify_client      optional;
-        ssl_client_certificate client.crt;
-
-        location / {
-            return 200 "$ssl_client_verify $ssl_client_s_dn";
-        }
-    }
-}
-
-EOF
-
-my $store = store($t);
-certificate($t, $_) foreach 'localhost', 'client', 'stranger';
-
-$t->write_file_expand('nginx.conf', $config)->plan(14)->run();
-SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+my ($store) = pair($t,
+	cache => 'type=%%STORE%%',
+	server => 'ssl_verify_client optional;
+		ssl_client_certificate client.crt;',
+	body => '$ssl_client_verify $ssl_client_s_dn',
+);
+$t->plan(14);
 
 ###############################################################################
 

@@ -17,47 +17,13 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
-use SSLSessionCache::Nginx;
-use SSLSessionCache::Store;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
-
-my $config = store_config(<<'EOF');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
-
-my $store = store($t);
-certificate($t, 'localhost');
+my $t = Test::Nginx->new();
 
 my @cases = (
 	[ 'empty', sub { '' } ],
@@ -74,8 +40,8 @@ my @cases = (
 	[ 'last byte changed', sub { changed($_[0], 1) } ],
 );
 
-$t->write_file_expand('nginx.conf', $config)->plan(6 * @cases + 2)->run();
-SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+my ($store) = pair($t, cache => 'type=%%STORE%%');
+$t->plan(6 * @cases + 2);
 
 ###############################################################################
 

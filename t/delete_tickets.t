@@ -16,53 +16,22 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
-use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+my $t = Test::Nginx->new();
 
-my $config = <<'EOF';
+certificate($t, $_) foreach 'client', 'stranger';
 
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache port=%%PORT_8379%%;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        ssl_session_cache      shared:SSL:1m;
-        ssl_verify_client      on;
-        ssl_client_certificate client.crt;
-
-        location / {
-            return 200 "";
-        }
-    }
-}
-
-EOF
-
-my $redis = SSLSessionCache::Redis->new($t);
-certificate($t, $_) foreach 'localhost', 'client', 'stranger';
-
-$t->write_file_expand('nginx.conf', $config)->plan(10)->run();
-SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+my ($redis) = pair($t,
+	server => 'ssl_session_cache shared:SSL:1m;
+		ssl_verify_client on;
+		ssl_client_certificate client.crt;',
+	body => '',
+);
+$t->plan(10);
 
 ###############################################################################
 

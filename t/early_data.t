@@ -17,53 +17,22 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Link;
-use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+my $t = Test::Nginx->new();
 
-my $config = <<'EOF';
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache port=%%PORT_8378%%;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        ssl_early_data on;
-
-        location / {
-            return 200 "$ssl_session_reused early:$ssl_early_data";
-        }
-    }
-}
-
-EOF
-
-my $redis = SSLSessionCache::Redis->new($t);
 SSLSessionCache::Link->new($t, delay => 0.02);
-certificate($t, 'localhost');
 
-$t->write_file_expand('nginx.conf', $config)->plan(12)->run();
-SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+my ($redis) = pair($t,
+	cache => 'port=%%PORT_8378%%',
+	server => 'ssl_early_data on;',
+	body => '$ssl_session_reused early:$ssl_early_data',
+);
+$t->plan(12);
 
 $t->write_file('request', "GET / HTTP/1.0\r\nHost: localhost\r\n\r\n");
 

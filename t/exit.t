@@ -19,55 +19,23 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Store;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
+my $t = Test::Nginx->new();
 
-my $config = store_config(<<'EOF');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-worker_processes 2;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        keepalive_timeout 60s;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
-
-my $store = store($t);
-certificate($t, 'localhost');
-
-$t->write_file_expand('nginx.conf', $config)->plan(31)->run();
+my ($store, $other) = pair($t,
+	cache => 'type=%%STORE%%',
+	main => 'worker_processes 2;',
+	server => 'keepalive_timeout 60s;',
+);
+$t->plan(31);
 
 ###############################################################################
 
-my $other = SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
 my @sessions = map { full()->{session} } 1 .. 8;
 
 # idle

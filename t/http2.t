@@ -16,8 +16,7 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
-use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 
 ###############################################################################
@@ -25,42 +24,11 @@ use SSLSessionCache::TLS;
 my $t = Test::Nginx->new()->has(qw/http http_ssl http_v2 rewrite socket_ssl/)
 	->has_daemon('openssl')->has_daemon('redis-server');
 
-my $config = <<'EOF';
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on port=%%PORT_8379%%;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        http2 on;
-
-        location / {
-            return 200 "$http2 $ssl_session_reused $remote_ssl_session_cache_status";
-        }
-    }
-}
-
-EOF
-
-my $redis = SSLSessionCache::Redis->new($t);
-certificate($t, 'localhost');
-
-$t->write_file_expand('nginx.conf', $config)->plan(14)->run();
-SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+my ($redis) = pair($t,
+	server => 'http2 on;',
+	body => '$http2 $ssl_session_reused $remote_ssl_session_cache_status',
+);
+$t->plan(14);
 
 ###############################################################################
 

@@ -20,59 +20,27 @@ use Test::Nginx;
 
 use SSLSessionCache::Authority;
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Pair;
 use SSLSessionCache::Responder;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
-
-my $config = <<'EOF';
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache port=%%PORT_8379%%;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        ssl_verify_client      on;
-        ssl_client_certificate authority.crt;
-
-        ssl_ocsp               on;
-        ssl_ocsp_responder     http://127.0.0.1:%%PORT_8081%%/;
-
-        location / {
-            return 200 "$ssl_client_verify $ssl_session_reused";
-        }
-    }
-}
-
-EOF
-
-my $redis = SSLSessionCache::Redis->new($t);
+my $t = Test::Nginx->new();
 
 my $authority = SSLSessionCache::Authority->new($t, 'authority')
 	->issue('localhost')->issue('client');
 my $responder = SSLSessionCache::Responder->new($t, $authority, port => 8081);
 
-$t->write_file_expand('nginx.conf', $config)->plan(20)->run();
-my $other = SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+my ($redis, $other) = pair($t,
+	server => 'ssl_verify_client on;
+		ssl_client_certificate authority.crt;
+		ssl_ocsp on;
+		ssl_ocsp_responder http://127.0.0.1:%%PORT_8081%%/;',
+	body => '$ssl_client_verify $ssl_session_reused',
+);
+$t->plan(20);
 
 ###############################################################################
 

@@ -17,54 +17,22 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Authority;
-use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
-
-my $config = <<'EOF';
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    ssl_stapling        on;
-    ssl_stapling_file   response.der;
-
-    remote_ssl_session_cache port=%%PORT_8379%%;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "reused:$ssl_session_reused";
-        }
-    }
-}
-
-EOF
-
-my $redis = SSLSessionCache::Redis->new($t);
+my $t = Test::Nginx->new();
 
 SSLSessionCache::Authority->new($t, 'authority')->issue('localhost')
 	->respond('localhost', 'response.der');
 
-$t->write_file_expand('nginx.conf', $config)->plan(14)->run();
-SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+my ($redis) = pair($t,
+	http => 'ssl_stapling on;
+		ssl_stapling_file response.der;',
+	body => 'reused:$ssl_session_reused',
+);
+$t->plan(14);
 
 ###############################################################################
 

@@ -18,54 +18,22 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Pair;
 use SSLSessionCache::Seal;
 use SSLSessionCache::TLS;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+my $t = Test::Nginx->new();
 
-my $config = <<'EOC';
-
-%%TEST_GLOBALS%%
-
-daemon off;
-worker_processes 2;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on port=%%PORT_8379%% key=cache.key;
-
-    server {
-        listen       127.0.0.1:8443 ssl reuseport;
-        server_name  localhost;
-
-        location / {
-            return 200 "$pid";
-        }
-    }
-}
-
-EOC
-
-my $redis = SSLSessionCache::Redis->new($t);
-certificate($t, 'localhost');
 my $key = seal_key($t, 'cache.key');
 seal_key($t, 'another.key');
 
-$t->write_file_expand('nginx.conf', $config)->plan(23)->run();
-SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+my @options = (main => 'worker_processes 2;', listen => 'reuseport');
+my ($redis) = pair($t, cache => 'key=cache.key', @options);
 SSLSessionCache::Nginx->new($t, 'stranger',
-	$config =~ s/8443/8445/r =~ s/cache\.key/another.key/r);
+	config(cache => 'key=another.key', port => 8445, @options));
+$t->plan(23);
 
 ###############################################################################
 

@@ -17,51 +17,19 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Pair;
 use SSLSessionCache::Seal;
 use SSLSessionCache::TLS;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+my $t = Test::Nginx->new();
 
-my $config = <<'EOC';
-
-%%TEST_GLOBALS%%
-
-daemon off;
-worker_processes 2;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on port=%%PORT_8379%% key=old.key;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$pid";
-        }
-    }
-}
-
-EOC
-
-my $redis = SSLSessionCache::Redis->new($t);
-certificate($t, 'localhost');
 my %keys = map { $_ => seal_key($t, "$_.key") } 'old', 'new';
 
-$t->write_file_expand('nginx.conf', $config)->plan(16)->run();
-my $other = SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+my @options = (main => 'worker_processes 2;', body => '$pid');
+my ($redis, $other) = pair($t, cache => 'key=old.key', @options);
+$t->plan(16);
 
 ###############################################################################
 
@@ -88,12 +56,12 @@ minted_with('new');
 sub rotate {
 	my ($t, $parameters, $step) = @_;
 
-	$config =~ s/key=.*;/$parameters;/;
+	my @changed = (@options, cache => $parameters);
 
-	$other->write_config($config =~ s/8443/8444/r);
+	$other->write_config(config(@changed, port => 8444));
 	resumes_during($other->pid(), "$step on one");
 
-	$t->write_file_expand('nginx.conf', $config);
+	$t->write_file_expand('nginx.conf', config(@changed));
 	resumes_during(master($t), "$step on both");
 }
 

@@ -52,6 +52,9 @@ sub new {
 
 	my ($listener, $control) = ($self->listener(), $self->control());
 
+	# this process chooses where it is, though nothing may be there yet
+	port($self->{peer});
+
 	setsockopt $listener, SOL_SOCKET, SO_RCVBUF, $self->{buffer}
 		if defined $self->{buffer};
 
