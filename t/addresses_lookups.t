@@ -18,55 +18,28 @@ use Test::Nginx;
 
 use SSLSessionCache::Misbehaving;
 use SSLSessionCache::NameServer;
+use SSLSessionCache::Pair;
 use SSLSessionCache::Redis;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
-
-$t->write_file_expand('nginx.conf', <<'EOF');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    resolver 127.0.0.1:%%PORT_8953_UDP%% ipv6=off;
-
-    remote_ssl_session_cache on addr=localhost port=%%PORT_8379%%;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
+my $t = Test::Nginx->new();
 
 my $first = SSLSessionCache::Misbehaving->new($t);
 my $second = SSLSessionCache::Redis->new($t, bind => '127.0.0.2');
 my $names = SSLSessionCache::NameServer->new($t, port => 8953,
 	addresses => [ '127.0.0.1', '127.0.0.2' ]);
-certificate($t, 'localhost');
 
 $first->fault('get', 'hangup');
 
-$t->plan(4)->run();
+single($t,
+	store => $first,
+	cache => 'addr=localhost',
+	http => 'resolver 127.0.0.1:%%PORT_8953_UDP%% ipv6=off;',
+);
+$t->plan(4);
 
 ###############################################################################
 

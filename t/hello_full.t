@@ -19,49 +19,18 @@ use Test::Nginx;
 use SSLSessionCache::Hello;
 use SSLSessionCache::Link;
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+my $t = Test::Nginx->new();
 
-$t->write_file_expand('nginx.conf', <<'EOF');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-    ssl_protocols       TLSv1.2;
-
-    remote_ssl_session_cache port=%%PORT_8378%%;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
-
-my $redis = SSLSessionCache::Redis->new($t);
 my $link = SSLSessionCache::Link->new($t, delay => 0.2);
-certificate($t, 'localhost');
 
-$t->plan(2)->run();
+my $redis = single($t,
+	cache => 'port=%%PORT_8378%%', http => 'ssl_protocols TLSv1.2;');
+$t->plan(2);
 
 ###############################################################################
 

@@ -18,51 +18,19 @@ use Test::Nginx;
 
 use SSLSessionCache::Hello;
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+my $t = Test::Nginx->new();
 
-$t->write_file_expand('nginx.conf', <<'EOF');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-    ssl_protocols       TLSv1.2 TLSv1.3;
-
-    remote_ssl_session_cache port=%%PORT_8379%%;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        client_header_timeout 2s;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
-
-my $redis = SSLSessionCache::Redis->new($t);
-certificate($t, 'localhost');
-
-$t->plan(8)->run();
+my $redis = single($t,
+	http => 'ssl_protocols TLSv1.2 TLSv1.3;',
+	server => 'client_header_timeout 2s;',
+);
+$t->plan(8);
 
 ###############################################################################
 

@@ -16,48 +16,23 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
+use SSLSessionCache::Pair;
 use SSLSessionCache::Redis;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
-
-$t->write_file_expand('nginx.conf', <<'EOF');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on port=%%PORT_8379%% interval=5s;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$remote_ssl_session_cache_status $remote_ssl_session_cache_time";
-        }
-    }
-}
-
-EOF
+my $t = Test::Nginx->new();
 
 my $redis = SSLSessionCache::Redis->new($t, idle_timeout => 1);
-certificate($t, 'localhost');
 
-$t->plan(3)->run();
+single($t,
+	store => $redis,
+	cache => 'interval=5s',
+	body => '$remote_ssl_session_cache_status $remote_ssl_session_cache_time',
+);
+$t->plan(3);
 
 ###############################################################################
 

@@ -17,51 +17,23 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Link;
-use SSLSessionCache::Nginx;
+use SSLSessionCache::Pair;
 use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
-
-$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8378%%
-                                 interval=300ms;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
+my $t = Test::Nginx->new();
 
 my $store = store($t, idle_timeout => 2);
 my $link = SSLSessionCache::Link->new($t);
-certificate($t, 'localhost');
 
-$t->plan(5)->run();
+single($t,
+	store => $store,
+	cache => 'type=%%STORE%% port=%%PORT_8378%% interval=300ms',
+);
+$t->plan(5);
 
 ###############################################################################
 

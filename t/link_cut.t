@@ -16,49 +16,19 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Link;
-use SSLSessionCache::Store;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
+my $t = Test::Nginx->new();
 
-$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8378%% interval=20ms;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
-
-my $store = store($t);
 my $link = SSLSessionCache::Link->new($t);
-certificate($t, 'localhost');
 
-$t->plan(3)->run();
+my $store = single($t,
+	cache => 'type=%%STORE%% port=%%PORT_8378%% interval=20ms');
+$t->plan(3);
 
 ###############################################################################
 

@@ -18,48 +18,19 @@ use Test::Nginx;
 
 use SSLSessionCache::Misbehaving;
 use SSLSessionCache::Nginx;
+use SSLSessionCache::Pair;
 use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
-
-my $config = store_config(<<'EOF');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%
-                                interval=1h auth=user:secret;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
+my $t = Test::Nginx->new();
 
 # the first nginx does not probe: the faults are for the others
 
-my $other = $config =~ s/8443/8444/r =~ s/1h/10ms/r;
+my $cache = 'type=%%STORE%% auth=user:secret';
+my $other = config(port => 8444, cache => "$cache interval=10ms");
 
 my $closed = qr/is down: the connection was closed during the greeting; check /;
 
@@ -80,9 +51,9 @@ push @cases, store_type() eq 'redis' ? (
 ) : ();
 
 my $store = SSLSessionCache::Misbehaving->new($t);
-certificate($t, 'localhost');
 
-$t->write_file_expand('nginx.conf', $config)->plan(3 * @cases + 2)->run();
+single($t, store => $store, cache => "$cache interval=1h");
+$t->plan(3 * @cases + 2);
 
 ###############################################################################
 

@@ -17,47 +17,22 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Misbehaving;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
-
-$t->write_file_expand('nginx.conf', <<'EOF');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on port=%%PORT_8379%% interval=300ms timeout=1s;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$remote_ssl_session_cache_status";
-        }
-    }
-}
-
-EOF
+my $t = Test::Nginx->new();
 
 my $store = SSLSessionCache::Misbehaving->new($t);
-certificate($t, 'localhost');
 
-$t->plan(5)->run();
+single($t,
+	store => $store,
+	cache => 'interval=300ms timeout=1s',
+	body => '$remote_ssl_session_cache_status',
+);
+$t->plan(5);
 
 ###############################################################################
 

@@ -19,52 +19,23 @@ use Test::Nginx;
 
 use SSLSessionCache::Misbehaving;
 use SSLSessionCache::Nginx;
+use SSLSessionCache::Pair;
 use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
-
-my $config = store_config(<<'EOF');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%
-                                interval=10ms timeout=1s;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
+my $t = Test::Nginx->new();
 
 my $store = SSLSessionCache::Misbehaving->new($t);
-certificate($t, 'localhost');
 
 my $error = (store_type() eq 'redis' ? '-DENIED Redis is running'
 	: 'SERVER_ERROR something is running') . ' in protected mode' x 200;
 
-$t->write_file_expand('nginx.conf', $config)->plan(7)->run();
+my @options = (cache => 'type=%%STORE%% interval=10ms timeout=1s');
+single($t, store => $store, @options);
+$t->plan(7);
 
 ###############################################################################
 
@@ -85,7 +56,8 @@ is($store->calls('accept'), $accepted, 'same connection');
 # as the greeting of a server that turns all clients away
 
 $store->fault('accept', 'instead', "$error\r\n");
-my $other = SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+my $other = SSLSessionCache::Nginx->new($t, 'other',
+	config(port => 8444, @options));
 
 ok(wait_until(sub { $other->error_log()
 	=~ /is down: rejected: .*running/ }), 'to the greeting, told in the log');

@@ -17,51 +17,24 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Memcached;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
-
-$t->write_file_expand('nginx.conf', <<'EOF');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on type=memcached port=%%PORT_8379%%;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        ssl_verify_client optional_no_ca;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
+my $t = Test::Nginx->new();
 
 my $store = SSLSessionCache::Memcached->new($t,
 	args => [ '-I', '1k', '-o', 'slab_chunk_max=512' ]);
-certificate($t, 'localhost');
 certificate($t, 'large', names => 50);
 
-$t->plan(9)->run();
+single($t,
+	store => $store,
+	cache => 'type=memcached',
+	server => 'ssl_verify_client optional_no_ca;',
+);
+$t->plan(9);
 
 ###############################################################################
 

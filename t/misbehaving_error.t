@@ -18,47 +18,16 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Misbehaving;
+use SSLSessionCache::Pair;
 use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
-
-$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%
-                                interval=10ms timeout=1s;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
+my $t = Test::Nginx->new();
 
 my $store = SSLSessionCache::Misbehaving->new($t);
-certificate($t, 'localhost');
 
 my $version = 'TLSv1.2';
 
@@ -73,7 +42,8 @@ my @fatal = store_type() eq 'redis'
 my @refused = store_type() eq 'redis' ? @errors
 	: ('SERVER_ERROR object too large for cache', 'NOT_STORED');
 
-$t->plan(4 * @errors + 2 * @refused + 3 * @fatal + 1)->run();
+single($t, store => $store, cache => 'type=%%STORE%% interval=10ms timeout=1s');
+$t->plan(4 * @errors + 2 * @refused + 3 * @fatal + 1);
 
 ###############################################################################
 

@@ -18,43 +18,14 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
+use SSLSessionCache::Pair;
 use SSLSessionCache::Redis;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
-
-my $config = <<'EOF';
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on port=%%PORT_8379%% interval=50ms;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
+my $t = Test::Nginx->new();
 
 # root may write into any directory but one that is gone
 
@@ -64,9 +35,10 @@ mkdir $dir or die "mkdir() failed: $!\n";
 my $redis = SSLSessionCache::Redis->new($t, args => [
 	'--save', '3600 1000000', '--dir', $dir,
 	'--stop-writes-on-bgsave-error', 'yes' ]);
-certificate($t, 'localhost');
 
-$t->write_file_expand('nginx.conf', $config)->plan(9)->run();
+my @options = (cache => 'interval=50ms');
+single($t, store => $redis, @options);
+$t->plan(9);
 
 ###############################################################################
 
@@ -94,7 +66,7 @@ is(join(' ', $redis->clients()), join(' ', @clients), 'same connection');
 
 # one that connects now
 
-SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8444/r);
+SSLSessionCache::Nginx->new($t, 'other', config(port => 8444, @options));
 
 ok(wait_until(sub { offer(8444, $r) }), 'another worker, resumed');
 like(log_of($t, 'other.log'), qr/refuses commands, .*: MISCONF /,

@@ -17,51 +17,22 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
-use SSLSessionCache::Store;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
-
-$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%% timeout=5s;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 $remote_ssl_session_cache_status;
-        }
-    }
-}
-
-EOF
-
-my $store = store($t);
-certificate($t, 'localhost');
+my $t = Test::Nginx->new();
 
 my @lengths = (16 * 1024 + 1, 32 * 1024, 40_000, 1_000_000);
 my @versions = ('TLSv1.2', 'TLSv1.3');
 
-$t->plan(4 * @lengths * @versions + 2)->run();
+my $store = single($t,
+	cache => 'type=%%STORE%% timeout=5s',
+	body => '$remote_ssl_session_cache_status',
+);
+$t->plan(4 * @lengths * @versions + 2);
 
 ###############################################################################
 

@@ -17,48 +17,17 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+my $t = Test::Nginx->new();
 
-my $config = <<'EOF';
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on port=%%PORT_8379%%;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$pid $ssl_session_reused";
-        }
-    }
-}
-
-EOF
-
-my $redis = SSLSessionCache::Redis->new($t);
-certificate($t, 'localhost');
-
-$t->write_file_expand('nginx.conf', $config)->plan(7)->run();
+my @options = (body => '$pid $ssl_session_reused');
+my $redis = single($t, @options);
+$t->plan(7);
 
 ###############################################################################
 
@@ -68,7 +37,7 @@ resumes('loaded');
 
 my $globals = join "\n", map { "$_;" }
 	'pid %%TESTDIR%%/nginx.pid', 'error_log %%TESTDIR%%/error.log debug';
-my $without = $config =~ s/%%TEST_GLOBALS%%/$globals/r
+my $without = config(@options) =~ s/%%TEST_GLOBALS%%/$globals/r
 	=~ s/remote_ssl_session_cache.*;/ssl_session_tickets off;/r;
 
 reconfigure($t, $without);
@@ -78,7 +47,7 @@ is(grep({ defined $_->{body} } @got), 20, 'unloaded, handshakes');
 is(offer(tls_get(8443)), 0, 'unloaded, not resumed');
 is($redis->clients(), 0, 'unloaded, no connection');
 
-reconfigure($t, $config);
+reconfigure($t, config(@options));
 resumes('loaded again');
 
 ###############################################################################

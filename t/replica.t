@@ -17,53 +17,24 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::NameServer;
+use SSLSessionCache::Pair;
 use SSLSessionCache::Redis;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
+my $t = Test::Nginx->new();
 
-$t->write_file_expand('nginx.conf', <<'EOF');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    resolver 127.0.0.1:%%PORT_8953_UDP%% ipv6=off;
-
-    remote_ssl_session_cache on addr=localhost port=%%PORT_8379%%;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
-
-my $first = SSLSessionCache::Redis->new($t);
 my $second = SSLSessionCache::Redis->new($t, bind => '127.0.0.2');
 my $names = SSLSessionCache::NameServer->new($t, port => 8953,
 	addresses => [ '127.0.0.1', '127.0.0.2' ]);
-certificate($t, 'localhost');
 
-$t->plan(7)->run();
+my $first = single($t,
+	cache => 'addr=localhost',
+	http => 'resolver 127.0.0.1:%%PORT_8953_UDP%% ipv6=off;',
+);
+$t->plan(7);
 
 ###############################################################################
 

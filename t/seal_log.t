@@ -16,51 +16,20 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
-use SSLSessionCache::Redis;
+use SSLSessionCache::Pair;
 use SSLSessionCache::Seal;
 use SSLSessionCache::TLS;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+my $t = Test::Nginx->new();
 
 # The log of this nginx is written at the level "debug".
 
-$t->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on port=%%PORT_8379%% key=cache.key key=old.key;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "";
-        }
-    }
-}
-
-EOC
-
-my $redis = SSLSessionCache::Redis->new($t);
-certificate($t, 'localhost');
 my @keys = map { seal_key($t, "$_.key") } 'cache', 'old';
 
-$t->plan(9)->run();
+my $redis = single($t, cache => 'key=cache.key key=old.key', body => '');
+$t->plan(9);
 
 ###############################################################################
 

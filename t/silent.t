@@ -17,49 +17,19 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
-use SSLSessionCache::Store;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
+my $t = Test::Nginx->new();
 
-$t->write_file_expand('nginx.conf', store_config(<<'EOF'));
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on type=%%STORE%% port=%%PORT_8379%%
-                                interval=100ms timeout=2s;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$remote_ssl_session_cache_status";
-        }
-    }
-}
-
-EOF
-
-my $store = store($t);
-certificate($t, 'localhost');
-
-$t->plan(7)->run();
+my $store = single($t,
+	cache => 'type=%%STORE%% interval=100ms timeout=2s',
+	body => '$remote_ssl_session_cache_status',
+);
+$t->plan(7);
 
 ###############################################################################
 

@@ -17,48 +17,19 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
+my $t = Test::Nginx->new();
 
-$t->write_file_expand('nginx.conf', <<'EOF');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    remote_ssl_session_cache on port=%%PORT_8379%% timeout=500ms;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        location / {
-            return 200 "$remote_ssl_session_cache_status $remote_ssl_session_cache_time";
-        }
-    }
-}
-
-EOF
-
-my $redis = SSLSessionCache::Redis->new($t);
-certificate($t, 'localhost');
-
-$t->plan(21)->run();
+my $redis = single($t,
+	cache => 'timeout=500ms',
+	body => '$remote_ssl_session_cache_status $remote_ssl_session_cache_time',
+);
+$t->plan(21);
 
 ###############################################################################
 

@@ -17,8 +17,9 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Authority;
-use SSLSessionCache::Redis;
 use SSLSessionCache::Link;
+use SSLSessionCache::Pair;
+use SSLSessionCache::Redis;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
@@ -30,44 +31,10 @@ use SSLSessionCache::Wait;
 use constant SESSIONS => 270;
 use constant SIZE => 14000;
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
-
-$t->write_file_expand('nginx.conf', <<'EOF');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        ssl_verify_client optional_no_ca;
-
-        remote_ssl_session_cache port=%%PORT_8378%% tls=on tls_ca=ca.crt
-                                 timeout=30s;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
+my $t = Test::Nginx->new();
 
 my $dir = $t->testdir();
 
-certificate($t, 'localhost');
 SSLSessionCache::Authority->new($t, 'ca')
 	->issue('redis', names => 'IP:127.0.0.1')
 	->issue('client', comment => 'x' x SIZE);
@@ -79,7 +46,12 @@ my $redis = SSLSessionCache::Redis->new($t, args => [
 ]);
 my $link = SSLSessionCache::Link->new($t, peer => 8381, buffer => 4096);
 
-$t->plan(4)->run();
+single($t,
+	store => $redis,
+	cache => 'port=%%PORT_8378%% tls=on tls_ca=ca.crt timeout=30s',
+	server => 'ssl_verify_client optional_no_ca;',
+);
+$t->plan(4);
 
 ###############################################################################
 

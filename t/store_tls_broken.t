@@ -22,44 +22,14 @@ use Time::HiRes qw/ time /;
 use SSLSessionCache::Authority;
 use SSLSessionCache::Link;
 use SSLSessionCache::Nginx;
+use SSLSessionCache::Pair;
 use SSLSessionCache::Redis;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
-
-my $config = <<'EOF';
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        server_name  localhost;
-
-        remote_ssl_session_cache port=%%PORT_8377%% tls=on tls_ca=ca.crt
-                                 interval=10ms timeout=300ms;
-
-        location / {
-            return 200 "$ssl_session_reused";
-        }
-    }
-}
-
-EOF
+my $t = Test::Nginx->new();
 
 # how much a connection gets to read, through the handshake and the tickets
 # and replies that follow it, and what it meets then
@@ -69,7 +39,6 @@ my @faults = ((map { [ 'stuck', $_ ] } @bytes), map { [ 'reset', $_ ] } @bytes);
 
 my $dir = $t->testdir();
 
-certificate($t, 'localhost');
 SSLSessionCache::Authority->new($t, 'ca')
 	->issue('redis', names => 'IP:127.0.0.1');
 SSLSessionCache::Authority->new($t, 'new')
@@ -82,7 +51,12 @@ my $link = SSLSessionCache::Link->new($t, port => 8377, peer => 8381,
 my $stuck = SSLSessionCache::Link->new($t, port => 8378, peer => 8381,
 	breaks => [ map { [ 'stuck', 200 ] } 1 .. 10 ]);
 
-$t->write_file_expand('nginx.conf', $config)->plan(13)->run();
+my $tls = 'tls=on tls_ca=ca.crt';
+single($t,
+	store => $redis,
+	cache => "port=%%PORT_8377%% $tls interval=10ms timeout=300ms",
+);
+$t->plan(13);
 
 ###############################################################################
 
@@ -107,8 +81,8 @@ like($t->read_file('error.log'), qr/ is down: TLS handshake timed out/,
 
 # in the middle of a handshake
 
-my $other = SSLSessionCache::Nginx->new($t, 'other', $config =~ s/8443/8463/r
-	=~ s/PORT_8377/PORT_8378/r =~ s/timeout=\d+ms/timeout=60s/r);
+my $other = SSLSessionCache::Nginx->new($t, 'other', config(port => 8463,
+	cache => "port=%%PORT_8378%% $tls interval=10ms timeout=60s"));
 
 ok(wait_until(sub { $stuck->connections() == 1 }), 'handshake begun');
 
