@@ -49,6 +49,53 @@ crate_source() {
     compgen -G "$crates/*/$1-$2" | head -n 1 || true
 }
 
+# Prints where the sources of a release of nginx are: in the crate nginx-src, which counts its own
+# releases and carries nginx's version as build metadata, 1.28.5+1.28.3; or in Debian's package of them.
+nginx_source() {
+    local version=$1 release crate
+
+    [[ $version != "$(debian_version)" ]] || { debian_source "$version"; return; }
+    # some are missing
+    for ((release = ${version##*.}; release < ${version##*.} + 5; release += 1)); do
+        crate=$(crate_source nginx-src "${version%.*}.$release+$version" 2>/dev/null) || continue
+        [[ ! $crate ]] || { echo "$crate/nginx"; return; }
+    done
+    die "neither the crate nginx-src nor Debian has the sources of nginx $version: see ci/build --source"
+}
+
+debian_version() {
+    dpkg-query -W -f '${source:Upstream-Version}' nginx-dev
+}
+
+# Fetches what Debian's source package is made from, once, with an apt configuration of its own.
+debian_source() {
+    local version=$1 apt=$root/build/apt codename folder=$root/build/apt
+
+    [[ ! -f $apt/nginx-$version/configure ]] || { echo "$apt/nginx-$version"; return; }
+    rm -rf "$apt"
+    mkdir -p "$apt"/{lists,cache}/partial
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    cat >"$apt/sources.list" <<END
+deb-src http://deb.debian.org/debian $codename main
+deb-src http://deb.debian.org/debian-security $codename-security main
+END
+    cat >"$apt/apt.conf" <<END
+Dir::Etc::SourceList "$apt/sources.list";
+Dir::Etc::SourceParts "/dev/null";
+Dir::State::Lists "$apt/lists";
+Dir::Cache "$apt/cache";
+APT::Sandbox::User "$(id -un)";
+END
+    (
+        cd "$apt" || exit
+        export APT_CONFIG=$apt/apt.conf
+        logged apt-get update
+        logged apt-get source --download-only --tar-only nginx
+        logged tar --extract --file "nginx_$version.orig.tar.gz"
+        echo "$apt/nginx-$version"
+    )
+}
+
 # Runs tests with an nginx and a module, one at a time: some measure how long something takes.
 # Before 1.23.4, nginx has TLS 1.3 only if told so.
 run_tests() {
