@@ -96,14 +96,25 @@ END
     )
 }
 
-# Runs tests with an nginx and a module, one at a time: some measure how long something takes.
-# Before 1.23.4, nginx has TLS 1.3 only if told so.
+# Runs tests with an nginx and a module, several at a time, as they wait more than they work, but for
+# those that say of themselves that they measure time: these run alone afterwards. Before 1.23.4, nginx
+# has TLS 1.3 only if told so.
 run_tests() {
-    local nginx=$1 module=$2 log=$root/build/prove.log
+    local nginx=$1 module=$2 log=$root/build/prove.log alone beside
     shift 2
 
+    mapfile -t alone < <(grep -l '^# Measures time' "$@" || true)
+    mapfile -t beside < <(grep -L '^# Measures time' "$@" || true)
+    mkdir -p "${log%/*}"
+    {
+        ((${#beside[@]} == 0)) || run_prove --jobs $((2 * $(nproc))) "${beside[@]}" || return
+        ((${#alone[@]} == 0)) || run_prove "${alone[@]}" || return
+    } | tee "$log"
+    ! grep 'skipped:' "$log" || die "a test was skipped"
+}
+
+run_prove() {
     TEST_NGINX_BINARY=$nginx TEST_NGINX_GLOBALS="load_module $module;" \
         TEST_NGINX_GLOBALS_HTTP='ssl_protocols TLSv1.2 TLSv1.3;' \
-        prove -I "$root/t/lib" "$@" | tee "$log" || return
-    ! grep 'skipped:' "$log" || die "a test was skipped"
+        prove -I "$root/t/lib" --timer "$@"
 }

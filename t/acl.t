@@ -4,6 +4,8 @@
 # all of it; a right that is missing is named in the log.  Otherwise operators
 # give the module all rights, or look for the missing one in the dark.
 
+# Measures time: in ci/test it runs alone.
+
 ###############################################################################
 
 use warnings;

@@ -5,6 +5,8 @@
 # is late, the handshake goes on before, as a full one.  Otherwise a late store
 # means failed handshakes.
 
+# Measures time: in ci/test it runs alone.
+
 ###############################################################################
 
 use warnings;

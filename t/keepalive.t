@@ -4,6 +4,8 @@
 # store closes idle connections.  Otherwise the first client after a quiet minute
 # would find it closed.
 
+# Measures time: in ci/test it runs alone.
+
 ###############################################################################
 
 use warnings;

@@ -4,6 +4,8 @@
 # when that begins and when it ends.  Otherwise nobody knows why a store that is
 # up resumes nothing.
 
+# Measures time: in ci/test it runs alone.
+
 ###############################################################################
 
 use warnings;

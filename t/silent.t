@@ -4,6 +4,8 @@
 # waiting one timeout, and those that follow nothing until it answers again.
 # Otherwise every client would wait for as long as the silence lasts.
 
+# Measures time: in ci/test it runs alone.
+
 ###############################################################################
 
 use warnings;

@@ -4,6 +4,8 @@
 # none fails; when it is back, so is resumption, without a reload.  The log
 # tells of each change once.
 
+# Measures time: in ci/test it runs alone.
+
 ###############################################################################
 
 use warnings;

@@ -5,6 +5,8 @@
 # up.  Otherwise nearly every resumption would wait for as long as that lasts:
 # whenever a new connection is made, it would pass for a healthy store again.
 
+# Measures time: in ci/test it runs alone.
+
 ###############################################################################
 
 use warnings;

@@ -4,6 +4,8 @@
 # the same worker; one that hangs is soon not asked any more.  Otherwise a
 # store in trouble takes the whole web server with it.
 
+# Measures time: in ci/test it runs alone.
+
 ###############################################################################
 
 use warnings;

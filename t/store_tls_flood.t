@@ -5,6 +5,8 @@
 # without a limit, whoever runs the store could hold a worker with all of its
 # clients for as long as he likes.
 
+# Measures time: in ci/test it runs alone.
+
 ###############################################################################
 
 use warnings;
