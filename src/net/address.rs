@@ -132,7 +132,7 @@ impl Address {
     }
 }
 
-/// "[::1]" is how nginx writes an IPv6 address where a port may follow.
+/// `[::1]` is how nginx writes an IPv6 address where a port may follow.
 fn without_brackets(host: &[u8]) -> &[u8] {
     host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host)
 }
