@@ -7,7 +7,7 @@ use crate::time::Instant;
 /// Stops lookups at a store that answers too late, or not at all. It outlives connections: what
 /// counts is whether lookups are answered in time.
 ///
-/// See [`Pipeline`](crate::server::Pipeline) for its rules in the operator's terms.
+/// See [`Server`](crate::server::Server) for its rules in the operator's terms.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     state: State,
