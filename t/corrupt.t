@@ -40,7 +40,7 @@ my @cases = (
 	[ 'last byte changed', sub { changed($_[0], 1) } ],
 );
 
-my ($store) = pair($t, cache => 'type=%%STORE%%');
+my ($store) = pair($t, cache => 'type=%%STORE%% timeout=5s');
 $t->plan(6 * @cases + 2);
 
 ###############################################################################

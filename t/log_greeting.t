@@ -52,7 +52,7 @@ push @cases, store_type() eq 'redis' ? (
 
 my $store = SSLSessionCache::Misbehaving->new($t);
 
-single($t, store => $store, cache => "$cache interval=1h");
+single($t, store => $store, cache => "$cache interval=1h timeout=5s");
 $t->plan(3 * @cases + 2);
 
 ###############################################################################
