@@ -6,12 +6,14 @@
 //! - [`protocol`]: how a kind of server is spoken to.
 //! - [`server`]: one connection to one server, and its health. The caller owns the transport and the
 //!   time; it hands in bytes and `now`, and takes bytes and the next deadline.
+//! - [`report`]: what operators are told, and by which names.
 
 #![forbid(unsafe_code)]
 
 pub mod hello;
 pub mod plan;
 pub mod protocol;
+pub mod report;
 pub mod server;
 pub mod session;
 mod time;

@@ -3,19 +3,13 @@
 use std::io;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicU8, Ordering::Relaxed};
 
-use crate::counters::outcome::Outcome;
+use ssl_session_cache_core::report::{Event, LookupResult, Outcome, StoreState, BOUNDS};
 
 /// So many stores have counters; those beyond have none.
 pub(crate) const MAX_STORES: usize = 8;
 
 /// Room for the text of any socket address.
 const MAX_ADDRESS: usize = 113;
-
-/// The upper bounds of the histogram of lookup times, in microseconds; beyond is one bucket more.
-pub(crate) const BOUNDS: [u64; 13] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
-    1_000_000,
-];
 
 /// A number that only grows.
 #[derive(Default)]
@@ -149,6 +143,12 @@ impl StoreSlot {
         self.reset_gauges();
     }
 
+    /// The connection of the owner.
+    pub(crate) fn state(&self) -> StoreState {
+        let number = usize::from(self.state.load(Relaxed));
+        StoreState::ALL.get(number).copied().unwrap_or(StoreState::Down)
+    }
+
     pub(crate) fn reset_gauges(&self) {
         self.state.store(StoreState::Down as u8, Relaxed);
         self.is_suspended.store(0, Relaxed);
@@ -156,90 +156,5 @@ impl StoreSlot {
             gauge.set(0);
         }
         self.address.set("");
-    }
-}
-
-/// How a lookup in the store ended.
-#[derive(Clone, Copy)]
-#[repr(u8)]
-pub(crate) enum LookupResult {
-    Found,
-    Missing,
-    Timeout,
-    Refused,
-    /// Not sent, or lost with the connection: the store is down.
-    Down,
-    /// Not sent: too much waited.
-    Full,
-}
-
-impl LookupResult {
-    /// All of them, each at its number, and as it is shown.
-    pub(crate) const ALL: [(Self, &'static str); 6] = [
-        (Self::Found, "found"),
-        (Self::Missing, "missing"),
-        (Self::Timeout, "timeout"),
-        (Self::Refused, "refused"),
-        (Self::Down, "down"),
-        (Self::Full, "full"),
-    ];
-}
-
-/// What is counted of a store besides lookups.
-#[derive(Clone, Copy)]
-#[repr(u8)]
-pub(crate) enum Event {
-    /// A session was sent or queued.
-    SessionSent,
-    /// A session was not even queued.
-    SessionDropped,
-    /// A session was sent, and is not in the store, or it has not said so.
-    SessionFailed,
-    /// The removal of a session was sent or queued.
-    DeleteSent,
-    /// A byte was written.
-    ByteSent,
-    /// A byte was read.
-    ByteReceived,
-    /// The store has answered the greeting of a new connection.
-    Connected,
-    /// A connection was lost, or could not be made.
-    Failed,
-}
-
-impl Event {
-    /// All of them, each at its number, with the names of their counters and what those are.
-    pub(crate) const ALL: [(Self, &'static str, &'static str); 8] = [
-        (Self::SessionSent, "sessions_sent", "Sessions sent to the store."),
-        (Self::SessionDropped, "sessions_dropped", "Sessions that could not be sent to the store."),
-        (Self::SessionFailed, "sessions_failed", "Sessions sent that the store has not accepted."),
-        (Self::DeleteSent, "deletes", "Removals of sessions sent to the store."),
-        (Self::ByteSent, "sent_bytes", "Bytes sent to the store."),
-        (Self::ByteReceived, "received_bytes", "Bytes received from the store."),
-        (Self::Connected, "connections", "Connections to the store that came up."),
-        (Self::Failed, "failures", "Connections to the store that were lost or not made."),
-    ];
-}
-
-/// A worker's connection to a store.
-#[derive(Clone, Copy)]
-#[repr(u8)]
-pub(crate) enum StoreState {
-    /// There is none.
-    Down,
-    /// On its way, up to the answer to the greeting.
-    Connecting,
-    /// The store answers.
-    Up,
-}
-
-impl StoreState {
-    /// As it is shown.
-    pub(crate) fn name(state: u8) -> &'static str {
-        match state {
-            0 => "down",
-            1 => "connecting",
-            _ => "up",
-        }
     }
 }

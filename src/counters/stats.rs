@@ -3,8 +3,9 @@
 use core::time::Duration;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::counters::outcome::Outcome;
-use crate::counters::slots::{Event, LookupResult, StoreSlot, StoreState, WorkerSlot, BOUNDS};
+use ssl_session_cache_core::report::{Event, LookupResult, Outcome, StoreState, BOUNDS};
+
+use crate::counters::slots::{StoreSlot, WorkerSlot};
 use crate::counters::zone;
 
 /// Where this worker counts what it does with a store. Counts nothing where there is no room.

@@ -7,8 +7,8 @@ use nginx_sys::{
     ngx_http_variable_value_t, ngx_int_t, ngx_str_t, NGX_ERROR, NGX_OK,
 };
 use ngx::core::Pool;
+use ssl_session_cache_core::report::Outcome;
 
-use crate::counters::Outcome;
 use crate::handshake::{self, Report};
 
 const VARIABLES: [(&str, ngx_http_get_variable_pt); 2] = [

@@ -14,9 +14,10 @@ use std::sync::OnceLock;
 
 use nginx_sys::{SSL_get_ex_data, SSL_set_ex_data, CRYPTO_EX_DATA, CRYPTO_EX_INDEX_SSL};
 use ssl_session_cache_core::hello::ClientHello;
+use ssl_session_cache_core::report::Outcome;
 use ssl_session_cache_core::Instant;
 
-use crate::counters::{self, Outcome};
+use crate::counters;
 use crate::handshake::gate::{Gate, Held};
 use crate::handshake::lookup::{outcome_of, Answer, Lookup, SessionId};
 use crate::handshake::records::{Entry, Verdict};

@@ -4,10 +4,10 @@ use core::cell::RefCell;
 use std::rc::Rc;
 
 use slotmap::SlotMap;
+use ssl_session_cache_core::report::Outcome;
 use ssl_session_cache_core::server::{Lookup as Reply, Unavailable};
 use ssl_session_cache_core::Instant;
 
-use crate::counters::Outcome;
 use crate::handshake::records::{Decoder, Verdict};
 use crate::openssl::{Session, Ssl, MAX_ID};
 use crate::store::LookupId;

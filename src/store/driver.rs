@@ -8,13 +8,12 @@ use std::collections::hash_map::RandomState;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::{ngx_exiting, ngx_log_t};
-use ssl_session_cache_core::server::{
-    Action, Completions, Counts, Lookup, Loss, Server, State, Unavailable,
-};
+use ssl_session_cache_core::report::Event;
+use ssl_session_cache_core::server::{Action, Completions, Counts, Loss, Server, Unavailable};
 use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::Instant;
 
-use crate::counters::{Event, LookupResult, StoreState, StoreStats};
+use crate::counters::StoreStats;
 use crate::net::{
     self, Address, Handler, Io, Link, Location, NameHandler, NameLookup, Resolved, Resolver,
 };
@@ -57,38 +56,6 @@ struct Asked {
     id: LookupId,
     /// By a clock finer than that of deadlines, which is kept for each turn of the event loop.
     began: std::time::Instant,
-}
-
-impl From<Lookup<'_>> for LookupResult {
-    fn from(lookup: Lookup<'_>) -> Self {
-        match lookup {
-            // Something was found; that it is no session, the outcome of the handshake tells.
-            Lookup::Found(_) | Lookup::Oversized => Self::Found,
-            Lookup::Missing => Self::Missing,
-            Lookup::Unavailable(unavailable) => unavailable.into(),
-        }
-    }
-}
-
-impl From<Unavailable> for LookupResult {
-    fn from(unavailable: Unavailable) -> Self {
-        match unavailable {
-            Unavailable::Down => Self::Down,
-            Unavailable::Full => Self::Full,
-            Unavailable::Timeout => Self::Timeout,
-            Unavailable::Refused => Self::Refused,
-        }
-    }
-}
-
-impl From<State> for StoreState {
-    fn from(state: State) -> Self {
-        match state {
-            State::Down => Self::Down,
-            State::Connecting => Self::Connecting,
-            State::Up => Self::Up,
-        }
-    }
 }
 
 impl From<net::Error> for Loss {

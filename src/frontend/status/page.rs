@@ -12,9 +12,9 @@ use nginx_sys::{
 use ngx::core::{Pool, NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleConfExt, Request};
 use ngx::ngx_string;
+use ssl_session_cache_core::report::{json, prometheus};
 
-use crate::counters::Snapshot;
-use crate::frontend::status::{json, prometheus};
+use crate::counters;
 
 /// The directive.
 pub(crate) const COMMAND: ngx_command_t = ngx_command_t {
@@ -78,8 +78,8 @@ impl Format {
 
     fn render(self) -> String {
         match self {
-            Self::Json => json::render(&Snapshot::take()),
-            Self::Prometheus => prometheus::render(&Snapshot::take()),
+            Self::Json => json::render(&counters::take()),
+            Self::Prometheus => prometheus::render(&counters::take()),
             Self::Html => include_str!("page.html").to_owned(),
         }
     }

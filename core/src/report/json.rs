@@ -2,11 +2,10 @@
 
 use core::fmt::{self, Display};
 
-use crate::counters::Outcome;
-use crate::counters::{Event, LookupResult, BOUNDS};
-use crate::counters::{Snapshot, Store, Worker};
+use crate::report::{Event, LookupResult, Outcome, Snapshot, Store, Worker, BOUNDS};
 
-pub(crate) fn render(snapshot: &Snapshot) -> String {
+/// The page: one object, and a newline.
+pub fn render(snapshot: &Snapshot) -> String {
     let handshakes = Outcome::ALL
         .map(|outcome| (outcome.label(), snapshot.handshakes[outcome as usize].to_string()));
     let stores: Vec<_> = snapshot.stores.iter().map(store).collect();
@@ -20,7 +19,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
 
 fn store(store: &Store) -> String {
     let lookups =
-        LookupResult::ALL.map(|(result, name)| (name, store.lookups[result as usize].to_string()));
+        LookupResult::ALL.map(|result| (result.name(), store.lookups[result as usize].to_string()));
     let buckets = store.times.iter().enumerate().map(|(index, count)| match BOUNDS.get(index) {
         Some(bound) => (Seconds(*bound).to_string(), count.to_string()),
         None => ("inf".to_owned(), count.to_string()),
@@ -31,16 +30,15 @@ fn store(store: &Store) -> String {
         ("buckets", object(buckets)),
     ]);
     let workers: Vec<_> = store.workers.iter().map(worker).collect();
-    let events = Event::ALL
-        .map(|(event, name, _)| (name.to_owned(), store.events[event as usize].to_string()));
     let mut members = vec![
-        ("name".to_owned(), string(&store.name)),
-        ("key_age".to_owned(), store.key_age.map_or("null".to_owned(), |age| age.to_string())),
-        ("lookups".to_owned(), object(lookups)),
-        ("lookup_seconds".to_owned(), times),
+        ("name", string(&store.name)),
+        ("key_age", store.key_age.map_or("null".to_owned(), |age| age.to_string())),
+        ("lookups", object(lookups)),
+        ("lookup_seconds", times),
     ];
-    members.extend(events);
-    members.push(("workers".to_owned(), array(&workers)));
+    members
+        .extend(Event::ALL.map(|event| (event.name(), store.events[event as usize].to_string())));
+    members.push(("workers", array(&workers)));
     object(members)
 }
 
@@ -48,7 +46,7 @@ fn worker(worker: &Worker) -> String {
     object([
         ("worker", worker.number.to_string()),
         ("pid", worker.pid.to_string()),
-        ("state", string(worker.state)),
+        ("state", string(worker.state.name())),
         ("suspended", worker.is_suspended.to_string()),
         ("address", string(&worker.address)),
         ("waiting_lookups", worker.waiting_lookups.to_string()),
@@ -85,7 +83,7 @@ fn string(text: &str) -> String {
 }
 
 /// Microseconds, shown as seconds.
-pub(crate) struct Seconds(pub(super) u64);
+pub(super) struct Seconds(pub(super) u64);
 
 impl Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,10 +3,8 @@
 
 use core::fmt::Display;
 
-use crate::counters::Outcome;
-use crate::counters::{Event, LookupResult, BOUNDS};
-use crate::counters::{Snapshot, Store, Worker};
-use crate::frontend::status::json::Seconds;
+use crate::report::json::Seconds;
+use crate::report::{Event, LookupResult, Outcome, Snapshot, Store, StoreState, Worker, BOUNDS};
 
 const PREFIX: &str = "nginx_remote_ssl_session_cache";
 
@@ -14,7 +12,9 @@ const PREFIX: &str = "nginx_remote_ssl_session_cache";
 type Gauge = (&'static str, &'static str, fn(&Worker) -> u64);
 
 const GAUGES: [Gauge; 5] = [
-    ("up", "Whether the worker's connection to the store is up.", |w| (w.state == "up").into()),
+    ("up", "Whether the worker's connection to the store is up.", |w| {
+        (w.state == StoreState::Up).into()
+    }),
     ("lookups_suspended", "Whether no lookups are sent as the store answers too late.", |w| {
         w.is_suspended.into()
     }),
@@ -23,7 +23,8 @@ const GAUGES: [Gauge; 5] = [
     ("queued_bytes", "Bytes of commands without a reply.", |w| w.queued_bytes),
 ];
 
-pub(crate) fn render(snapshot: &Snapshot) -> String {
+/// The page.
+pub fn render(snapshot: &Snapshot) -> String {
     let mut page = Page(String::new());
 
     page.family("start_time_seconds", "gauge", "When counting began, as a Unix time.");
@@ -44,8 +45,8 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
 
     page.family("lookups_total", "counter", "Lookups of sessions in the store.");
     for store in &snapshot.stores {
-        for (result, name) in LookupResult::ALL {
-            let labels = [("store", &*store.name), ("result", name)];
+        for result in LookupResult::ALL {
+            let labels = [("store", &*store.name), ("result", result.name())];
             page.sample("lookups_total", &labels, store.lookups[result as usize]);
         }
     }
@@ -55,9 +56,9 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
         page.histogram(store);
     }
 
-    for (event, name, help) in Event::ALL {
-        let name = format!("{name}_total");
-        page.family(&name, "counter", help);
+    for event in Event::ALL {
+        let name = format!("{}_total", event.name());
+        page.family(&name, "counter", event.help());
         for store in &snapshot.stores {
             page.sample(&name, &[("store", &store.name)], store.events[event as usize]);
         }

@@ -1,0 +1,11 @@
+//! What operators are told: the numbers of the status page and their names, as JSON and for
+//! Prometheus.
+
+mod names;
+mod snapshot;
+
+pub mod json;
+pub mod prometheus;
+
+pub use self::names::{Event, LookupResult, Outcome, StoreState};
+pub use self::snapshot::{Snapshot, Store, Worker, BOUNDS};
