@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use nginx_sys::ngx_cached_time;
-use ssl_session_cache_core::report::{Outcome, Snapshot, Store, Worker};
+use ssl_session_cache_core::report::{Counts, Outcome, Server, Snapshot, Store, Worker};
 
 use crate::counters::slots::{Counter, StoreSlot};
 use crate::counters::zone::{self, Counted, Shared};
@@ -17,7 +17,9 @@ pub(crate) fn take() -> Snapshot {
     };
     let mut handshakes = [0; Outcome::ALL.len()];
     for worker in shared.workers() {
-        add(&mut handshakes, &worker.handshakes);
+        for (sum, counter) in handshakes.iter_mut().zip(&worker.handshakes) {
+            *sum += counter.value();
+        }
     }
     let stores =
         shared.stores().map(|(index, counted)| store(shared, index, counted, now)).collect();
@@ -25,22 +27,28 @@ pub(crate) fn take() -> Snapshot {
 }
 
 fn store(shared: &Shared, index: usize, counted: Counted, now: i64) -> Store {
-    let mut store = Store {
-        name: counted.name,
-        key_age: counted.key_time.map(|time| (now - time).max(0)),
-        ..Store::default()
-    };
+    let mut server = Server::default();
     for (number, worker) in shared.workers().iter().enumerate() {
         let slot = &worker.stores[index];
-        add(&mut store.lookups, &slot.lookups);
-        add(&mut store.times, &slot.times);
-        add(&mut store.events, &slot.events);
-        store.time_sum += slot.time_sum.value();
+        server.counts.add(&counts(slot));
         if let Some(pid) = worker.running() {
-            store.workers.push(self::worker(number, pid, slot));
+            server.workers.push(self::worker(number, pid, slot));
         }
     }
-    store
+    Store {
+        name: counted.name,
+        key_age: counted.key_time.map(|time| (now - time).max(0)),
+        servers: vec![server],
+    }
+}
+
+fn counts(slot: &StoreSlot) -> Counts {
+    Counts {
+        lookups: slot.lookups.each_ref().map(Counter::value),
+        times: slot.times.each_ref().map(Counter::value),
+        time_sum: slot.time_sum.value(),
+        events: slot.events.each_ref().map(Counter::value),
+    }
 }
 
 fn worker(number: usize, pid: i64, slot: &StoreSlot) -> Worker {
@@ -53,11 +61,5 @@ fn worker(number: usize, pid: i64, slot: &StoreSlot) -> Worker {
         waiting_lookups: slot.waiting_lookups.value(),
         queued_commands: slot.queued_commands.value(),
         queued_bytes: slot.queued_bytes.value(),
-    }
-}
-
-fn add<const N: usize>(sums: &mut [u64; N], counters: &[Counter; N]) {
-    for (sum, counter) in sums.iter_mut().zip(counters) {
-        *sum += counter.value();
     }
 }

@@ -2,7 +2,9 @@
 
 use core::fmt::{self, Display};
 
-use crate::report::{Event, LookupResult, Outcome, Snapshot, Store, Worker, BOUNDS};
+use crate::report::{
+    Counts, Event, LookupResult, Outcome, Server, Snapshot, Store, Worker, BOUNDS,
+};
 
 /// The page: one object, and a newline.
 pub fn render(snapshot: &Snapshot) -> String {
@@ -18,28 +20,45 @@ pub fn render(snapshot: &Snapshot) -> String {
 }
 
 fn store(store: &Store) -> String {
-    let lookups =
-        LookupResult::ALL.map(|result| (result.name(), store.lookups[result as usize].to_string()));
-    let buckets = store.times.iter().enumerate().map(|(index, count)| match BOUNDS.get(index) {
+    let mut members = vec![
+        ("name", string(&store.name)),
+        ("key_age", store.key_age.map_or("null".to_owned(), |age| age.to_string())),
+    ];
+    members.extend(counts(&store.counts()));
+    members.push(match &*store.servers {
+        [Server { name: None, workers: of, .. }] => ("workers", workers(of)),
+        servers => ("servers", array(&servers.iter().map(server).collect::<Vec<_>>())),
+    });
+    object(members)
+}
+
+fn server(server: &Server) -> String {
+    let mut members = vec![("name", string(server.name.as_deref().unwrap_or_default()))];
+    members.extend(counts(&server.counts));
+    members.push(("workers", workers(&server.workers)));
+    object(members)
+}
+
+fn counts(counts: &Counts) -> Vec<(&'static str, String)> {
+    let lookups = LookupResult::ALL
+        .map(|result| (result.name(), counts.lookups[result as usize].to_string()));
+    let buckets = counts.times.iter().enumerate().map(|(index, count)| match BOUNDS.get(index) {
         Some(bound) => (Seconds(*bound).to_string(), count.to_string()),
         None => ("inf".to_owned(), count.to_string()),
     });
     let times = object([
-        ("count", store.times.iter().sum::<u64>().to_string()),
-        ("sum", Seconds(store.time_sum).to_string()),
+        ("count", counts.times.iter().sum::<u64>().to_string()),
+        ("sum", Seconds(counts.time_sum).to_string()),
         ("buckets", object(buckets)),
     ]);
-    let workers: Vec<_> = store.workers.iter().map(worker).collect();
-    let mut members = vec![
-        ("name", string(&store.name)),
-        ("key_age", store.key_age.map_or("null".to_owned(), |age| age.to_string())),
-        ("lookups", object(lookups)),
-        ("lookup_seconds", times),
-    ];
+    let mut members = vec![("lookups", object(lookups)), ("lookup_seconds", times)];
     members
-        .extend(Event::ALL.map(|event| (event.name(), store.events[event as usize].to_string())));
-    members.push(("workers", array(&workers)));
-    object(members)
+        .extend(Event::ALL.map(|event| (event.name(), counts.events[event as usize].to_string())));
+    members
+}
+
+fn workers(workers: &[Worker]) -> String {
+    array(&workers.iter().map(worker).collect::<Vec<_>>())
 }
 
 fn worker(worker: &Worker) -> String {

@@ -4,11 +4,13 @@
 use core::fmt::Display;
 
 use crate::report::json::Seconds;
-use crate::report::{Event, LookupResult, Outcome, Snapshot, Store, StoreState, Worker, BOUNDS};
+use crate::report::{
+    Counts, Event, LookupResult, Outcome, Server, Snapshot, StoreState, Worker, BOUNDS,
+};
 
 const PREFIX: &str = "nginx_remote_ssl_session_cache";
 
-/// What is shown of each worker and store.
+/// What is shown of each worker and server.
 type Gauge = (&'static str, &'static str, fn(&Worker) -> u64);
 
 const GAUGES: [Gauge; 5] = [
@@ -28,62 +30,89 @@ pub fn render(snapshot: &Snapshot) -> String {
     let mut page = Page(String::new());
 
     page.family("start_time_seconds", "gauge", "When counting began, as a Unix time.");
-    page.sample("start_time_seconds", &[], snapshot.since);
+    page.sample("start_time_seconds", &Labels::default(), snapshot.since);
 
     page.family("handshakes_total", "counter", "Handshakes, by what became of offered sessions.");
     for outcome in Outcome::ALL {
         let count = snapshot.handshakes[outcome as usize];
-        page.sample("handshakes_total", &[("result", &outcome.label())], count);
+        page.sample("handshakes_total", &Labels::of("result", &outcome.label()), count);
     }
 
     page.family("key_age_seconds", "gauge", "Age of the key file that sessions are sealed with.");
     for store in &snapshot.stores {
         if let Some(age) = store.key_age {
-            page.sample("key_age_seconds", &[("store", &store.name)], age);
+            page.sample("key_age_seconds", &Labels::of("store", &store.name), age);
         }
     }
 
     page.family("lookups_total", "counter", "Lookups of sessions in the store.");
-    for store in &snapshot.stores {
+    for (labels, server) in servers(snapshot) {
         for result in LookupResult::ALL {
-            let labels = [("store", &*store.name), ("result", result.name())];
-            page.sample("lookups_total", &labels, store.lookups[result as usize]);
+            let labels = labels.with("result", result.name());
+            page.sample("lookups_total", &labels, server.counts.lookups[result as usize]);
         }
     }
 
     page.family("lookup_duration_seconds", "histogram", "Time that lookups in the store took.");
-    for store in &snapshot.stores {
-        page.histogram(store);
+    for (labels, server) in servers(snapshot) {
+        page.histogram("lookup_duration_seconds", &labels, &server.counts);
     }
 
     for event in Event::ALL {
         let name = format!("{}_total", event.name());
         page.family(&name, "counter", event.help());
-        for store in &snapshot.stores {
-            page.sample(&name, &[("store", &store.name)], store.events[event as usize]);
+        for (labels, server) in servers(snapshot) {
+            page.sample(&name, &labels, server.counts.events[event as usize]);
         }
     }
 
     for (name, help, value) in GAUGES {
         page.family(name, "gauge", help);
-        for store in &snapshot.stores {
-            for worker in &store.workers {
-                let labels = [("store", &*store.name), ("worker", &worker.number.to_string())];
-                page.sample(name, &labels, value(worker));
-            }
+        for (labels, worker) in workers(snapshot) {
+            page.sample(name, &labels, value(worker));
         }
     }
 
     page.family("address", "gauge", "The address that the worker uses; always 1.");
-    for store in &snapshot.stores {
-        for worker in &store.workers {
-            let number = worker.number.to_string();
-            let labels =
-                [("store", &*store.name), ("worker", &number), ("address", &worker.address)];
-            page.sample("address", &labels, 1);
-        }
+    for (labels, worker) in workers(snapshot) {
+        page.sample("address", &labels.with("address", &worker.address), 1);
     }
     page.0
+}
+
+fn servers(snapshot: &Snapshot) -> impl Iterator<Item = (Labels, &Server)> {
+    snapshot.stores.iter().flat_map(|store| {
+        store.servers.iter().map(|server| {
+            let labels = Labels::of("store", &store.name);
+            let labels = match &server.name {
+                Some(name) => labels.with("server", name),
+                None => labels,
+            };
+            (labels, server)
+        })
+    })
+}
+
+fn workers(snapshot: &Snapshot) -> impl Iterator<Item = (Labels, &Worker)> {
+    servers(snapshot).flat_map(|(labels, server)| {
+        let workers = server.workers.iter();
+        workers.map(move |worker| (labels.with("worker", &worker.number.to_string()), worker))
+    })
+}
+
+/// Labels as they are written, without the brackets.
+#[derive(Default)]
+struct Labels(String);
+
+impl Labels {
+    fn of(name: &str, value: &str) -> Self {
+        Self::default().with(name, value)
+    }
+
+    fn with(&self, name: &str, value: &str) -> Self {
+        let comma = if self.0.is_empty() { "" } else { "," };
+        Self(format!("{}{comma}{name}=\"{}\"", self.0, escape(value)))
+    }
 }
 
 struct Page(String);
@@ -93,28 +122,23 @@ impl Page {
         self.0 += &format!("# HELP {PREFIX}_{name} {help}\n# TYPE {PREFIX}_{name} {kind}\n");
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        let labels: Vec<_> =
-            labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
-        self.0 += &match &*labels {
-            [] => format!("{PREFIX}_{name} {value}\n"),
-            labels => format!("{PREFIX}_{name}{{{}}} {value}\n", labels.join(",")),
+    fn sample(&mut self, name: &str, Labels(labels): &Labels, value: impl Display) {
+        self.0 += &match &**labels {
+            "" => format!("{PREFIX}_{name} {value}\n"),
+            labels => format!("{PREFIX}_{name}{{{labels}}} {value}\n"),
         };
     }
 
-    fn histogram(&mut self, store: &Store) {
-        let name = "lookup_duration_seconds";
+    fn histogram(&mut self, name: &str, labels: &Labels, counts: &Counts) {
         let mut count = 0;
-        for (index, times) in store.times.iter().enumerate() {
+        for (index, times) in counts.times.iter().enumerate() {
             count += times;
             let bound = BOUNDS.get(index);
             let bound = bound.map_or("+Inf".to_owned(), |bound| Seconds(*bound).to_string());
-            let labels = [("store", &*store.name), ("le", &*bound)];
-            self.sample(&format!("{name}_bucket"), &labels, count);
+            self.sample(&format!("{name}_bucket"), &labels.with("le", &bound), count);
         }
-        let labels = [("store", &*store.name)];
-        self.sample(&format!("{name}_sum"), &labels, Seconds(store.time_sum));
-        self.sample(&format!("{name}_count"), &labels, count);
+        self.sample(&format!("{name}_sum"), labels, Seconds(counts.time_sum));
+        self.sample(&format!("{name}_count"), labels, count);
     }
 }
 

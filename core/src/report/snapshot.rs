@@ -21,13 +21,40 @@ pub struct Snapshot {
     pub stores: Vec<Store>,
 }
 
-/// What was counted of a store.
+/// A store, as the configuration names it.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
-    /// As the configuration names it.
+    /// Its name.
     pub name: String,
     /// How old the file of the key is that sessions are sealed with, in seconds.
     pub key_age: Option<i64>,
+    /// Its servers.
+    pub servers: Vec<Server>,
+}
+
+impl Store {
+    /// What was counted of all its servers together.
+    pub fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        self.servers.iter().for_each(|server| sum.add(&server.counts));
+        sum
+    }
+}
+
+/// A server of a store.
+#[derive(Clone, Debug, Default)]
+pub struct Server {
+    /// Its name among the servers of the store; `None` where it is all of the store.
+    pub name: Option<String>,
+    /// What was counted of it.
+    pub counts: Counts,
+    /// The workers that run.
+    pub workers: Vec<Worker>,
+}
+
+/// What all workers have counted of a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
     /// By the numbers of [`LookupResult`].
     pub lookups: [u64; LookupResult::ALL.len()],
     /// Lookups that were sent, by the time they took: so many in each bucket of [`BOUNDS`].
@@ -36,11 +63,24 @@ pub struct Store {
     pub time_sum: u64,
     /// By the numbers of [`Event`].
     pub events: [u64; Event::ALL.len()],
-    /// Those that run.
-    pub workers: Vec<Worker>,
 }
 
-/// How things are between a worker that runs now and a store.
+impl Counts {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        let Self { lookups, times, time_sum, events } = other;
+        add(&mut self.lookups, lookups);
+        add(&mut self.times, times);
+        add(&mut self.events, events);
+        self.time_sum += time_sum;
+    }
+}
+
+fn add(sums: &mut [u64], counts: &[u64]) {
+    sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+}
+
+/// How things are between a worker that runs now and a server.
 #[derive(Clone, Debug)]
 pub struct Worker {
     /// As nginx numbers its workers, from 0.
