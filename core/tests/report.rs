@@ -1,0 +1,361 @@
+//! The pages for programs: what JSON says once it is parsed, and each line of the text for
+//! Prometheus.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{json, Value};
+use ssl_session_cache_core::report::{
+    json, prometheus, Counts, Event, LookupResult, Outcome, Server, Snapshot, Store, StoreState,
+    Worker, BOUNDS,
+};
+
+const PREFIX: &str = "nginx_remote_ssl_session_cache_";
+
+#[test]
+fn nothing_counted() {
+    let snapshot = Snapshot { now: 7, since: 5, ..Snapshot::default() };
+
+    let text = json::render(&snapshot);
+    assert_eq!(
+        text,
+        "{\"now\":7,\"since\":5,\"handshakes\":{\"none\":0,\"foreign\":0,\"miss\":0,\
+         \"invalid\":0,\"full\":0,\"down\":0,\"timeout\":0,\"unused\":0,\"local\":0,\"hit\":0},\
+         \"stores\":[]}\n"
+    );
+
+    let samples = samples(&prometheus::render(&snapshot));
+    assert_eq!(samples["start_time_seconds"], "5");
+    assert_eq!(samples["handshakes_total{result=\"hit\"}"], "0");
+    assert_eq!(samples.len(), 1 + Outcome::ALL.len());
+}
+
+#[test]
+fn one_store_in_json() {
+    let parsed = parse(&snapshot(vec![store("redis 10.0.0.5:6379", vec![whole(3)])]));
+
+    assert_eq!(parsed["handshakes"]["hit"], 24);
+    assert_eq!(parsed["handshakes"]["none"], 5);
+    let store = &parsed["stores"][0];
+    let names: BTreeSet<_> = store.as_object().unwrap().keys().map(String::as_str).collect();
+    let counters = Event::ALL.map(Event::name);
+    let others = ["name", "key_age", "lookups", "lookup_seconds", "workers"];
+    assert_eq!(names, counters.into_iter().chain(others).collect());
+    assert_eq!(store["name"], "redis 10.0.0.5:6379");
+    assert_eq!(store["key_age"], Value::Null);
+    assert_eq!(
+        store["lookups"],
+        json!({ "found": 3, "missing": 6, "timeout": 9, "refused": 12, "down": 15, "full": 18 })
+    );
+    assert_eq!(store["sessions_sent"], 3);
+    assert_eq!(store["failures"], 3 * Event::ALL.len());
+    assert_eq!(
+        store["workers"],
+        json!([worker_json(0, "up", false), worker_json(3, "down", true)])
+    );
+}
+
+#[test]
+fn order_of_members() {
+    let text = json::render(&snapshot(vec![store("redis", vec![whole(0)])]));
+    let names = [
+        "now",
+        "since",
+        "handshakes",
+        "none",
+        "foreign",
+        "stores",
+        "name",
+        "key_age",
+        "lookups",
+        "found",
+        "lookup_seconds",
+        "count",
+        "sum",
+        "buckets",
+        "0.0001",
+        "0.00025",
+        "0.0005",
+        "0.001",
+        "0.0025",
+        "0.005",
+        "0.01",
+        "0.025",
+        "0.05",
+        "0.1",
+        "0.25",
+        "0.5",
+        "1",
+        "inf",
+        "sessions_sent",
+        "sessions_dropped",
+        "sessions_failed",
+        "deletes",
+        "sent_bytes",
+        "received_bytes",
+        "connections",
+        "failures",
+        "workers",
+        "worker",
+        "pid",
+        "state",
+        "suspended",
+        "address",
+        "waiting_lookups",
+        "queued_commands",
+        "queued_bytes",
+    ];
+
+    let mut rest = &*text;
+    for name in names {
+        let quoted = format!("\"{name}\":");
+        let at = rest.find(&quoted).unwrap_or_else(|| panic!("{name} in {rest}"));
+        rest = &rest[at + quoted.len()..];
+    }
+}
+
+#[test]
+fn key_ages() {
+    let mut sealed = store("sealed", vec![whole(0)]);
+    sealed.key_age = Some(86_400);
+    let snapshot = snapshot(vec![sealed, store("clear", vec![whole(0)])]);
+
+    let parsed = parse(&snapshot);
+    assert_eq!(parsed["stores"][0]["key_age"], 86_400);
+    assert_eq!(parsed["stores"][1]["key_age"], Value::Null);
+
+    let samples = samples(&prometheus::render(&snapshot));
+    assert_eq!(samples["key_age_seconds{store=\"sealed\"}"], "86400");
+    assert!(!samples.contains_key("key_age_seconds{store=\"clear\"}"));
+}
+
+#[test]
+fn times_in_seconds() {
+    for (micros, seconds) in [(0, "0"), (1, "0.000001"), (1_569, "0.001569"), (250_000, "0.25")] {
+        time_sum(micros, seconds);
+    }
+    for (micros, seconds) in [(1_000_000, "1"), (10_000_000, "10"), (100_500_000, "100.5")] {
+        time_sum(micros, seconds);
+    }
+}
+
+fn time_sum(micros: u64, seconds: &str) {
+    let mut server = whole(0);
+    server.counts.time_sum = micros;
+    let snapshot = snapshot(vec![store("redis", vec![server])]);
+
+    assert!(json::render(&snapshot).contains(&format!("\"sum\":{seconds},")), "{micros}");
+    let samples = samples(&prometheus::render(&snapshot));
+    assert_eq!(samples["lookup_duration_seconds_sum{store=\"redis\"}"], seconds);
+}
+
+#[test]
+fn buckets() {
+    let snapshot = snapshot(vec![store("redis", vec![whole(1)])]);
+    let bounds = BOUNDS.map(|bound| bound as f64 / 1e6);
+
+    // Each for itself in JSON; each with those before it for Prometheus.
+    let parsed = parse(&snapshot);
+    let times = &parsed["stores"][0]["lookup_seconds"];
+    let samples = samples(&prometheus::render(&snapshot));
+    let mut sum = 0;
+    for (index, bound) in bounds.iter().map(f64::to_string).enumerate() {
+        let count = index as u64 + 1;
+        sum += count;
+        assert_eq!(times["buckets"][&bound], count, "{bound}");
+        let name = format!("lookup_duration_seconds_bucket{{store=\"redis\",le=\"{bound}\"}}");
+        assert_eq!(samples[&name], sum.to_string(), "{bound}");
+    }
+    sum += bounds.len() as u64 + 1;
+    assert_eq!(times["buckets"]["inf"], bounds.len() + 1);
+    assert_eq!(times["count"], sum);
+    for name in ["bucket{store=\"redis\",le=\"+Inf\"}", "count{store=\"redis\"}"] {
+        assert_eq!(samples[&format!("lookup_duration_seconds_{name}")], sum.to_string());
+    }
+}
+
+#[test]
+fn several_stores_and_workers_for_prometheus() {
+    let snapshot = snapshot(vec![store("one", vec![whole(1)]), store("two", vec![whole(2)])]);
+
+    let samples = samples(&prometheus::render(&snapshot));
+    assert_eq!(samples["handshakes_total{result=\"hit\"}"], "24");
+    for (name, factor) in [("one", 1), ("two", 2)] {
+        for result in LookupResult::ALL {
+            let sample = format!("lookups_total{{store=\"{name}\",result=\"{}\"}}", result.name());
+            assert_eq!(samples[&sample], (factor * (result as u64 + 1)).to_string());
+        }
+        for event in Event::ALL {
+            let sample = format!("{}_total{{store=\"{name}\"}}", event.name());
+            assert_eq!(samples[&sample], (factor * (event as u64 + 1)).to_string());
+        }
+        for (number, up) in [(0, "1"), (3, "0")] {
+            let of = format!("{{store=\"{name}\",worker=\"{number}\"");
+            assert_eq!(samples[&format!("up{of}}}")], up);
+            assert_eq!(samples[&format!("lookups_suspended{of}}}")], (number / 3).to_string());
+            assert_eq!(samples[&format!("waiting_lookups{of}}}")], "1");
+            assert_eq!(samples[&format!("queued_commands{of}}}")], "2");
+            assert_eq!(samples[&format!("queued_bytes{of}}}")], "3");
+            assert_eq!(samples[&format!("address{of},address=\"10.0.0.5:6379\"}}")], "1");
+        }
+    }
+}
+
+#[test]
+fn several_servers() {
+    let servers = [("a:1", 1), ("b:2", 2)]
+        .map(|(name, factor)| Server { name: Some(name.to_owned()), ..whole(factor) });
+    let snapshot = snapshot(vec![store("cluster", servers.to_vec())]);
+
+    // The store's numbers are those of all its servers.
+    let parsed = parse(&snapshot);
+    let store = &parsed["stores"][0];
+    assert_eq!(store["lookups"]["found"], 3);
+    assert_eq!(store["sessions_sent"], 3);
+    assert_eq!(store["lookup_seconds"]["buckets"]["inf"], 3 * (BOUNDS.len() + 1));
+    assert_eq!(store["workers"], Value::Null);
+    assert_eq!(store["servers"][0]["name"], "a:1");
+    assert_eq!(store["servers"][1]["lookups"]["found"], 2);
+    assert_eq!(store["servers"][1]["workers"][0]["state"], "up");
+
+    let samples = samples(&prometheus::render(&snapshot));
+    let of = "store=\"cluster\",server=\"b:2\"";
+    assert_eq!(samples[&format!("lookups_total{{{of},result=\"found\"}}")], "2");
+    assert_eq!(samples[&format!("deletes_total{{{of}}}")], "8");
+    assert_eq!(samples[&format!("up{{{of},worker=\"0\"}}")], "1");
+    assert!(!samples.contains_key("deletes_total{store=\"cluster\"}"));
+}
+
+#[test]
+fn a_store_whose_servers_are_not_known_yet() {
+    let snapshot = snapshot(vec![store("cluster", vec![])]);
+
+    let parsed = parse(&snapshot);
+    assert_eq!(parsed["stores"][0]["lookups"]["found"], 0);
+    assert_eq!(parsed["stores"][0]["servers"], json!([]));
+    samples(&prometheus::render(&snapshot));
+}
+
+#[test]
+fn texts_are_escaped() {
+    let name = "redis unix:/a \"b\" \\n\n\r\t\u{1}\u{7f}é.sock";
+    let mut server = whole(0);
+    server.workers[0].address = name.to_owned();
+    let snapshot = snapshot(vec![store(name, vec![server])]);
+
+    let text = json::render(&snapshot);
+    assert_eq!(text.matches('\n').count(), 1, "{text}");
+    let parsed = parse(&snapshot);
+    assert_eq!(parsed["stores"][0]["name"], name);
+    assert_eq!(parsed["stores"][0]["workers"][0]["address"], name);
+
+    let escaped = "redis unix:/a \\\"b\\\" \\\\n\\n\r\t\u{1}\u{7f}é.sock";
+    let samples = samples(&prometheus::render(&snapshot));
+    let sample = format!("address{{store=\"{escaped}\",worker=\"0\",address=\"{escaped}\"}}");
+    assert_eq!(samples[&sample], "1");
+}
+
+fn snapshot(stores: Vec<Store>) -> Snapshot {
+    let mut snapshot = Snapshot { now: 1_795_233_678, since: 1_795_230_000, ..Snapshot::default() };
+    snapshot.handshakes[Outcome::None as usize] = 5;
+    snapshot.handshakes[Outcome::Hit as usize] = 24;
+    snapshot.stores = stores;
+    snapshot
+}
+
+fn store(name: &str, servers: Vec<Server>) -> Store {
+    Store { name: name.to_owned(), key_age: None, servers }
+}
+
+/// A server that is all of its store: the counter at each number is that and one, so many times.
+fn whole(factor: u64) -> Server {
+    let mut counts = Counts::default();
+    for counters in [&mut counts.lookups[..], &mut counts.times, &mut counts.events] {
+        counters.iter_mut().zip(1..).for_each(|(counter, number)| *counter = factor * number);
+    }
+    let worker = |number, state, is_suspended| Worker {
+        number,
+        pid: 100 + number as i64,
+        state,
+        is_suspended,
+        address: "10.0.0.5:6379".to_owned(),
+        waiting_lookups: 1,
+        queued_commands: 2,
+        queued_bytes: 3,
+    };
+    let workers = vec![worker(0, StoreState::Up, false), worker(3, StoreState::Down, true)];
+    Server { name: None, counts, workers }
+}
+
+fn worker_json(number: usize, state: &str, is_suspended: bool) -> Value {
+    json!({
+        "worker": number, "pid": 100 + number, "state": state, "suspended": is_suspended,
+        "address": "10.0.0.5:6379", "waiting_lookups": 1, "queued_commands": 2, "queued_bytes": 3,
+    })
+}
+
+fn parse(snapshot: &Snapshot) -> Value {
+    let text = json::render(snapshot);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// Each sample, without the prefix, and its value. Checks the form of every line: the help and the
+/// type of a family stand in front of its samples, which stand together; no sample is there twice.
+fn samples(page: &str) -> BTreeMap<String, String> {
+    let mut samples = BTreeMap::new();
+    let mut families = BTreeSet::new();
+    let mut family = (String::new(), String::new());
+    let mut lines = page.strip_suffix('\n').expect("a newline at the end").split('\n');
+    while let Some(line) = lines.next() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, text) = help.split_once(' ').expect("a text");
+            assert!(!text.is_empty() && name.starts_with(PREFIX), "{line}");
+            let of_type = lines.next().unwrap().strip_prefix("# TYPE ").expect("a type");
+            let (same, kind) = of_type.split_once(' ').unwrap();
+            assert_eq!(same, name);
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+            assert!(families.insert(name.to_owned()), "{line}");
+            family = (name.to_owned(), kind.to_owned());
+            continue;
+        }
+        let (sample, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
+        let name = labels_checked(sample);
+        let (of, kind) = (&*family.0, &*family.1);
+        let suffixes: &[_] = match kind {
+            "histogram" => &["_bucket", "_sum", "_count"],
+            _ => &[""],
+        };
+        assert!(suffixes.iter().any(|suffix| name == format!("{of}{suffix}")), "{line}");
+        value.parse::<f64>().unwrap_or_else(|error| panic!("{error}: {line}"));
+        let sample = sample.strip_prefix(PREFIX).unwrap().to_owned();
+        assert_eq!(samples.insert(sample, value.to_owned()), None, "{line}");
+    }
+    samples
+}
+
+/// The name of a sample, once its labels were found to be well formed.
+fn labels_checked(sample: &str) -> &str {
+    let Some((name, labels)) = sample.split_once('{') else { return sample };
+    let mut rest = labels.strip_suffix('}').unwrap_or_else(|| panic!("{sample}"));
+    while !rest.is_empty() {
+        let (label, value) = rest.split_once("=\"").unwrap_or_else(|| panic!("{sample}"));
+        assert!(label.bytes().all(|byte| byte.is_ascii_lowercase()), "{sample}");
+        let mut chars = value.char_indices();
+        let end = loop {
+            match chars.next().unwrap_or_else(|| panic!("{sample}")) {
+                (_, '\\') => assert!(matches!(chars.next(), Some((_, '\\' | '"' | 'n')))),
+                (at, '"') => break at,
+                _ => {}
+            }
+        };
+        rest = &value[end + 1..];
+        rest = match rest.strip_prefix(',') {
+            Some(more) => more,
+            None => {
+                assert_eq!(rest, "", "{sample}");
+                rest
+            }
+        };
+    }
+    name
+}
