@@ -1,8 +1,11 @@
 //! The process that nginx runs this code in.
 
-use core::slice;
+use core::{ptr, slice};
 
-use nginx_sys::{ngx_cycle, ngx_process, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER};
+use nginx_sys::{
+    ngx_core_conf_t, ngx_core_module, ngx_cycle, ngx_cycle_t, ngx_last_process, ngx_process,
+    ngx_process_t, ngx_processes, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER,
+};
 
 /// Whether this process has clients: a worker, or the only process. The cache manager and the cache
 /// loader have none.
@@ -22,4 +25,28 @@ pub(crate) fn clients_may_handshake() -> bool {
         slice::from_raw_parts(cycle.connections, cycle.connection_n)
     };
     connections.iter().any(|c| c.fd != -1 && !c.listening.is_null() && c.requests == 0)
+}
+
+/// So many workers a configuration has.
+pub(crate) fn worker_processes(cycle: &ngx_cycle_t) -> usize {
+    // SAFETY: nginx gives the core module its number, and a configuration of this type, before it
+    // calls any module with the cycle.
+    let workers = unsafe {
+        let conf = *cycle.conf_ctx.add(ngx_core_module.index);
+        (*conf.cast::<ngx_core_conf_t>()).worker_processes
+    };
+    usize::try_from(workers).unwrap_or(0)
+}
+
+/// Whether workers of a configuration before the one in use are still there, in the master: those
+/// that were told to exit, and have not done so yet.
+pub(crate) fn old_workers_run() -> bool {
+    // SAFETY: the table has so many entries. The master alone writes to it, on this one thread; its
+    // handler of SIGCHLD sets other bits of an entry, of which no reference is made.
+    unsafe {
+        let processes = ptr::addr_of!(ngx_processes).cast::<ngx_process_t>();
+        (0..ngx_last_process as usize).map(|index| processes.add(index)).any(|process| {
+            (*ptr::addr_of!((*process).pid)) != -1 && ngx_process_t::exiting_raw(process) != 0
+        })
+    }
 }
