@@ -20,7 +20,7 @@ pub(crate) unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_
         for suspension in conf.suspensions() {
             log!(NGX_LOG_NOTICE, cycle.log, "handshakes are suspended with {suspension}");
         }
-        conf.start_counting();
+        conf.start_counting(cycle);
     }
     Status::NGX_OK.into()
 }

@@ -117,9 +117,9 @@ impl CycleConf {
     }
 
     /// The configuration is in use from now on.
-    pub(crate) fn start_counting(&self) {
+    pub(crate) fn start_counting(&self, cycle: &ngx_cycle_t) {
         if let Some(stores) = &*self.counted.borrow() {
-            counters::configure(stores);
+            counters::configure(cycle, stores);
         }
     }
 }

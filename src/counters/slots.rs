@@ -1,12 +1,11 @@
-//! What is counted and shown of a worker and of a store, as it lies in shared memory.
+//! What is counted and shown of a worker and of a server, as it lies in shared memory.
 
 use std::io;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicU8, Ordering::Relaxed};
 
 use ssl_session_cache_core::report::{Event, LookupResult, Outcome, StoreState, BOUNDS};
 
-/// So many stores have counters; those beyond have none.
-pub(crate) const MAX_STORES: usize = 8;
+use crate::counters::list::Zeroed;
 
 /// Room for the text of any socket address.
 const MAX_ADDRESS: usize = 113;
@@ -100,7 +99,6 @@ pub(crate) struct WorkerSlot {
     pub(crate) owner: AtomicI64,
     /// By the numbers of [`Outcome`].
     pub(crate) handshakes: [Counter; Outcome::ALL.len()],
-    pub(crate) stores: [StoreSlot; MAX_STORES],
 }
 
 impl WorkerSlot {
@@ -114,9 +112,10 @@ impl WorkerSlot {
     }
 }
 
-/// What a worker counts of a store.
-#[repr(C)]
-pub(crate) struct StoreSlot {
+/// What a worker counts of a server. Valid when all-zero, and alone in its cache lines, as the
+/// worker's slot is; what is said there of two workers with one slot holds here as well.
+#[repr(C, align(64))]
+pub(crate) struct ServerSlot {
     /// By the numbers of [`LookupResult`].
     pub(crate) lookups: [Counter; LookupResult::ALL.len()],
     /// Lookups that were sent, by the time they took.
@@ -134,8 +133,11 @@ pub(crate) struct StoreSlot {
     pub(crate) address: Text<MAX_ADDRESS>,
 }
 
-impl StoreSlot {
-    /// Forgets all: the slot is for another store from now on.
+// SAFETY: numbers are 0, and the address is empty.
+unsafe impl Zeroed for ServerSlot {}
+
+impl ServerSlot {
+    /// Forgets all: the slot is for another server from now on.
     pub(crate) fn reset(&self) {
         let counters = self.lookups.iter().chain(&self.times).chain(&self.events);
         counters.for_each(Counter::reset);

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use nginx_sys::ngx_cached_time;
 use ssl_session_cache_core::report::{Counts, Outcome, Server, Snapshot, Store, Worker};
 
-use crate::counters::slots::{Counter, StoreSlot};
-use crate::counters::zone::{self, Counted, Shared};
+use crate::counters::slots::{Counter, ServerSlot};
+use crate::counters::stores::{ServerEntry, StoreEntry};
+use crate::counters::zone::{self, Shared};
 
 /// Reads all counters; there are none where no server uses the cache.
 pub(crate) fn take() -> Snapshot {
@@ -21,28 +22,30 @@ pub(crate) fn take() -> Snapshot {
             *sum += counter.value();
         }
     }
-    let stores =
-        shared.stores().map(|(index, counted)| store(shared, index, counted, now)).collect();
+    let stores = shared.stores.configured().map(|entry| store(shared, entry, now)).collect();
     Snapshot { now, since: shared.since.load(Relaxed), handshakes, stores }
 }
 
-fn store(shared: &Shared, index: usize, counted: Counted, now: i64) -> Store {
-    let mut server = Server::default();
-    for (number, worker) in shared.workers().iter().enumerate() {
-        let slot = &worker.stores[index];
+fn store(shared: &Shared, entry: &StoreEntry, now: i64) -> Store {
+    Store {
+        name: entry.name(),
+        key_age: entry.key_time().map(|time| (now - time).max(0)),
+        servers: entry.servers().map(|entry| server(shared, entry)).collect(),
+    }
+}
+
+fn server(shared: &Shared, entry: &ServerEntry) -> Server {
+    let mut server = Server { name: entry.name(), ..Server::default() };
+    for ((number, worker), slot) in shared.workers().iter().enumerate().zip(entry.slots()) {
         server.counts.add(&counts(slot));
         if let Some(pid) = worker.running() {
             server.workers.push(self::worker(number, pid, slot));
         }
     }
-    Store {
-        name: counted.name,
-        key_age: counted.key_time.map(|time| (now - time).max(0)),
-        servers: vec![server],
-    }
+    server
 }
 
-fn counts(slot: &StoreSlot) -> Counts {
+fn counts(slot: &ServerSlot) -> Counts {
     Counts {
         lookups: slot.lookups.each_ref().map(Counter::value),
         times: slot.times.each_ref().map(Counter::value),
@@ -51,7 +54,7 @@ fn counts(slot: &StoreSlot) -> Counts {
     }
 }
 
-fn worker(number: usize, pid: i64, slot: &StoreSlot) -> Worker {
+fn worker(number: usize, pid: i64, slot: &ServerSlot) -> Worker {
     Worker {
         number,
         pid,

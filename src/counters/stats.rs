@@ -5,14 +5,15 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ssl_session_cache_core::report::{Event, LookupResult, Outcome, StoreState, BOUNDS};
 
-use crate::counters::slots::{StoreSlot, WorkerSlot};
+use crate::counters::slots::{ServerSlot, WorkerSlot};
+use crate::counters::stores::WHOLE;
 use crate::counters::zone;
 
 /// Where this worker counts what it does with a store. Counts nothing where there is no room.
 #[derive(Clone, Copy)]
 pub(crate) struct StoreStats {
     worker: &'static WorkerSlot,
-    store: Option<&'static StoreSlot>,
+    store: Option<&'static ServerSlot>,
     pid: i64,
 }
 
@@ -20,7 +21,7 @@ impl StoreStats {
     /// Of the store of this name; `None` in a process that does not count.
     pub(crate) fn of(name: &str) -> Option<Self> {
         let worker = zone::own_slot()?;
-        let store = zone::store_index(name).map(|index| &worker.stores[index]);
+        let store = zone::server_slot(name, WHOLE);
         Some(Self { worker, store, pid: worker.owner.load(Relaxed) })
     }
 
@@ -70,7 +71,7 @@ impl StoreStats {
         self.gauges(|store| store.address.set(address));
     }
 
-    fn gauges(self, write: impl FnOnce(&StoreSlot)) {
+    fn gauges(self, write: impl FnOnce(&ServerSlot)) {
         let owner = self.worker.owner.load(Relaxed);
         if let (Some(store), true) = (self.store, owner == self.pid) {
             write(store);

@@ -1,0 +1,183 @@
+//! The stores that are counted, and their servers, as they lie in shared memory.
+
+use std::sync::atomic::{
+    AtomicI64, AtomicU8,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+use crate::counters::list::{List, Pool, Zeroed};
+use crate::counters::slots::{ServerSlot, Text};
+
+/// Room for the name of a store, and for that of a server.
+const MAX_NAME: usize = 126;
+
+/// The name of a server that is all of its store.
+pub(super) const WHOLE: &str = "";
+
+/// A store that is counted.
+pub(crate) struct Counted {
+    pub(crate) name: String,
+    /// The time of the file of the key that its sessions are sealed with, in Unix seconds; that of
+    /// the oldest one, if there are several.
+    pub(crate) key_time: Option<i64>,
+}
+
+/// All stores that have slots. Written by the process that reads the configuration.
+///
+/// A store has its slots for as long as the configuration names it, and beyond: workers of an
+/// earlier configuration may count on, and the store may come back. Only where the zone is full does
+/// another store get them, and only once no worker is left that knows the one before.
+#[repr(C)]
+pub(super) struct Stores(List<StoreEntry>);
+
+impl Stores {
+    /// Gives each store of a configuration with so many workers its slots; returns the stores for
+    /// which there is no room. `old_workers` tells whether there are workers of a configuration
+    /// before the one that was in use until now.
+    pub(super) fn configure<'a>(
+        &self,
+        stores: &'a [Counted],
+        workers: usize,
+        old_workers: bool,
+        pool: Pool,
+    ) -> Vec<&'a Counted> {
+        let is_wanted = |entry: &StoreEntry| stores.iter().any(|store| entry.name.is(&store.name));
+        // What was in use until now still is: its workers have yet to exit.
+        let mut free: Vec<_> = self.0.iter().filter(|entry| !entry.is_configured()).collect();
+        free.retain(|entry| !old_workers && !entry.is_blank() && !is_wanted(entry));
+
+        self.0.iter().for_each(|entry| entry.is_configured.store(0, Relaxed));
+        let mut uncounted = Vec::new();
+        for store in stores {
+            match self.entry(store, workers, &mut free, pool) {
+                Some(entry) => entry.set(store),
+                None => uncounted.push(store),
+            }
+        }
+        uncounted
+    }
+
+    /// The entry for a store: the one that it had, a new one, or that of a store that is gone.
+    fn entry(
+        &self,
+        store: &Counted,
+        workers: usize,
+        free: &mut Vec<&'static StoreEntry>,
+        pool: Pool,
+    ) -> Option<&'static StoreEntry> {
+        let has_room = |entry: &&StoreEntry| entry.make_room(workers, pool).is_some();
+        if let Some(kept) = self.0.iter().find(|entry| entry.name.is(&store.name)) {
+            return Some(kept).filter(has_room);
+        }
+        // One that was begun when the zone was full is tried again.
+        let blank = self.0.iter().find(|entry| entry.is_blank()).or_else(|| self.0.push(pool));
+        if let Some(new) = blank.filter(has_room) {
+            return Some(new);
+        }
+        let reused = free.remove(free.iter().position(has_room)?);
+        reused.reset();
+        Some(reused)
+    }
+
+    /// The stores of the configuration.
+    pub(super) fn configured(&self) -> impl Iterator<Item = &'static StoreEntry> {
+        self.0.iter().filter(|entry| entry.is_configured())
+    }
+
+    /// What the worker of this number counts of a server; `None` where that is not counted.
+    pub(super) fn slot(
+        &self,
+        store: &str,
+        server: &str,
+        worker: usize,
+    ) -> Option<&'static ServerSlot> {
+        let store = self.configured().find(|entry| entry.name.is(store))?;
+        store.servers().find(|entry| entry.name.is(server))?.slots().nth(worker)
+    }
+
+    /// All slots of the worker of this number.
+    pub(super) fn slots_of(&self, worker: usize) -> impl Iterator<Item = &'static ServerSlot> {
+        let servers = self.0.iter().flat_map(StoreEntry::servers);
+        servers.filter_map(move |server| server.slots().nth(worker))
+    }
+}
+
+#[repr(C)]
+pub(super) struct StoreEntry {
+    /// Whether the configuration in use has the store.
+    is_configured: AtomicU8,
+    /// Its name, cut off where it is too long; empty where the entry has never been a store's.
+    name: Text<MAX_NAME>,
+    /// `Counted::key_time`, 0 for none.
+    key_time: AtomicI64,
+    servers: List<ServerEntry>,
+}
+
+// SAFETY: a number is 0, a text and a list are empty.
+unsafe impl Zeroed for StoreEntry {}
+
+impl StoreEntry {
+    pub(super) fn name(&self) -> String {
+        self.name.value()
+    }
+
+    pub(super) fn key_time(&self) -> Option<i64> {
+        let key_time = self.key_time.load(Relaxed);
+        (key_time != 0).then_some(key_time)
+    }
+
+    pub(super) fn servers(&self) -> impl Iterator<Item = &'static ServerEntry> {
+        self.servers.iter()
+    }
+
+    fn is_configured(&self) -> bool {
+        self.is_configured.load(Acquire) != 0
+    }
+
+    fn is_blank(&self) -> bool {
+        self.name.is_empty()
+    }
+
+    /// Has slots for so many workers, all of them or the store goes uncounted; `None` where the zone
+    /// is full.
+    fn make_room(&self, workers: usize, pool: Pool) -> Option<()> {
+        let whole = self.servers().find(|server| server.name.is(WHOLE));
+        let whole = whole.or_else(|| self.servers.push(pool))?;
+        for _ in whole.slots().count()..workers {
+            whole.slots.push(pool)?;
+        }
+        Some(())
+    }
+
+    fn set(&self, store: &Counted) {
+        self.name.set(&store.name);
+        self.key_time.store(store.key_time.unwrap_or(0), Relaxed);
+        self.is_configured.store(1, Release);
+    }
+
+    /// Forgets all: the entry is for another store from now on.
+    fn reset(&self) {
+        self.servers().flat_map(ServerEntry::slots).for_each(ServerSlot::reset);
+    }
+}
+
+#[repr(C)]
+pub(super) struct ServerEntry {
+    /// Its name among the servers of the store, [`WHOLE`] where there is but this one.
+    name: Text<MAX_NAME>,
+    /// By the workers' numbers.
+    slots: List<ServerSlot>,
+}
+
+// SAFETY: a text and a list are empty.
+unsafe impl Zeroed for ServerEntry {}
+
+impl ServerEntry {
+    pub(super) fn name(&self) -> Option<String> {
+        (!self.name.is(WHOLE)).then(|| self.name.value())
+    }
+
+    pub(super) fn slots(&self) -> impl Iterator<Item = &'static ServerSlot> {
+        self.slots.iter()
+    }
+}
