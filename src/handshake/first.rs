@@ -17,9 +17,9 @@ use ssl_session_cache_core::hello::ClientHello;
 use ssl_session_cache_core::Instant;
 
 use crate::counters::{self, Outcome};
-use crate::handshake::gate::{Gate, Held};
 use crate::handshake::lookup::{outcome_of, Answer, Lookup, SessionId};
 use crate::handshake::records::{Entry, Verdict};
+use crate::handshake::suspend::gate::{Gate, Held};
 use crate::handshake::{notes, SessionCache};
 use crate::openssl::{new_index, non_null, Session, Ssl};
 use crate::openssl::{Filter, Given, Room, Source};

@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use ssl_session_cache_core::protocol::MAX_RECORD;
 use ssl_session_cache_core::session::{asn1, clear, Key, Keyspace};
 
-use crate::handshake::unix_time;
+use crate::handshake::cache::unix_time;
 use crate::openssl::{Random, Sealer};
 use crate::openssl::{Session, SessionRef, Ssl};
 

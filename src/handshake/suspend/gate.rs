@@ -17,7 +17,7 @@ use crate::openssl::{Given, Read, Room, Source};
 const MAX_HELD: usize = 32 * 1024;
 
 /// The handshake that a gate holds back.
-pub(super) trait Held {
+pub(in crate::handshake) trait Held {
     /// The ClientHello is complete, and well-formed: begins the lookups of what it offers.
     fn offers(&self, hello: ClientHello<'_>);
 
@@ -36,7 +36,7 @@ pub(super) trait Held {
 
 /// What a gate holds of the client's bytes.
 #[derive(Default)]
-pub(super) struct Gate {
+pub(in crate::handshake) struct Gate {
     held: Vec<u8>,
     /// How many bytes at the front of `held` OpenSSL has read.
     supplied: usize,
@@ -49,12 +49,17 @@ pub(super) struct Gate {
 
 impl Gate {
     /// Whether OpenSSL has read all that was held.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::handshake) fn is_empty(&self) -> bool {
         self.supplied == self.held.len()
     }
 
     /// OpenSSL reads.
-    pub(super) fn read(&mut self, of: &impl Held, source: &Source<'_>, room: Room<'_>) -> Given {
+    pub(in crate::handshake) fn read(
+        &mut self,
+        of: &impl Held,
+        source: &Source<'_>,
+        room: Room<'_>,
+    ) -> Given {
         if of.is_held() {
             if let Err(given) = self.hold(of, source) {
                 return given;

@@ -20,6 +20,8 @@ use crate::handshake::lookup::Lookup;
 use crate::openssl::Method;
 use crate::openssl::{in_job, SslCtx};
 
+pub(super) mod gate;
+
 /// What puts a gate in front of a socket. Made before the first handshake.
 static GATE: OnceLock<Option<Method<First>>> = OnceLock::new();
 
