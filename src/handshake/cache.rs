@@ -6,10 +6,7 @@ use core::time::Duration;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use nginx_sys::{
-    ngx_cached_time, ngx_cycle_t, SSL_CTX_get_ex_data, SSL_CTX_set_ex_data,
-    CRYPTO_EX_INDEX_SSL_CTX,
-};
+use nginx_sys::{ngx_cycle_t, SSL_CTX_get_ex_data, SSL_CTX_set_ex_data, CRYPTO_EX_INDEX_SSL_CTX};
 use ssl_session_cache_core::hello::ServerAbilities;
 use ssl_session_cache_core::session::Keyspace;
 
@@ -17,6 +14,7 @@ use crate::handshake::callbacks::{self, NginxCallbacks};
 use crate::handshake::first::First;
 use crate::handshake::records::Records;
 use crate::handshake::{notes, Suspension};
+use crate::nginx::unix_time;
 use crate::openssl::{
     clear_errors, new_index, non_null, Ciphers, Sealer, Session, SessionRef, Ssl, SslCtx,
 };
@@ -218,12 +216,6 @@ fn server_name(ssl: Ssl) -> &'static [u8] {
     ssl.hello_extension(SERVER_NAME)
         .and_then(ssl_session_cache_core::hello::server_name)
         .unwrap_or_default()
-}
-
-/// The Unix time in seconds, as nginx keeps it for each turn of its event loop.
-pub(super) fn unix_time() -> i64 {
-    // SAFETY: nginx sets the time before it reads its configuration.
-    unsafe { (*ngx_cached_time).sec }
 }
 
 /// The index of our data in an SSL_CTX.

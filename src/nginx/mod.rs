@@ -5,7 +5,9 @@ mod log;
 mod process;
 mod quiet_log;
 
-pub(crate) use self::clock::{now, turn_is_long};
+pub(crate) use self::clock::{now, turn_is_long, unix_time};
 pub(crate) use self::log::{debug, log, NAME};
-pub(crate) use self::process::{clients_may_handshake, process_serves_clients};
+pub(crate) use self::process::{
+    clients_may_handshake, has_symbol, is_pcre_jit_on, process_id, process_serves_clients,
+};
 pub(crate) use self::quiet_log::QuietLog;

@@ -1,8 +1,18 @@
 //! The process that nginx runs this code in.
 
-use core::slice;
+use core::ffi::CStr;
+use core::{ptr, slice};
 
-use nginx_sys::{ngx_cycle, ngx_process, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER};
+use nginx_sys::{
+    dlsym, ngx_cycle, ngx_cycle_t, ngx_pid, ngx_pid_t, ngx_process, NGX_PROCESS_SINGLE,
+    NGX_PROCESS_WORKER,
+};
+
+/// The id of this process, as nginx keeps it: set anew behind each fork.
+pub(crate) fn process_id() -> ngx_pid_t {
+    // SAFETY: nginx writes to it on this one thread.
+    unsafe { ngx_pid }
+}
 
 /// Whether this process has clients: a worker, or the only process. The cache manager and the cache
 /// loader have none.
@@ -22,4 +32,30 @@ pub(crate) fn clients_may_handshake() -> bool {
         slice::from_raw_parts(cycle.connections, cycle.connection_n)
     };
     connections.iter().any(|c| c.fd != -1 && !c.listening.is_null() && c.requests == 0)
+}
+
+/// Whether nginx, or what it has loaded, has a symbol.
+pub(crate) fn has_symbol(name: &CStr) -> bool {
+    // SAFETY: a null handle stands for the running binary and all that it has loaded (RTLD_DEFAULT
+    // in dlsym(3)).
+    !unsafe { dlsym(ptr::null_mut(), name.as_ptr()) }.is_null()
+}
+
+/// Whether regular expressions are compiled to machine code (`pcre_jit on`).
+#[cfg(ngx_feature = "pcre")]
+pub(crate) fn is_pcre_jit_on(cycle: &ngx_cycle_t) -> bool {
+    use nginx_sys::{ngx_flag_t, ngx_module_t};
+
+    extern "C" {
+        static ngx_regex_module: ngx_module_t;
+    }
+
+    // SAFETY: the module is a part of nginx, and its configuration, ngx_regex_conf_t in
+    // src/core/ngx_regex.c, begins with the flag.
+    unsafe { *(*cycle.conf_ctx.add(ngx_regex_module.index)).cast::<ngx_flag_t>() == 1 }
+}
+
+#[cfg(not(ngx_feature = "pcre"))]
+pub(crate) fn is_pcre_jit_on(_cycle: &ngx_cycle_t) -> bool {
+    false
 }

@@ -26,7 +26,7 @@ pub(crate) use self::ctx::SslCtx;
 pub(crate) use self::errors::clear_errors;
 pub(crate) use self::ex_data::{new_index, non_null};
 pub(crate) use self::id_context::{narrow_id_context, NarrowError};
-pub(crate) use self::job::in_job;
+pub(crate) use self::job::{has_jobs, in_job, pause_job};
 pub(crate) use self::random::{randomise, Random};
 pub(crate) use self::session::{Session, SessionRef, MAX_ID};
 pub(crate) use self::ssl::Ssl;

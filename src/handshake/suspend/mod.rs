@@ -13,12 +13,13 @@ use core::fmt;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use nginx_sys::{dlsym, ngx_cycle_t, ASYNC_is_capable, ASYNC_pause_job};
+use nginx_sys::ngx_cycle_t;
 
 use crate::handshake::first::First;
 use crate::handshake::lookup::Lookup;
+use crate::nginx::{has_symbol, is_pcre_jit_on};
 use crate::openssl::Method;
-use crate::openssl::{in_job, SslCtx};
+use crate::openssl::{has_jobs, in_job, pause_job, SslCtx};
 
 pub(super) mod gate;
 
@@ -78,13 +79,10 @@ impl Suspension {
         if self == Self::Hello {
             return Ok(());
         }
-        // SAFETY: a null handle stands for the running binary and all that it has loaded
-        // (RTLD_DEFAULT in dlsym(3)); the name is a C string.
-        if unsafe { dlsym(core::ptr::null_mut(), c"ngx_ssl_async_handshake".as_ptr()) }.is_null() {
+        if !has_symbol(c"ngx_ssl_async_handshake") {
             return Err(Missing::Patch);
         }
-        // SAFETY: has no requirements.
-        if unsafe { ASYNC_is_capable() } == 0 {
+        if !has_jobs() {
             return Err(Missing::Jobs);
         }
         // It recurses for each repetition of a group: the names that clients ask for, matched with
@@ -100,7 +98,7 @@ impl Suspension {
     /// for itself. To be asked once all of the configuration has been read.
     pub(crate) fn fit(self, cycle: &ngx_cycle_t) -> Self {
         match self {
-            Self::Async if compiles_regexes(cycle) => Self::Hello,
+            Self::Async if is_pcre_jit_on(cycle) => Self::Hello,
             way => way,
         }
     }
@@ -163,10 +161,7 @@ impl Suspension {
                 // does not go on with a paused job.
                 ssl.run_as_jobs();
                 while !lookup.is_done() {
-                    // SAFETY: in a job, as can_wait() was asked before the lookup was begun. What
-                    // this stack refers to stays valid over the pause: the SSL is freed only after
-                    // its job has ended, and the lookup is counted.
-                    if ssl.is_shut_down() || unsafe { ASYNC_pause_job() } == 0 {
+                    if ssl.is_shut_down() || !pause_job() {
                         break;
                     }
                 }
@@ -178,23 +173,4 @@ impl Suspension {
             Self::Hello => false,
         }
     }
-}
-
-/// Whether regular expressions are compiled to machine code (`pcre_jit on`).
-#[cfg(ngx_feature = "pcre")]
-fn compiles_regexes(cycle: &ngx_cycle_t) -> bool {
-    use nginx_sys::{ngx_flag_t, ngx_module_t};
-
-    extern "C" {
-        static ngx_regex_module: ngx_module_t;
-    }
-
-    // SAFETY: the module is a part of nginx, and its configuration, ngx_regex_conf_t in
-    // src/core/ngx_regex.c, begins with the flag.
-    unsafe { *(*cycle.conf_ctx.add(ngx_regex_module.index)).cast::<ngx_flag_t>() == 1 }
-}
-
-#[cfg(not(ngx_feature = "pcre"))]
-fn compiles_regexes(_cycle: &ngx_cycle_t) -> bool {
-    false
 }
