@@ -1,22 +1,19 @@
 //! What the handshakes with one SSL_CTX share: the store, and how sessions go there.
 
 use core::cell::{Cell, OnceCell};
-use core::ffi::c_int;
 use core::time::Duration;
 use std::rc::Rc;
-use std::sync::OnceLock;
 
-use nginx_sys::{ngx_cycle_t, SSL_CTX_get_ex_data, SSL_CTX_set_ex_data, CRYPTO_EX_INDEX_SSL_CTX};
+use nginx_sys::{ngx_cycle_t, SSL_CTX};
 use ssl_session_cache_core::hello::ServerAbilities;
-use ssl_session_cache_core::session::Keyspace;
 
-use crate::handshake::callbacks::{self, NginxCallbacks};
-use crate::handshake::first::First;
+use crate::handshake::lookup::SessionId;
+use crate::handshake::notes;
 use crate::handshake::records::Records;
-use crate::handshake::{notes, Suspension};
-use crate::nginx::unix_time;
+use crate::handshake::suspend::Suspension;
+use crate::nginx::{debug, unix_time, Connection};
 use crate::openssl::{
-    clear_errors, new_index, non_null, Ciphers, Sealer, Session, SessionRef, Ssl, SslCtx,
+    clear_errors, Ciphers, Data, Session, SessionCallbacks, SessionRef, Slot, Ssl, SslCtx,
 };
 use crate::store::Store;
 
@@ -28,6 +25,9 @@ const MAX_TTL_TLS13: i64 = 7 * 24 * 60 * 60;
 
 /// The extension of a ClientHello that has the name of the server (RFC 6066, section 3).
 const SERVER_NAME: u32 = 0;
+
+/// The caches of SSL_CTXs.
+static CACHE: Slot<SSL_CTX, SessionCache> = Slot::new();
 
 /// What the callbacks of an SSL_CTX use.
 pub(crate) struct SessionCache {
@@ -42,18 +42,17 @@ pub(crate) struct SessionCache {
     /// What the servers are able to do that a client may be for.
     abilities: OnceCell<Vec<ServerAbilities>>,
     ciphers: &'static Ciphers,
-    pub(super) nginx: NginxCallbacks,
+    /// The callbacks that were there before ours: nginx's, for `ssl_session_cache shared:`. They stay
+    /// in use as the tier of this machine.
+    pub(super) nginx: SessionCallbacks,
 }
 
 impl SessionCache {
-    /// Puts a cache into an SSL_CTX; `None` where there is one already, or no memory.
-    ///
-    /// The SSL_CTX keeps the address: the cache must live as long.
-    pub(crate) fn attach(
+    /// Puts a cache into an SSL_CTX, which keeps it; `None` where there is one already, or no memory.
+    pub(super) fn put_into(
         ctx: SslCtx,
         store: Rc<Store>,
-        keyspace: Keyspace,
-        sealer: Option<Rc<Sealer>>,
+        records: Rc<Records>,
         suspension: Suspension,
         asks_for_certificates: bool,
         handshake_timeout: Duration,
@@ -64,22 +63,15 @@ impl SessionCache {
         let cache = Rc::new(Self {
             ctx,
             store,
-            records: Records::new(keyspace, sealer),
+            records,
             suspension: Cell::new(suspension),
             asks_for_certificates,
             handshake_timeout,
             abilities: OnceCell::new(),
             ciphers: Ciphers::available(),
-            nginx: NginxCallbacks::of(ctx),
+            nginx: SessionCallbacks::of(ctx),
         });
-        let address = Rc::as_ptr(&cache).cast_mut().cast();
-        // SAFETY: the SSL_CTX is valid; the callbacks find the cache by the address set here.
-        if unsafe { SSL_CTX_set_ex_data(ctx.as_ptr(), index(), address) } == 0 {
-            return None;
-        }
-        callbacks::set(ctx, cache.records.are_sealed());
-        ctx.cache_externally();
-        Some(cache)
+        CACHE.set(ctx, Rc::clone(&cache)).then_some(cache)
     }
 
     /// The SSL_CTX that the cache is in.
@@ -121,30 +113,30 @@ impl SessionCache {
     }
 
     /// The cache that a connection uses, if it uses one.
-    pub(super) fn of_ssl<'a>(ssl: Ssl) -> Option<&'a Self> {
-        ssl.session_ctx().and_then(Self::of)
+    pub(super) fn of_ssl(ssl: Ssl<'_>) -> Option<Rc<Self>> {
+        Self::of(Connection::of(ssl)?.session_ctx()?)
     }
 
     /// The cache of an SSL_CTX, if there is one.
-    pub(super) fn of<'a>(ctx: SslCtx) -> Option<&'a Self> {
-        // SAFETY: the index is ours: what it holds is null or what attach() set, which lives as
-        // long as the SSL_CTX.
-        unsafe {
-            let cache = SSL_CTX_get_ex_data(ctx.as_ptr(), index());
-            non_null(cache).map(|cache| cache.as_ref())
-        }
+    pub(super) fn of(ctx: SslCtx) -> Option<Rc<Self>> {
+        CACHE.get(ctx)
     }
 
     /// A handshake has made a session: it goes to the store, unless the client has it in its
-    /// ticket.
-    pub(super) fn session_made(&self, ssl: Ssl, session: SessionRef<'_>) {
+    /// ticket. `resumed` tells the session from the cache that the handshake has resumed.
+    pub(super) fn session_made(
+        &self,
+        ssl: Ssl<'_>,
+        session: SessionRef<'_>,
+        resumed: impl FnOnce() -> Option<SessionId>,
+    ) {
         if ssl.gives_stateless_tickets() {
             return;
         }
-        ssl.debug("session made");
+        debug(ssl, "session made");
         if session.is_tls13() && ssl.verifies_client() {
             // The tickets follow the client's proof.
-            notes::own_with_others(session, First::of(ssl).and_then(First::resumed));
+            notes::own_with_others(session, resumed());
         } else {
             notes::own(session);
         }
@@ -184,7 +176,7 @@ impl SessionCache {
     }
 
     /// Looks in the tier of this machine.
-    pub(super) fn local(&self, ssl: Ssl, id: &[u8]) -> Option<Session> {
+    pub(super) fn local(&self, ssl: Ssl<'_>, id: &[u8]) -> Option<Session> {
         let session = self.nginx.get(ssl, id);
         if session.is_none() {
             // What failed to decode must not be taken for an error of this handshake.
@@ -201,7 +193,7 @@ impl SessionCache {
     /// secret where this server does without, and a session of TLS 1.2 where the client offers one
     /// of 1.3. And what neither it nor every nginx asks about: where client certificates are asked
     /// for, a session is of the name that it was made for (RFC 6066, section 3).
-    pub(super) fn fits(&self, ssl: Ssl, session: SessionRef<'_>) -> bool {
+    pub(super) fn fits(&self, ssl: Ssl<'_>, session: SessionRef<'_>) -> bool {
         let fails = session.compresses()
             || (!session.is_tls13() && self.ciphers.lack_that_of(session))
             || (ssl.ignores_extended_master_secret()
@@ -212,14 +204,10 @@ impl SessionCache {
 }
 
 /// The name of the server that a client asks for, in the get callback; empty without one.
-fn server_name(ssl: Ssl) -> &'static [u8] {
+fn server_name(ssl: Ssl<'_>) -> &[u8] {
     ssl.hello_extension(SERVER_NAME)
         .and_then(ssl_session_cache_core::hello::server_name)
         .unwrap_or_default()
 }
 
-/// The index of our data in an SSL_CTX.
-fn index() -> c_int {
-    static INDEX: OnceLock<c_int> = OnceLock::new();
-    *INDEX.get_or_init(|| new_index(CRYPTO_EX_INDEX_SSL_CTX, None, None))
-}
+impl Data for SessionCache {}

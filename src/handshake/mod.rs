@@ -5,13 +5,16 @@
 //! business of one object (`first`), and how it waits of another (`suspend`). They queue commands
 //! and look at results, and leave all else to the event loop.
 
-use core::ptr::NonNull;
+use core::time::Duration;
+use std::rc::Rc;
 
-use nginx_sys::SSL;
+use ssl_session_cache_core::session::Keyspace;
 
-use crate::openssl::Ssl;
+use crate::openssl::{Sealer, Ssl, SslCtx};
+use crate::store::Store;
 
 use self::first::First;
+use self::records::Records;
 
 pub(crate) use self::cache::SessionCache;
 pub(crate) use self::first::Report;
@@ -26,13 +29,35 @@ mod notes;
 mod records;
 mod suspend;
 
+impl SessionCache {
+    /// Puts a cache into an SSL_CTX, and itself into its handshakes; `None` where there is one
+    /// already, or no memory.
+    pub(crate) fn attach(
+        ctx: SslCtx,
+        store: Rc<Store>,
+        keyspace: Keyspace,
+        sealer: Option<Rc<Sealer>>,
+        suspension: Suspension,
+        asks_for_certificates: bool,
+        handshake_timeout: Duration,
+    ) -> Option<Rc<Self>> {
+        let records = Records::new(keyspace, sealer);
+        let mints_ids = records.are_sealed();
+        let cache = Self::put_into(
+            ctx,
+            store,
+            records,
+            suspension,
+            asks_for_certificates,
+            handshake_timeout,
+        )?;
+        callbacks::set(ctx, mints_ids);
+        ctx.cache_externally();
+        Some(cache)
+    }
+}
+
 /// What became of the handshake of a connection; `None` where there was none of ours.
-///
-/// # Safety
-///
-/// The SSL must be valid.
-pub(crate) unsafe fn report(ssl: NonNull<SSL>) -> Option<Report> {
-    // SAFETY: as the caller promises.
-    let ssl = unsafe { Ssl::from_ptr(ssl.as_ptr()) };
-    ssl.and_then(First::of).map(First::report)
+pub(crate) fn report(ssl: Ssl<'_>) -> Option<Report> {
+    First::of(ssl).map(|first| first.report())
 }

@@ -60,7 +60,7 @@ impl Records {
     }
 
     /// A session id of our own, for a handshake of this SSL's.
-    pub(super) fn mint(&self, ssl: Ssl) -> Option<[u8; ID_LEN]> {
+    pub(super) fn mint(&self, ssl: Ssl<'_>) -> Option<[u8; ID_LEN]> {
         self.sealer.as_ref()?.mint(&self.random.draw(process_id())?, &ssl.client_random())
     }
 

@@ -1,12 +1,15 @@
-//! What this module uses of nginx, made safe.
+//! What this module uses of nginx, made safe. It stands on `openssl`, as nginx does, and never the
+//! other way round.
 
 mod clock;
+mod connection;
 mod log;
 mod process;
 mod quiet_log;
 
 pub(crate) use self::clock::{now, turn_is_long, unix_time};
-pub(crate) use self::log::{debug, log, NAME};
+pub(crate) use self::connection::{debug, debug_detail, Connection};
+pub(crate) use self::log::{log, NAME};
 pub(crate) use self::process::{
     clients_may_handshake, has_symbol, is_pcre_jit_on, process_id, process_serves_clients,
 };

@@ -7,6 +7,7 @@
 use ssl_session_cache_core::session::sealed;
 
 mod bio;
+mod callbacks;
 mod cipher;
 mod ciphers;
 mod ctx;
@@ -20,11 +21,12 @@ mod ssl;
 mod trust;
 
 pub(crate) use self::bio::{Filter, Given, Method, Read, Room, Source};
+pub(crate) use self::callbacks::{Callbacks, InfoCallback, SessionCallbacks, Step};
 pub(crate) use self::cipher::{Aes, Gcm};
 pub(crate) use self::ciphers::Ciphers;
 pub(crate) use self::ctx::SslCtx;
 pub(crate) use self::errors::clear_errors;
-pub(crate) use self::ex_data::{new_index, non_null};
+pub(crate) use self::ex_data::{Bound, Data, Slot};
 pub(crate) use self::id_context::{narrow_id_context, NarrowError};
 pub(crate) use self::job::{has_jobs, in_job, pause_job};
 pub(crate) use self::random::{randomise, Random};

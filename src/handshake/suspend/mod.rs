@@ -1,30 +1,25 @@
-//! How a handshake waits for its lookup without holding up the worker. There are two ways.
+//! How a handshake waits for its lookups without holding up the worker: one file for each way, and
+//! one for how the handshake is woken. They know the handshake as a trait, and nothing of lookups.
 //!
-//! On an nginx with the patch of this project, handshakes run as OpenSSL jobs
-//! (ASYNC_start_job(3)), each on a stack of its own: 32 KB of heap without a guard page. A job is
-//! paused in the get callback; SSL_do_handshake(3) then returns SSL_ERROR_WANT_ASYNC, and the
-//! patched nginx waits for the connection's next event, which the lookup posts when it has ended.
-//! Any event of the connection resumes the job: bytes from the client, a timer, a close. So the
-//! wait is a loop that only an answer or a teardown ends.
-//!
-//! On any other nginx the wait comes before OpenSSL has seen the ClientHello: see `gate`.
+//! - `job`: on a patched nginx, in OpenSSL's get callback.
+//! - `gate`: on any other, before OpenSSL has seen the ClientHello.
 
 use core::fmt;
 use std::rc::Rc;
-use std::sync::OnceLock;
 
 use nginx_sys::ngx_cycle_t;
+use ssl_session_cache_core::hello::ClientHello;
 
-use crate::handshake::first::First;
-use crate::handshake::lookup::Lookup;
-use crate::nginx::{has_symbol, is_pcre_jit_on};
-use crate::openssl::Method;
-use crate::openssl::{has_jobs, in_job, pause_job, SslCtx};
+use crate::openssl::{Bound, Method, Ssl, SslCtx};
 
-pub(super) mod gate;
+use self::job::Job;
 
-/// What puts a gate in front of a socket. Made before the first handshake.
-static GATE: OnceLock<Option<Method<First>>> = OnceLock::new();
+pub(super) use self::gate::Gate;
+pub(super) use self::waker::Waker;
+
+mod gate;
+mod job;
+mod waker;
 
 /// The way in which handshakes are suspended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,29 +71,17 @@ impl Suspension {
 
     /// Whether this way works here.
     pub(crate) fn check(self) -> Result<(), Missing> {
-        if self == Self::Hello {
-            return Ok(());
+        match self {
+            Self::Async => job::check(),
+            Self::Hello => Ok(()),
         }
-        if !has_symbol(c"ngx_ssl_async_handshake") {
-            return Err(Missing::Patch);
-        }
-        if !has_jobs() {
-            return Err(Missing::Jobs);
-        }
-        // It recurses for each repetition of a group: the names that clients ask for, matched with
-        // that of a server, took 189 KB.
-        if cfg!(all(ngx_feature = "pcre", not(ngx_feature = "pcre2"))) {
-            return Err(Missing::Stack);
-        }
-        Ok(())
     }
 
-    /// This way, or the other one where regular expressions take the stack of a job: nginx matches
-    /// the names of servers in a handshake, and what PCRE2 has compiled to machine code takes 32 KB
-    /// for itself. To be asked once all of the configuration has been read.
+    /// This way, or the other one where regular expressions take the stack of a job. To be asked
+    /// once all of the configuration has been read.
     pub(crate) fn fit(self, cycle: &ngx_cycle_t) -> Self {
         match self {
-            Self::Async if is_pcre_jit_on(cycle) => Self::Hello,
+            Self::Async if !job::fits(cycle) => Self::Hello,
             way => way,
         }
     }
@@ -115,62 +98,104 @@ impl Suspension {
     pub(super) fn prepare(self, ctx: SslCtx) {
         match self {
             Self::Async => ctx.run_as_jobs(),
-            Self::Hello => {
-                GATE.get_or_init(|| Method::new(c"ClientHello gate"));
-            }
+            Self::Hello => {}
         }
     }
 
-    /// A handshake has begun.
-    pub(super) fn started(self, first: &Rc<First>) {
+    /// What is to hold one handshake back.
+    pub(super) fn holder(self) -> Holder {
         match self {
-            Self::Async => {}
-            Self::Hello => {
-                if let (Some(Some(gate)), true) = (GATE.get(), first.ssl().reads_a_stream()) {
-                    first.set_gate();
-                    gate.insert(first.ssl(), first);
-                }
-            }
+            Self::Async => Holder::Job(Job::new()),
+            Self::Hello => Holder::Gate(Gate::default()),
         }
     }
+}
 
-    /// A handshake has taken a step, and OpenSSL reads nothing now: a gate that has let everything
-    /// through goes, and OpenSSL reads from the socket itself again.
-    pub(super) fn stepped(first: &First) {
-        if let (true, Some(Some(gate))) = (first.is_through(), GATE.get()) {
-            gate.remove(first.ssl());
-            first.forget_gate();
-        }
+/// A handshake that is held back.
+pub(super) trait Held: Sized + 'static {
+    /// What puts gates in front of sockets; `None` without memory.
+    fn gates() -> Option<&'static Method<Bound<Self>>>;
+
+    /// The gate that holds the handshake back, if that is the way.
+    fn gate(&self) -> Option<&Gate>;
+
+    /// The ClientHello is complete, and well-formed: begins the lookups of what it offers.
+    fn offers(&self, ssl: Ssl<'_>, hello: ClientHello<'_>);
+
+    /// Whether the ClientHello has not been let through.
+    fn is_held(&self) -> bool;
+
+    /// Whether a lookup is under way.
+    fn waits(&self) -> bool;
+
+    /// All goes through from now on.
+    fn pass(&self);
+}
+
+/// A way to hold one handshake back: from its begin to its end, where it does not wait in vain.
+///
+/// One that sees the ClientHello first asks [`Held::offers`] for lookups and holds OpenSSL back
+/// while it [waits](Held::waits); one that is asked in the get callback waits there.
+pub(super) trait Hold<H> {
+    /// The handshake has begun. OpenSSL has read nothing of it.
+    fn begin(&self, _ssl: Ssl<'_>, _handshake: &Rc<Bound<H>>) {}
+
+    /// Whether the get callback, which asks this, can wait.
+    fn can_wait(&self) -> bool {
+        false
     }
 
-    /// Whether the get callback, which calls this, can wait. It can run outside of a job: in a
-    /// handshake over QUIC.
-    pub(super) fn can_wait(self) -> bool {
+    /// Waits in the get callback until it is over, and returns whether it is.
+    fn wait(&self, _ssl: Ssl<'_>, _is_over: impl Fn() -> bool) -> bool {
+        false
+    }
+
+    /// The handshake has taken a step, and OpenSSL reads nothing now.
+    fn stepped(&self, _ssl: Ssl<'_>, _handshake: &H) {}
+
+    /// The server's part is done: nothing is waited for any more.
+    fn end(&self, _ssl: Ssl<'_>) {}
+}
+
+/// What holds one handshake back.
+pub(super) enum Holder {
+    Job(Job),
+    Gate(Gate),
+}
+
+impl<H: Held> Hold<H> for Holder {
+    fn begin(&self, ssl: Ssl<'_>, handshake: &Rc<Bound<H>>) {
         match self {
-            Self::Async => in_job(),
-            Self::Hello => false,
+            Self::Job(way) => way.begin(ssl, handshake),
+            Self::Gate(way) => way.begin(ssl, handshake),
         }
     }
 
-    /// Waits until the lookup has ended; false where it will not.
-    pub(super) fn wait(self, first: &First, lookup: &Lookup) -> bool {
+    fn can_wait(&self) -> bool {
         match self {
-            Self::Async => {
-                let ssl = first.ssl();
-                // An earlier wait of this handshake may have ended the mode, without which OpenSSL
-                // does not go on with a paused job.
-                ssl.run_as_jobs();
-                while !lookup.is_done() {
-                    if ssl.is_shut_down() || !pause_job() {
-                        break;
-                    }
-                }
-                // Mostly this was the only wait: the rest of the handshake goes without a new job
-                // for each step.
-                ssl.stop_running_as_jobs();
-                lookup.is_done()
-            }
-            Self::Hello => false,
+            Self::Job(way) => Hold::<H>::can_wait(way),
+            Self::Gate(way) => Hold::<H>::can_wait(way),
+        }
+    }
+
+    fn wait(&self, ssl: Ssl<'_>, is_over: impl Fn() -> bool) -> bool {
+        match self {
+            Self::Job(way) => Hold::<H>::wait(way, ssl, is_over),
+            Self::Gate(way) => Hold::<H>::wait(way, ssl, is_over),
+        }
+    }
+
+    fn stepped(&self, ssl: Ssl<'_>, handshake: &H) {
+        match self {
+            Self::Job(way) => way.stepped(ssl, handshake),
+            Self::Gate(way) => way.stepped(ssl, handshake),
+        }
+    }
+
+    fn end(&self, ssl: Ssl<'_>) {
+        match self {
+            Self::Job(way) => Hold::<H>::end(way, ssl),
+            Self::Gate(way) => Hold::<H>::end(way, ssl),
         }
     }
 }
