@@ -6,6 +6,9 @@ mod connection;
 mod log;
 mod process;
 mod quiet_log;
+mod resolver;
+mod sockaddr;
+mod string;
 
 pub(crate) use self::clock::{now, turn_is_long, unix_time};
 pub(crate) use self::connection::{debug, debug_detail, Connection};
@@ -14,3 +17,5 @@ pub(crate) use self::process::{
     clients_may_handshake, has_symbol, is_pcre_jit_on, process_id, process_serves_clients,
 };
 pub(crate) use self::quiet_log::QuietLog;
+pub(crate) use self::resolver::{Asker, NameAddresses, NameQuery, Resolver};
+pub(crate) use self::sockaddr::SockAddr;
