@@ -1,7 +1,28 @@
 //! Messages in nginx's log, as "sslsessioncache: ...".
 
+use core::ptr::NonNull;
+
+use nginx_sys::ngx_log_t;
+
 /// The directive's name, for messages.
 pub(crate) const NAME: &str = "remote_ssl_session_cache";
+
+/// A log of nginx's.
+#[derive(Clone, Copy)]
+pub(crate) struct Log(NonNull<ngx_log_t>);
+
+impl Log {
+    /// # Safety
+    ///
+    /// The log must be valid for as long as the value, and what is made with it, is used.
+    pub(crate) unsafe fn new(log: *mut ngx_log_t) -> Self {
+        Self(NonNull::new(log).expect("nginx has a log"))
+    }
+
+    pub(super) fn as_ptr(self) -> *mut ngx_log_t {
+        self.0.as_ptr()
+    }
+}
 
 /// Writes a message at a level of nginx's (`NGX_LOG_ERR`, ...).
 ///
