@@ -1,7 +1,5 @@
 //! `$remote_ssl_session_cache_status` and `$remote_ssl_session_cache_time`.
 
-use core::ptr::NonNull;
-
 use nginx_sys::{
     ngx_conf_t, ngx_http_add_variable, ngx_http_get_variable_pt, ngx_http_request_t,
     ngx_http_variable_value_t, ngx_int_t, ngx_str_t, NGX_ERROR, NGX_OK,
@@ -10,6 +8,7 @@ use ngx::core::Pool;
 use ssl_session_cache_core::report::Outcome;
 
 use crate::handshake::{self, Report};
+use crate::openssl::Ssl;
 
 const VARIABLES: [(&str, ngx_http_get_variable_pt); 2] = [
     ("remote_ssl_session_cache_status", Some(status)),
@@ -69,7 +68,7 @@ unsafe fn report(request: *mut ngx_http_request_t) -> Option<Report> {
     // In HTTP/2 and HTTP/3 the connection of a request has the `ssl` of the client's.
     unsafe {
         let ssl = (*(*request).connection).ssl.as_ref()?;
-        handshake::report(NonNull::new(ssl.connection)?)
+        handshake::report(Ssl::from_ptr(ssl.connection)?)
     }
 }
 

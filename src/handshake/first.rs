@@ -6,24 +6,26 @@
 //! finds it done.
 
 use core::cell::{Cell, RefCell};
-use core::ffi::{c_int, c_long, c_void};
-use core::ptr;
 use core::time::Duration;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use nginx_sys::{SSL_get_ex_data, SSL_set_ex_data, CRYPTO_EX_DATA, CRYPTO_EX_INDEX_SSL};
+use nginx_sys::SSL;
 use ssl_session_cache_core::hello::ClientHello;
 use ssl_session_cache_core::report::Outcome;
 use ssl_session_cache_core::Instant;
 
 use crate::counters;
-use crate::handshake::gate::{Gate, Held};
+use crate::handshake::cache::SessionCache;
 use crate::handshake::lookup::{outcome_of, Answer, Lookup, SessionId};
+use crate::handshake::notes;
 use crate::handshake::records::{Entry, Verdict};
-use crate::handshake::{notes, SessionCache};
-use crate::openssl::{new_index, non_null, Session, Ssl};
-use crate::openssl::{Filter, Given, Room, Source};
+use crate::handshake::suspend::{Gate, Held, Hold, Holder, Waker};
+use crate::nginx::{debug, debug_detail, Connection};
+use crate::openssl::{Bound, Method, Session, Slot, Ssl};
+
+/// The first handshakes of SSLs.
+static FIRST: Slot<SSL, Bound<First>> = Slot::new();
 
 /// Lookups for one handshake, whatever the client offers: a ClientHello has room for 1,700
 /// identities, and OpenSSL asks for each.
@@ -31,7 +33,6 @@ const MAX_LOOKUPS: usize = 4;
 
 /// The first handshake of a connection.
 pub(super) struct First {
-    ssl: Ssl,
     state: Cell<State>,
     report: Cell<Report>,
     /// What was looked up: a HelloRetryRequest makes OpenSSL ask once more for what has been
@@ -42,8 +43,8 @@ pub(super) struct First {
     /// The session that OpenSSL was given last, and from where. It takes the first that fits, and
     /// asks for no other then.
     found: RefCell<Option<(Outcome, Session)>>,
-    /// What of the client's bytes is held back, as long as there is a gate in front of the socket.
-    gate: RefCell<Option<Gate>>,
+    /// What holds the handshake back.
+    holder: Holder,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,41 +69,26 @@ pub(crate) struct Report {
 impl First {
     /// A connection begins its first handshake. Without memory there is no object, and nothing is
     /// looked up.
-    pub(super) fn begin(ssl: Ssl, cache: &SessionCache) {
+    pub(super) fn begin(ssl: Ssl<'_>, cache: &SessionCache) {
         if Self::of(ssl).is_some() {
             return;
         }
-        let first = Rc::new(Self {
-            ssl,
+        let first = Self {
             state: Cell::new(State::Begun),
             report: Cell::default(),
             lookups: RefCell::default(),
             began: Cell::new(None),
             found: RefCell::new(None),
-            gate: RefCell::default(),
-        });
-        let kept = Rc::into_raw(Rc::clone(&first)).cast_mut();
-        // SAFETY: the SSL is valid, and the index ours: free() frees what it holds.
-        unsafe {
-            if SSL_set_ex_data(ssl.as_ptr(), index(), kept.cast()) == 0 {
-                drop(Rc::from_raw(kept));
-                return;
-            }
+            holder: cache.suspension().holder(),
+        };
+        if let Some(first) = FIRST.bind(ssl, first) {
+            first.holder.begin(ssl, &first);
         }
-        cache.suspension().started(&first);
     }
 
     /// The first handshake of an SSL, under way or done; `None` where there is none of ours.
-    pub(super) fn of<'a>(ssl: Ssl) -> Option<&'a Self> {
-        // SAFETY: the index is ours: what it holds is null or what begin() set, which lives as long
-        // as the SSL.
-        unsafe {
-            non_null::<Self>(SSL_get_ex_data(ssl.as_ptr(), index())).map(|first| first.as_ref())
-        }
-    }
-
-    pub(super) fn ssl(&self) -> Ssl {
-        self.ssl
+    pub(super) fn of(ssl: Ssl<'_>) -> Option<Rc<Bound<Self>>> {
+        FIRST.get(ssl)
     }
 
     pub(super) fn report(&self) -> Report {
@@ -110,11 +96,11 @@ impl First {
     }
 
     /// The session that OpenSSL asks for. Holds the handshake until its lookup has ended.
-    pub(super) fn find(&self, cache: &SessionCache, id: &[u8]) -> Option<Session> {
+    pub(super) fn find(&self, ssl: Ssl<'_>, cache: &SessionCache, id: &[u8]) -> Option<Session> {
         if self.state.get() == State::Done {
             return None;
         }
-        let (answer, waited) = self.answer(cache, id);
+        let (answer, waited) = self.answer(ssl, cache, id);
         let (outcome, session) = match answer {
             Answer::Local(session) => (Outcome::Local, Some(session)),
             Answer::Record(Verdict::Usable(session)) => (Outcome::Hit, Some(session)),
@@ -123,17 +109,17 @@ impl First {
             Answer::Missing(outcome) => (outcome, None),
         };
         match session {
-            Some(session) if cache.fits(self.ssl, session.as_ref()) => {
-                self.note(outcome, waited);
+            Some(session) if cache.fits(ssl, session.as_ref()) => {
+                self.note(ssl, outcome, waited);
                 *self.found.borrow_mut() = Some((outcome, session.clone()));
                 Some(session)
             }
             Some(_) => {
-                self.note(Outcome::Unused, waited);
+                self.note(ssl, Outcome::Unused, waited);
                 None
             }
             None => {
-                self.note(outcome, waited);
+                self.note(ssl, outcome, waited);
                 if outcome == Outcome::Invalid {
                     cache.delete(id);
                 }
@@ -144,19 +130,24 @@ impl First {
 
     /// What there is under an id, in the tier of this machine or in the store, and how long the
     /// handshake has waited for the store.
-    fn answer(&self, cache: &SessionCache, id: &[u8]) -> (Answer, Option<Duration>) {
-        let begun = self.lookup(id).map_or_else(|| self.look_up(cache, id), Ok);
+    fn answer(&self, ssl: Ssl<'_>, cache: &SessionCache, id: &[u8]) -> (Answer, Option<Duration>) {
+        let begun = self.lookup(id).map_or_else(|| self.look_up(ssl, cache, id), Ok);
         let lookup = match begun {
             Ok(lookup) => lookup,
             Err(answer) => return (answer, None),
         };
-        if !lookup.is_done() && !cache.suspension().wait(self, &lookup) {
+        if !lookup.is_done() && !self.wait(ssl, &lookup) {
             lookup.cancel();
         }
         match lookup.answer() {
             Some(answer) => (answer, self.waited_for(&lookup)),
             None => (Answer::Missing(Outcome::Miss), None),
         }
+    }
+
+    /// Waits until a lookup has ended; false where it will not.
+    fn wait(&self, ssl: Ssl<'_>, lookup: &Lookup) -> bool {
+        Hold::<Self>::wait(&self.holder, ssl, || lookup.is_done())
     }
 
     /// The time from the first lookup to the answer of this one, if the store was asked.
@@ -170,32 +161,37 @@ impl First {
     }
 
     /// Looks a session up that OpenSSL asks for, and that was not looked up ahead.
-    fn look_up(&self, cache: &SessionCache, id: &[u8]) -> Result<Rc<Lookup>, Answer> {
-        if let Some(session) = cache.local(self.ssl, id) {
+    fn look_up(&self, ssl: Ssl<'_>, cache: &SessionCache, id: &[u8]) -> Result<Rc<Lookup>, Answer> {
+        if let Some(session) = cache.local(ssl, id) {
             return Err(Answer::Local(session));
         }
         let entry = cache.records.entry(id).ok_or(Answer::Missing(Outcome::Foreign))?;
-        if !cache.suspension().can_wait() {
+        if !Hold::<Self>::can_wait(&self.holder) {
             return Err(Answer::Missing(Outcome::Miss));
         }
-        self.begin_lookup(cache, id, entry).map_err(Answer::Missing)
+        self.begin_lookup(ssl, cache, id, entry).map_err(Answer::Missing)
     }
 
     /// Looks for the sessions that OpenSSL is going to ask for; the handshake is held where one of
     /// them has to be waited for.
     ///
     /// Which server a session has to fit is not known yet.
-    fn look_ahead<'a>(&self, cache: &SessionCache, ids: impl Iterator<Item = &'a [u8]>) {
+    fn look_ahead<'a>(
+        &self,
+        ssl: Ssl<'_>,
+        cache: &SessionCache,
+        ids: impl Iterator<Item = &'a [u8]>,
+    ) {
         // Of those that can be in the store: no other takes the place of one.
         let entries = ids.filter_map(|id| Some((id, cache.records.entry(id)?)));
         for (id, entry) in entries.take(MAX_LOOKUPS) {
-            if let Some(session) = cache.local(self.ssl, id) {
+            if let Some(session) = cache.local(ssl, id) {
                 // OpenSSL takes the first that is found.
                 self.keep(Lookup::ended(id, Answer::Local(session)));
                 return;
             }
-            if let Err(outcome) = self.begin_lookup(cache, id, entry) {
-                self.note(outcome, None);
+            if let Err(outcome) = self.begin_lookup(ssl, cache, id, entry) {
+                self.note(ssl, outcome, None);
             }
         }
     }
@@ -203,24 +199,26 @@ impl First {
     /// Begins a lookup in the store, where one can be begun.
     fn begin_lookup(
         &self,
+        ssl: Ssl<'_>,
         cache: &SessionCache,
         id: &[u8],
         entry: Entry,
     ) -> Result<Rc<Lookup>, Outcome> {
-        if self.ssl.is_shut_down() || self.lookups.borrow().iter().all(Option::is_some) {
+        if ssl.is_shut_down() || self.lookups.borrow().iter().all(Option::is_some) {
             return Err(Outcome::Miss);
         }
         let store = cache.store().ok_or(Outcome::Down)?;
         let now = store.now();
         let began = self.began.get().unwrap_or(now);
-        let deadline = (began + store.timeout()).min(self.patience(cache, now));
+        let deadline = (began + store.timeout()).min(self.patience(ssl, cache, now));
         if deadline <= now {
             return Err(Outcome::Timeout);
         }
         let decoder = cache.records.decoder(entry.minted);
+        let waker = Waker::of(&Self::of(ssl).ok_or(Outcome::Miss)?);
         let ask = |lookup| store.get(&entry.key, deadline, lookup);
-        let lookup = Lookup::begin(self.ssl, id, decoder, ask).map_err(outcome_of)?;
-        self.ssl.debug("lookup begun");
+        let lookup = Lookup::begin(waker, id, decoder, ask).map_err(outcome_of)?;
+        debug(ssl, "lookup begun");
         self.began.set(Some(began));
         self.keep(Rc::clone(&lookup));
         Ok(lookup)
@@ -230,8 +228,9 @@ impl First {
     /// when the timer of the connection runs out. Where what a client sends comes with its
     /// connection (`listen ... deferred`), that is set only now. Half of what is left is for the
     /// rest of the handshake.
-    fn patience(&self, cache: &SessionCache, now: Instant) -> Instant {
-        now + self.ssl.time_left().unwrap_or(cache.handshake_timeout) / 2
+    fn patience(&self, ssl: Ssl<'_>, cache: &SessionCache, now: Instant) -> Instant {
+        let time_left = Connection::of(ssl).and_then(Connection::time_left);
+        now + time_left.unwrap_or(cache.handshake_timeout) / 2
     }
 
     fn keep(&self, lookup: Rc<Lookup>) {
@@ -242,8 +241,8 @@ impl First {
 
     /// Notes what became of a session that the client offers; `waited` is the time since the first
     /// lookup began, if this was one.
-    fn note(&self, outcome: Outcome, waited: Option<Duration>) {
-        self.ssl.debug_offered(outcome.name());
+    fn note(&self, ssl: Ssl<'_>, outcome: Outcome, waited: Option<Duration>) {
+        debug_detail(ssl, "offered session: ", outcome.name());
         let report = self.report.get();
         self.report.set(Report {
             outcome: report.outcome.max(outcome),
@@ -251,64 +250,54 @@ impl First {
         });
     }
 
-    /// A gate is put in front of the socket.
-    pub(super) fn set_gate(&self) {
-        self.gate.replace(Some(Gate::default()));
-    }
-
-    /// Whether there is a gate that holds nothing back any more.
-    pub(super) fn is_through(&self) -> bool {
-        self.gate.borrow().as_ref().is_some_and(|gate| !self.is_held() && gate.is_empty())
-    }
-
-    /// The gate is gone, and with it what it has held.
-    pub(super) fn forget_gate(&self) {
-        self.gate.take();
+    /// The handshake has taken a step.
+    pub(super) fn stepped(&self, ssl: Ssl<'_>) {
+        self.holder.stepped(ssl, self);
     }
 
     /// OpenSSL has done the server's part of the handshake; and all of it, where the client has
     /// proved that it has the session's secret. Where early data is accepted the first comes before
     /// the second, and this is called for each.
-    pub(super) fn finished(&self, cache: &SessionCache) {
+    pub(super) fn finished(&self, ssl: Ssl<'_>, cache: &SessionCache) {
         if self.state.replace(State::Done) != State::Done {
-            self.end(cache);
+            self.end(ssl, cache);
         }
         if let Some(store) = cache.store() {
             store.flush();
         }
-        if self.ssl.is_established() {
-            self.own_resumed();
+        if ssl.is_established() {
+            self.own_resumed(ssl);
         }
     }
 
     /// The id of the session from the cache that is resumed.
-    pub(super) fn resumed(&self) -> Option<SessionId> {
+    pub(super) fn resumed(&self, ssl: Ssl<'_>) -> Option<SessionId> {
         let found = self.found.borrow();
-        let (_, session) = found.as_ref().filter(|_| self.ssl.has_resumed())?;
+        let (_, session) = found.as_ref().filter(|_| ssl.has_resumed())?;
         Some(SessionId::new(session.as_ref().id()))
     }
 
     /// The client has proved that it has the secret of the session that is resumed. With TLS 1.3
     /// the session in use is another by now, that of the next ticket.
-    fn own_resumed(&self) {
-        let (Some((_, found)), Some(session)) = (self.found.take(), self.ssl.session()) else {
+    fn own_resumed(&self, ssl: Ssl<'_>) {
+        let (Some((_, found)), Some(session)) = (self.found.take(), ssl.session()) else {
             return;
         };
-        if self.ssl.has_resumed() && found.as_ref().id() == session.id() {
+        if ssl.has_resumed() && found.as_ref().id() == session.id() {
             notes::own(session);
         }
     }
 
-    fn end(&self, cache: &SessionCache) {
-        self.ssl.debug("handshake done");
-        self.ssl.stop_running_as_jobs();
+    fn end(&self, ssl: Ssl<'_>, cache: &SessionCache) {
+        debug(ssl, "handshake done");
+        Hold::<Self>::end(&self.holder, ssl);
         self.lookups.take().iter().flatten().for_each(|lookup| lookup.cancel());
 
         let mut report = self.report.get();
         if let Some((outcome, session)) = &*self.found.borrow() {
-            report.outcome = if self.ssl.has_resumed() { *outcome } else { Outcome::Unused };
+            report.outcome = if ssl.has_resumed() { *outcome } else { Outcome::Unused };
             if report.outcome == Outcome::Hit {
-                cache.nginx.put(self.ssl, session.as_ref());
+                cache.nginx.put(ssl, session.as_ref());
             }
         }
         self.report.set(report);
@@ -316,19 +305,22 @@ impl First {
     }
 }
 
-impl Filter for First {
-    fn read(&self, source: Source<'_>, room: Room<'_>) -> Given {
-        match &mut *self.gate.borrow_mut() {
-            Some(gate) => gate.read(self, &source, room),
-            None => Given::Source,
+impl Held for First {
+    fn gates() -> Option<&'static Method<Bound<Self>>> {
+        static GATES: OnceLock<Option<Method<Bound<First>>>> = OnceLock::new();
+        GATES.get_or_init(|| Method::new(c"ClientHello gate")).as_ref()
+    }
+
+    fn gate(&self) -> Option<&Gate> {
+        match &self.holder {
+            Holder::Gate(gate) => Some(gate),
+            Holder::Job(_) => None,
         }
     }
-}
 
-impl Held for First {
-    fn offers(&self, hello: ClientHello<'_>) {
-        if let Some(cache) = SessionCache::of_ssl(self.ssl) {
-            self.look_ahead(cache, hello.session_ids(cache.abilities()));
+    fn offers(&self, ssl: Ssl<'_>, hello: ClientHello<'_>) {
+        if let Some(cache) = SessionCache::of_ssl(ssl) {
+            self.look_ahead(ssl, &cache, hello.session_ids(cache.abilities()));
         }
     }
 
@@ -343,38 +335,11 @@ impl Held for First {
     fn pass(&self) {
         self.state.set(State::Passed);
     }
-
-    fn wake(&self) {
-        self.ssl.post_read_event();
-    }
 }
 
 impl Drop for First {
     /// Nobody waits any longer: an answer that comes later wakes no connection.
     fn drop(&mut self) {
         self.lookups.get_mut().iter().flatten().for_each(|lookup| lookup.cancel());
-    }
-}
-
-/// The index of our data in an SSL: a `First`, freed with the SSL.
-fn index() -> c_int {
-    static INDEX: OnceLock<c_int> = OnceLock::new();
-    *INDEX.get_or_init(|| new_index(CRYPTO_EX_INDEX_SSL, None, Some(free)))
-}
-
-unsafe extern "C" fn free(
-    _ssl: *mut c_void,
-    first: *mut c_void,
-    _data: *mut CRYPTO_EX_DATA,
-    _index: c_int,
-    _argl: c_long,
-    _argp: *mut c_void,
-) {
-    if let Some(first) = non_null::<First>(first) {
-        // SAFETY: what the index holds is a reference that begin() gave up.
-        let first = unsafe { Rc::from_raw(ptr::from_ref(first.as_ref())) };
-        // A gate that was left in its place has a reference as well, and the SSL is about to free
-        // it: by then no lookup may wake the connection.
-        first.lookups.take().iter().flatten().for_each(|lookup| lookup.cancel());
     }
 }

@@ -9,7 +9,8 @@ use ssl_session_cache_core::server::{Lookup as Reply, Unavailable};
 use ssl_session_cache_core::Instant;
 
 use crate::handshake::records::{Decoder, Verdict};
-use crate::openssl::{Session, Ssl, MAX_ID};
+use crate::handshake::suspend::Waker;
+use crate::openssl::{Session, MAX_ID};
 use crate::store::LookupId;
 
 /// One lookup: what a handshake asks for, and the answer once there is one.
@@ -39,8 +40,7 @@ pub(super) enum Answer {
 /// What is to be done when a lookup ends.
 struct UnderWay {
     lookup: Rc<Lookup>,
-    /// Whose handshake to wake. Whoever frees the SSL cancels the lookup.
-    ssl: Ssl,
+    waker: Waker,
     decoder: Decoder,
 }
 
@@ -60,7 +60,7 @@ pub(super) fn outcome_of(unavailable: Unavailable) -> Outcome {
 impl Lookup {
     /// A lookup that the store is asked for.
     pub(super) fn begin(
-        ssl: Ssl,
+        waker: Waker,
         session_id: &[u8],
         decoder: Decoder,
         ask: impl FnOnce(LookupId) -> Result<(), Unavailable>,
@@ -69,7 +69,7 @@ impl Lookup {
             lookups.insert_with_key(|id| {
                 let state = RefCell::new(State::UnderWay(id));
                 let lookup = Rc::new(Self { session_id: SessionId::new(session_id), state });
-                UnderWay { lookup, ssl, decoder }
+                UnderWay { lookup, waker, decoder }
             })
         });
         let begun = ask(id);
@@ -127,11 +127,10 @@ impl Lookup {
     }
 }
 
-/// The store's answer. Has the handshake go on in this turn of the event loop: by its read event,
-/// never from here, where another handshake may be on the stack.
+/// The store's answer: has the handshake go on.
 pub(crate) fn answered(id: LookupId, reply: Reply<'_>, now: Instant) {
     let under_way = UNDER_WAY.with_borrow_mut(|lookups| lookups.remove(id));
-    let Some(UnderWay { lookup, ssl, decoder }) = under_way else { return };
+    let Some(UnderWay { lookup, waker, decoder }) = under_way else { return };
     let answer = match reply {
         Reply::Found(record) => Answer::Record(decoder.decode(lookup.session_id(), record)),
         Reply::Oversized => Answer::Record(Verdict::Damaged),
@@ -139,8 +138,7 @@ pub(crate) fn answered(id: LookupId, reply: Reply<'_>, now: Instant) {
         Reply::Unavailable(unavailable) => Answer::Missing(outcome_of(unavailable)),
     };
     lookup.state.replace(State::Ended(answer, Some(now)));
-    ssl.debug("lookup done");
-    ssl.post_read_event();
+    waker.wake("lookup done");
 }
 
 /// A session id, at most 32 bytes.

@@ -5,73 +5,33 @@
 //! business of one object (`first`), and how it waits of another (`suspend`). They queue commands
 //! and look at results, and leave all else to the event loop.
 
-use core::cell::{Cell, OnceCell, RefCell};
-use core::ffi::c_int;
-use core::ptr::NonNull;
 use core::time::Duration;
 use std::rc::Rc;
-use std::sync::OnceLock;
 
-use nginx_sys::{
-    ngx_cached_time, ngx_cycle_t, SSL_CTX_get_ex_data, SSL_CTX_set_ex_data,
-    CRYPTO_EX_INDEX_SSL_CTX, SSL,
-};
-use ssl_session_cache_core::hello::ServerAbilities;
 use ssl_session_cache_core::session::Keyspace;
 
-use crate::openssl::{
-    clear_errors, new_index, non_null, Ciphers, Sealer, Session, SessionRef, Ssl, SslCtx,
-};
-use crate::store::{Store, StoreConf};
+use crate::openssl::{Sealer, Ssl, SslCtx};
+use crate::store::StoreConf;
 
-use self::callbacks::NginxCallbacks;
 use self::first::First;
 use self::records::Records;
 
+pub(crate) use self::cache::SessionCache;
 pub(crate) use self::first::Report;
 pub(crate) use self::lookup::answered;
 pub(crate) use self::suspend::Suspension;
 
+mod cache;
 mod callbacks;
 mod first;
-mod gate;
 mod lookup;
 mod notes;
 mod records;
 mod suspend;
 
-/// The longest time that a session is stored for, in seconds. With TLS 1.3 clients keep none for
-/// longer than 7 days (RFC 8446, section 4.6.1); what is configured beyond a year is a slip of the
-/// pen.
-const MAX_TTL: i64 = 365 * 24 * 60 * 60;
-const MAX_TTL_TLS13: i64 = 7 * 24 * 60 * 60;
-
-/// The extension of a ClientHello that has the name of the server (RFC 6066, section 3).
-const SERVER_NAME: u32 = 0;
-
-/// What the callbacks of an SSL_CTX use.
-pub(crate) struct SessionCache {
-    ctx: SslCtx,
-    /// Where the sessions go.
-    store_conf: Rc<StoreConf>,
-    /// The same, as this worker has it; none in a process without clients.
-    store: RefCell<Option<Rc<Store>>>,
-    records: Rc<Records>,
-    suspension: Cell<Suspension>,
-    /// Whether a server of the sockets asks for client certificates.
-    asks_for_certificates: bool,
-    /// The time that nginx gives a client for its handshake (`client_header_timeout`).
-    handshake_timeout: Duration,
-    /// What the servers are able to do that a client may be for.
-    abilities: OnceCell<Vec<ServerAbilities>>,
-    ciphers: &'static Ciphers,
-    nginx: NginxCallbacks,
-}
-
 impl SessionCache {
-    /// Puts a cache into an SSL_CTX; `None` where there is one already, or no memory.
-    ///
-    /// The SSL_CTX keeps the address: the cache must live as long.
+    /// Puts a cache into an SSL_CTX, and itself into its handshakes; `None` where there is one
+    /// already, or no memory.
     pub(crate) fn attach(
         ctx: SslCtx,
         store_conf: Rc<StoreConf>,
@@ -81,198 +41,23 @@ impl SessionCache {
         asks_for_certificates: bool,
         handshake_timeout: Duration,
     ) -> Option<Rc<Self>> {
-        if Self::of(ctx).is_some() {
-            return None;
-        }
-        let cache = Rc::new(Self {
+        let records = Records::new(keyspace, sealer);
+        let mints_ids = records.are_sealed();
+        let cache = Self::put_into(
             ctx,
             store_conf,
-            store: RefCell::default(),
-            records: Records::new(keyspace, sealer),
-            suspension: Cell::new(suspension),
+            records,
+            suspension,
             asks_for_certificates,
             handshake_timeout,
-            abilities: OnceCell::new(),
-            ciphers: Ciphers::available(),
-            nginx: NginxCallbacks::of(ctx),
-        });
-        let address = Rc::as_ptr(&cache).cast_mut().cast();
-        // SAFETY: the SSL_CTX is valid; the callbacks find the cache by the address set here.
-        if unsafe { SSL_CTX_set_ex_data(ctx.as_ptr(), index(), address) } == 0 {
-            return None;
-        }
-        callbacks::set(ctx, cache.records.are_sealed());
+        )?;
+        callbacks::set(ctx, mints_ids);
         ctx.cache_externally();
         Some(cache)
     }
-
-    /// The SSL_CTX that the cache is in.
-    pub(crate) fn ctx(&self) -> SslCtx {
-        self.ctx
-    }
-
-    /// Tells which servers a client may be for, once they are as handshakes will find them.
-    pub(crate) fn expect_servers(&self, servers: impl Iterator<Item = SslCtx>) {
-        let mut abilities = Vec::new();
-        for server in servers.map(SslCtx::abilities) {
-            if !abilities.contains(&server) {
-                abilities.push(server);
-            }
-        }
-        // Told once: the configuration is read once.
-        let _ = self.abilities.set(abilities);
-    }
-
-    /// What the servers are able to do that a client may be for.
-    fn abilities(&self) -> &[ServerAbilities] {
-        self.abilities.get().map_or(&[], Vec::as_slice)
-    }
-
-    /// The store that the sessions go to.
-    pub(crate) fn store_conf(&self) -> &StoreConf {
-        &self.store_conf
-    }
-
-    /// Has the sessions go to that store from now on, or nowhere.
-    pub(crate) fn use_store(&self, store: Option<Rc<Store>>) {
-        self.store.replace(store);
-    }
-
-    /// That store, as this worker has it.
-    fn store(&self) -> Option<Rc<Store>> {
-        self.store.borrow().clone()
-    }
-
-    /// How the handshakes wait for it.
-    pub(crate) fn suspension(&self) -> Suspension {
-        self.suspension.get()
-    }
-
-    /// Prepares for handshakes, once all of the configuration has been read.
-    pub(crate) fn prepare(&self, cycle: &ngx_cycle_t) {
-        self.suspension.set(self.suspension().fit(cycle));
-        self.suspension().prepare(self.ctx);
-    }
-
-    /// The cache that a connection uses, if it uses one.
-    fn of_ssl<'a>(ssl: Ssl) -> Option<&'a Self> {
-        ssl.session_ctx().and_then(Self::of)
-    }
-
-    /// The cache of an SSL_CTX, if there is one.
-    fn of<'a>(ctx: SslCtx) -> Option<&'a Self> {
-        // SAFETY: the index is ours: what it holds is null or what attach() set, which lives as
-        // long as the SSL_CTX.
-        unsafe {
-            let cache = SSL_CTX_get_ex_data(ctx.as_ptr(), index());
-            non_null(cache).map(|cache| cache.as_ref())
-        }
-    }
-
-    /// A handshake has made a session: it goes to the store, unless the client has it in its
-    /// ticket.
-    fn session_made(&self, ssl: Ssl, session: SessionRef<'_>) {
-        if ssl.gives_stateless_tickets() {
-            return;
-        }
-        ssl.debug("session made");
-        if session.is_tls13() && ssl.verifies_client() {
-            // The tickets follow the client's proof.
-            notes::own_with_others(session, First::of(ssl).and_then(First::resumed));
-        } else {
-            notes::own(session);
-        }
-        self.store_session(session);
-    }
-
-    /// OpenSSL drops a session, and so do the store and the tier of this machine, with those that
-    /// were made beside it; unless it is not ours.
-    fn session_dropped(&self, session: SessionRef<'_>) {
-        for id in notes::owned(session) {
-            self.delete(id.as_bytes());
-            if let Some(session) = Session::named(id.as_bytes()) {
-                self.nginx.remove(self.ctx, session.as_ref());
-            }
-        }
-    }
-
-    /// Queues a session for the store.
-    fn store_session(&self, session: SessionRef<'_>) {
-        let (Some(store), Some(entry)) = (self.store(), self.records.entry(session.id())) else {
-            return;
-        };
-        let now = unix_time();
-        let max_ttl = if session.is_tls13() { MAX_TTL_TLS13 } else { MAX_TTL };
-        let ttl = session.expires().saturating_sub(now).clamp(1, max_ttl);
-        let written = self.records.encode(entry.minted.as_ref(), session, |record| {
-            store.put(&entry.key, record, ttl as u32, now as u64);
-        });
-        if written.is_none() {
-            store.drop_record();
-        }
-    }
-
-    /// Queues the removal of a session from the store.
-    fn delete(&self, id: &[u8]) {
-        if let (Some(store), Some(entry)) = (self.store(), self.records.entry(id)) {
-            store.delete(&entry.key);
-        }
-    }
-
-    /// Looks in the tier of this machine.
-    fn local(&self, ssl: Ssl, id: &[u8]) -> Option<Session> {
-        let session = self.nginx.get(ssl, id);
-        if session.is_none() {
-            // What failed to decode must not be taken for an error of this handshake.
-            clear_errors();
-        }
-        session
-    }
-
-    /// Whether a session is one for the handshake that offers it.
-    ///
-    /// OpenSSL compares much of it once it has the session, and makes full handshakes of what does
-    /// not fit: its id context, its age, its hash. Here is what it fails the handshake for, where
-    /// machines differ: compression and a cipher that is not here (TLS 1.2), an extended master
-    /// secret where this server does without, and a session of TLS 1.2 where the client offers one
-    /// of 1.3. And what neither it nor every nginx asks about: where client certificates are asked
-    /// for, a session is of the name that it was made for (RFC 6066, section 3).
-    fn fits(&self, ssl: Ssl, session: SessionRef<'_>) -> bool {
-        let fails = session.compresses()
-            || (!session.is_tls13() && self.ciphers.lack_that_of(session))
-            || (ssl.ignores_extended_master_secret()
-                && self.records.has_extended_master_secret(session));
-        let is_of_another = self.asks_for_certificates && session.server_name() != server_name(ssl);
-        session.version() == ssl.version() && !fails && !is_of_another
-    }
-}
-
-/// The name of the server that a client asks for, in the get callback; empty without one.
-fn server_name(ssl: Ssl) -> &'static [u8] {
-    ssl.hello_extension(SERVER_NAME)
-        .and_then(ssl_session_cache_core::hello::server_name)
-        .unwrap_or_default()
 }
 
 /// What became of the handshake of a connection; `None` where there was none of ours.
-///
-/// # Safety
-///
-/// The SSL must be valid.
-pub(crate) unsafe fn report(ssl: NonNull<SSL>) -> Option<Report> {
-    // SAFETY: as the caller promises.
-    let ssl = unsafe { Ssl::from_ptr(ssl.as_ptr()) };
-    ssl.and_then(First::of).map(First::report)
-}
-
-/// The Unix time in seconds, as nginx keeps it for each turn of its event loop.
-fn unix_time() -> i64 {
-    // SAFETY: nginx sets the time before it reads its configuration.
-    unsafe { (*ngx_cached_time).sec }
-}
-
-/// The index of our data in an SSL_CTX.
-fn index() -> c_int {
-    static INDEX: OnceLock<c_int> = OnceLock::new();
-    *INDEX.get_or_init(|| new_index(CRYPTO_EX_INDEX_SSL_CTX, None, None))
+pub(crate) fn report(ssl: Ssl<'_>) -> Option<Report> {
+    First::of(ssl).map(|first| first.report())
 }

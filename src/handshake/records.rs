@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use ssl_session_cache_core::protocol::MAX_RECORD;
 use ssl_session_cache_core::session::{asn1, clear, Key, Keyspace};
 
-use crate::handshake::unix_time;
+use crate::nginx::{process_id, unix_time};
 use crate::openssl::{Random, Sealer};
 use crate::openssl::{Session, SessionRef, Ssl};
 
@@ -60,8 +60,8 @@ impl Records {
     }
 
     /// A session id of our own, for a handshake of this SSL's.
-    pub(super) fn mint(&self, ssl: Ssl) -> Option<[u8; ID_LEN]> {
-        self.sealer.as_ref()?.mint(&self.random.draw()?, &ssl.client_random())
+    pub(super) fn mint(&self, ssl: Ssl<'_>) -> Option<[u8; ID_LEN]> {
+        self.sealer.as_ref()?.mint(&self.random.draw(process_id())?, &ssl.client_random())
     }
 
     /// The entry of a session id; `None` where there can be none in the store.
@@ -86,11 +86,13 @@ impl Records {
         let mut scratch = self.scratch.borrow_mut();
         let encode = |space: &mut [u8]| session.encode(space);
         let record = match &self.sealer {
-            Some(sealer) => minted.zip(self.random.draw()).and_then(|(minted, nonce)| {
-                let expiry = session.expires().max(0) as u64;
-                let prefix = self.keyspace.prefix();
-                sealer.seal(minted, prefix, expiry, &nonce, &mut scratch, encode)
-            }),
+            Some(sealer) => {
+                minted.zip(self.random.draw(process_id())).and_then(|(minted, nonce)| {
+                    let expiry = session.expires().max(0) as u64;
+                    let prefix = self.keyspace.prefix();
+                    sealer.seal(minted, prefix, expiry, &nonce, &mut scratch, encode)
+                })
+            }
             None => clear::write(session.id(), &mut scratch, encode),
         };
         record.map(store)

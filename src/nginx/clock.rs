@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::time::Duration;
 
-use nginx_sys::{ngx_current_msec, ngx_msec_int_t, ngx_msec_t};
+use nginx_sys::{ngx_cached_time, ngx_current_msec, ngx_msec_int_t, ngx_msec_t};
 use ssl_session_cache_core::Instant;
 
 /// nginx's monotonic clock, as kept for each turn of the event loop.
@@ -22,6 +22,12 @@ pub(crate) fn now() -> Instant {
     let now = LAST.get().map_or_else(first, |last| last.nearest(millis as u32));
     LAST.set(Some(now));
     now
+}
+
+/// The Unix time in seconds, as nginx keeps it for each turn of its event loop.
+pub(crate) fn unix_time() -> i64 {
+    // SAFETY: nginx sets the time before it reads its configuration.
+    unsafe { (*ngx_cached_time).sec }
 }
 
 /// Whether this turn of the event loop has lasted for some time already: longer than a client that

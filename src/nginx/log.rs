@@ -1,12 +1,33 @@
 //! Messages in nginx's log, as "sslsessioncache: ...".
 
+use core::ptr::NonNull;
+
+use nginx_sys::ngx_log_t;
+
 /// The directive's name, for messages.
 pub(crate) const NAME: &str = "remote_ssl_session_cache";
+
+/// A log of nginx's.
+#[derive(Clone, Copy)]
+pub(crate) struct Log(NonNull<ngx_log_t>);
+
+impl Log {
+    /// # Safety
+    ///
+    /// The log must be valid for as long as the value, and what is made with it, is used.
+    pub(crate) unsafe fn new(log: *mut ngx_log_t) -> Self {
+        Self(NonNull::new(log).expect("nginx has a log"))
+    }
+
+    pub(super) fn as_ptr(self) -> *mut ngx_log_t {
+        self.0.as_ptr()
+    }
+}
 
 /// Writes a message at a level of nginx's (`NGX_LOG_ERR`, ...).
 ///
 /// Formats on the stack, 2 KB: not for a callback of OpenSSL's, which may run on a small stack of
-/// its own (see `handshake::suspend`); `debug!` is.
+/// its own (see `handshake::suspend`); [`debug`](crate::nginx::debug) is.
 macro_rules! log {
     ($level:ident, $log:expr, $format:literal $($args:tt)*) => {
         ngx::ngx_log_error!(
@@ -18,32 +39,4 @@ macro_rules! log {
     };
 }
 
-/// Writes a message of a connection, if there is one, at nginx's debug level, formatted by nginx
-/// (ngx_string.c).
-///
-/// Nothing is left of it where nginx was built without `--with-debug`: the connection is not even
-/// asked for.
-///
-/// # Safety
-///
-/// The connection must be valid, and the arguments must be what the format takes.
-macro_rules! debug {
-    ($connection:expr, $format:literal $(, $arg:expr)* $(,)?) => {
-        if cfg!(ngx_feature = "debug") {
-            if let Some(connection) = $connection {
-                let log = connection.as_ref().log;
-                if (*log).log_level & nginx_sys::NGX_LOG_DEBUG_EVENT as usize != 0 {
-                    nginx_sys::ngx_log_error_core(
-                        nginx_sys::NGX_LOG_DEBUG as usize,
-                        log,
-                        0,
-                        concat!("sslsessioncache: ", $format, "\0").as_ptr().cast()
-                        $(, $arg)*
-                    );
-                }
-            }
-        }
-    };
-}
-
-pub(crate) use {debug, log};
+pub(crate) use log;

@@ -1,13 +1,28 @@
-//! What this module uses of nginx, made safe.
+//! What this module uses of nginx, made safe. It stands on `openssl`, as nginx does, and never the
+//! other way round.
 
+mod client_tls;
 mod clock;
+mod connection;
+mod event;
 mod log;
+mod peer;
 mod process;
 mod quiet_log;
+mod resolver;
+mod sockaddr;
+mod string;
 
-pub(crate) use self::clock::{now, turn_is_long};
-pub(crate) use self::log::{debug, log, NAME};
+pub(crate) use self::client_tls::ClientTls;
+pub(crate) use self::clock::{now, turn_is_long, unix_time};
+pub(crate) use self::connection::{debug, debug_detail, Connection};
+pub(crate) use self::event::{events_wait, PostedEvent, Timer};
+pub(crate) use self::log::{log, Log, NAME};
+pub(crate) use self::peer::{ConnectError, Handshake, Peer, PeerEvents, Transfer};
 pub(crate) use self::process::{
-    clients_may_handshake, old_workers_run, process_serves_clients, worker_processes,
+    clients_may_handshake, has_symbol, is_pcre_jit_on, old_workers_run, process_id,
+    process_serves_clients, worker_processes,
 };
 pub(crate) use self::quiet_log::QuietLog;
+pub(crate) use self::resolver::{Asker, NameAddresses, NameQuery, Resolver};
+pub(crate) use self::sockaddr::SockAddr;

@@ -1,11 +1,18 @@
 //! The process that nginx runs this code in.
 
+use core::ffi::CStr;
 use core::{ptr, slice};
 
 use nginx_sys::{
-    ngx_core_conf_t, ngx_core_module, ngx_cycle, ngx_cycle_t, ngx_last_process, ngx_process,
-    ngx_process_t, ngx_processes, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER,
+    dlsym, ngx_core_conf_t, ngx_core_module, ngx_cycle, ngx_cycle_t, ngx_last_process, ngx_pid,
+    ngx_pid_t, ngx_process, ngx_process_t, ngx_processes, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER,
 };
+
+/// The id of this process, as nginx keeps it: set anew behind each fork.
+pub(crate) fn process_id() -> ngx_pid_t {
+    // SAFETY: nginx writes to it on this one thread.
+    unsafe { ngx_pid }
+}
 
 /// Whether this process has clients: a worker, or the only process. The cache manager and the cache
 /// loader have none.
@@ -49,4 +56,30 @@ pub(crate) fn old_workers_run() -> bool {
             (*ptr::addr_of!((*process).pid)) != -1 && ngx_process_t::exiting_raw(process) != 0
         })
     }
+}
+
+/// Whether nginx, or what it has loaded, has a symbol.
+pub(crate) fn has_symbol(name: &CStr) -> bool {
+    // SAFETY: a null handle stands for the running binary and all that it has loaded (RTLD_DEFAULT
+    // in dlsym(3)).
+    !unsafe { dlsym(ptr::null_mut(), name.as_ptr()) }.is_null()
+}
+
+/// Whether regular expressions are compiled to machine code (`pcre_jit on`).
+#[cfg(ngx_feature = "pcre")]
+pub(crate) fn is_pcre_jit_on(cycle: &ngx_cycle_t) -> bool {
+    use nginx_sys::{ngx_flag_t, ngx_module_t};
+
+    extern "C" {
+        static ngx_regex_module: ngx_module_t;
+    }
+
+    // SAFETY: the module is a part of nginx, and its configuration, ngx_regex_conf_t in
+    // src/core/ngx_regex.c, begins with the flag.
+    unsafe { *(*cycle.conf_ctx.add(ngx_regex_module.index)).cast::<ngx_flag_t>() == 1 }
+}
+
+#[cfg(not(ngx_feature = "pcre"))]
+pub(crate) fn is_pcre_jit_on(_cycle: &ngx_cycle_t) -> bool {
+    false
 }

@@ -1,9 +1,14 @@
+//! A log for nginx's own messages about a connection, which writes none of them.
+
 use core::cell::{RefCell, UnsafeCell};
-use core::{mem, ptr, slice};
+use core::{mem, slice};
+use std::rc::Rc;
 
 use nginx_sys::{ngx_log_t, ngx_uint_t, NGX_LOG_DEBUG, NGX_LOG_DEBUG_ALL, NGX_LOG_INFO};
 
-/// A log for nginx's own messages about a connection, which writes none of them and keeps the last.
+use crate::nginx::Log;
+
+/// A log that keeps the last message.
 ///
 /// nginx would write a line for each attempt to connect; whoever attempts tells of a change, once,
 /// and here is the reason.
@@ -13,32 +18,26 @@ pub(crate) struct QuietLog {
 }
 
 impl QuietLog {
-    /// A log that nobody can write to yet; [`bind`](Self::bind) it before use.
-    pub(crate) fn new() -> Self {
+    /// A log which has nginx's, where that is one for debugging, written to as ever. nginx keeps its
+    /// address.
+    pub(crate) fn new(nginx: Log) -> Rc<Self> {
         // SAFETY: nginx itself starts logs from all-zero.
-        let log = UnsafeCell::new(unsafe { mem::zeroed() });
-        Self { log, message: RefCell::default() }
-    }
-
-    /// Has nginx's log, where it is one for debugging, written to as ever.
-    ///
-    /// # Safety
-    ///
-    /// The log may not move from now on, and nginx's must live as long.
-    pub(crate) unsafe fn bind(&self, nginx: *mut ngx_log_t) {
-        let log = self.log.get();
-        // SAFETY: the log is this value's own, and nginx's is valid.
+        let log = UnsafeCell::new(unsafe { mem::zeroed::<ngx_log_t>() });
+        let quiet = Rc::new(Self { log, message: RefCell::default() });
+        // SAFETY: the log is this value's own, which does not move, and nginx's is valid.
         unsafe {
+            let (log, nginx) = (quiet.as_ptr(), nginx.as_ptr());
             (*log).log_level = (*nginx).log_level.max(NGX_LOG_INFO as usize);
             (*log).writer = Some(keep);
-            (*log).wdata = ptr::from_ref(self).cast_mut().cast();
+            (*log).wdata = Rc::as_ptr(&quiet).cast_mut().cast();
             if (*nginx).log_level & NGX_LOG_DEBUG_ALL as usize != 0 {
                 (*log).next = nginx;
             }
         }
+        quiet
     }
 
-    pub(crate) fn as_ptr(&self) -> *mut ngx_log_t {
+    pub(super) fn as_ptr(&self) -> *mut ngx_log_t {
         self.log.get()
     }
 
@@ -53,7 +52,7 @@ unsafe extern "C" fn keep(log: *mut ngx_log_t, level: ngx_uint_t, text: *mut u8,
     if level >= NGX_LOG_DEBUG as usize {
         return;
     }
-    // SAFETY: bind() has set the data; the text has so many bytes.
+    // SAFETY: new() has set the data; the text has so many bytes.
     let (quiet, text) =
         unsafe { (&*(*log).wdata.cast::<QuietLog>(), slice::from_raw_parts(text, len)) };
     let text = String::from_utf8_lossy(text);

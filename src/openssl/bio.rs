@@ -13,7 +13,7 @@ use nginx_sys::{
     BIO_METHOD, BIO_TYPE_FILTER,
 };
 
-use crate::openssl::{non_null, Ssl};
+use crate::openssl::Ssl;
 
 /// BIO_CTRL_SET_KTLS, which OpenSSL keeps to itself (include/internal/bio.h).
 const BIO_CTRL_SET_KTLS: c_int = 72;
@@ -124,7 +124,7 @@ impl<F: Filter> Method<F> {
     }
 
     /// Puts a filter in front of what an SSL reads from, unless one of this kind is there.
-    pub(crate) fn insert(&self, ssl: Ssl, filter: &Rc<F>) {
+    pub(crate) fn insert(&self, ssl: Ssl<'_>, filter: &Rc<F>) {
         // SAFETY: the SSL is valid. It gives up its reference to the source for one to the filter:
         // the filter's reference to the source is one more.
         unsafe {
@@ -143,7 +143,7 @@ impl<F: Filter> Method<F> {
     /// Takes the filter away again, if it is there.
     ///
     /// Not to be called while OpenSSL reads through the filter.
-    pub(crate) fn remove(&self, ssl: Ssl) {
+    pub(crate) fn remove(&self, ssl: Ssl<'_>) {
         // SAFETY: the SSL is valid; a BIO of this kind was made by insert(). The filter's reference
         // to the source becomes the SSL's: since OpenSSL 3.2 the record layer frees a BIO without
         // those behind it.
@@ -201,7 +201,7 @@ unsafe extern "C" fn ctrl(
 unsafe extern "C" fn destroy<F: Filter>(bio: *mut BIO) -> c_int {
     // SAFETY: OpenSSL passes a BIO of ours, which it does not use any more.
     unsafe {
-        if let Some(filter) = non_null::<F>(BIO_get_data(bio)) {
+        if let Some(filter) = NonNull::new(BIO_get_data(bio).cast::<F>()) {
             drop(Rc::from_raw(filter.as_ptr()));
         }
     }

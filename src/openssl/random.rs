@@ -2,7 +2,8 @@
 
 use core::cell::RefCell;
 
-use nginx_sys::{ngx_pid, ngx_pid_t, RAND_bytes};
+use libc::pid_t;
+use nginx_sys::RAND_bytes;
 
 /// Fills a buffer from OpenSSL's random generator (RAND_bytes(3)); false where that failed.
 pub(crate) fn randomise(buffer: &mut [u8]) -> bool {
@@ -21,7 +22,7 @@ struct Stock {
     /// So many at the front have been drawn.
     drawn: usize,
     /// Whose they are: two processes must never draw the same.
-    process: ngx_pid_t,
+    process: pid_t,
 }
 
 impl Random {
@@ -30,12 +31,13 @@ impl Random {
         Self(RefCell::new(Stock { bytes: [0; Stock::LEN], drawn: Stock::LEN, process: 0 }))
     }
 
-    /// So many bytes, never drawn before; `None` where OpenSSL has none.
-    pub(crate) fn draw<const N: usize>(&self) -> Option<[u8; N]> {
+    /// So many bytes, never drawn before, for the process that this is; `None` where OpenSSL has
+    /// none.
+    pub(crate) fn draw<const N: usize>(&self, process: pid_t) -> Option<[u8; N]> {
         // What replenishes it does not come back here.
         let mut stock = self.0.borrow_mut();
-        if stock.bytes.len() - stock.drawn < N || stock.process != current_process() {
-            stock.replenish()?;
+        if stock.bytes.len() - stock.drawn < N || stock.process != process {
+            stock.replenish(process)?;
         }
         let bytes = *stock.bytes[stock.drawn..].first_chunk()?;
         stock.drawn += N;
@@ -47,17 +49,11 @@ impl Stock {
     /// For 28 sessions, with a seed and a nonce each.
     const LEN: usize = 768;
 
-    fn replenish(&mut self) -> Option<()> {
+    fn replenish(&mut self, process: pid_t) -> Option<()> {
         self.drawn = Self::LEN;
         randomise(&mut self.bytes).then_some(())?;
         self.drawn = 0;
-        self.process = current_process();
+        self.process = process;
         Some(())
     }
-}
-
-/// The id of this process, as nginx keeps it: set anew behind each fork.
-fn current_process() -> ngx_pid_t {
-    // SAFETY: nginx writes to it on this one thread.
-    unsafe { ngx_pid }
 }

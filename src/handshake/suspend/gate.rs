@@ -8,35 +8,26 @@
 //!
 //! What cannot be read as a ClientHello is none of the gate's business, and goes on as it is.
 
+use core::cell::RefCell;
+use std::rc::Rc;
+
 use ssl_session_cache_core::hello::{ClientHello, Opening, OpeningReader};
 
-use crate::openssl::{Given, Read, Room, Source};
+use crate::handshake::suspend::{Held, Hold};
+use crate::nginx::Connection;
+use crate::openssl::{Bound, Filter, Given, Read, Room, Source, Ssl};
 
 /// So many bytes are held for one client: a ClientHello, and early data behind it, of which nginx
 /// allows 16 KB. Where there is more, the handshake goes on without what was not found by then.
 const MAX_HELD: usize = 32 * 1024;
 
-/// The handshake that a gate holds back.
-pub(super) trait Held {
-    /// The ClientHello is complete, and well-formed: begins the lookups of what it offers.
-    fn offers(&self, hello: ClientHello<'_>);
-
-    /// Whether the ClientHello has not been let through.
-    fn is_held(&self) -> bool;
-
-    /// Whether a lookup is under way.
-    fn waits(&self) -> bool;
-
-    /// All goes through from now on.
-    fn pass(&self);
-
-    /// Has nginx go on with the handshake in this turn of the event loop.
-    fn wake(&self);
-}
+/// What of a client's bytes is held back, as long as there is a gate in front of the socket.
+#[derive(Default)]
+pub(in crate::handshake) struct Gate(RefCell<Option<Bytes>>);
 
 /// What a gate holds of the client's bytes.
 #[derive(Default)]
-pub(super) struct Gate {
+struct Bytes {
     held: Vec<u8>,
     /// How many bytes at the front of `held` OpenSSL has read.
     supplied: usize,
@@ -47,16 +38,49 @@ pub(super) struct Gate {
     is_complete: bool,
 }
 
-impl Gate {
+impl<H: Held> Hold<H> for Gate {
+    fn begin(&self, ssl: Ssl<'_>, handshake: &Rc<Bound<H>>) {
+        // Over QUIC, OpenSSL reads from no BIO.
+        let is_tcp = Connection::of(ssl).is_some_and(Connection::is_tcp);
+        if let (Some(method), true) = (H::gates(), is_tcp) {
+            self.0.replace(Some(Bytes::default()));
+            method.insert(ssl, handshake);
+        }
+    }
+
+    /// A gate that has let everything through goes, and OpenSSL reads from the socket itself again.
+    fn stepped(&self, ssl: Ssl<'_>, handshake: &H) {
+        let is_through = |bytes: &Bytes| !handshake.is_held() && bytes.is_empty();
+        if self.0.borrow().as_ref().is_some_and(is_through) {
+            if let Some(method) = H::gates() {
+                method.remove(ssl);
+                self.0.take();
+            }
+        }
+    }
+}
+
+impl<H: Held> Filter for Bound<H> {
+    fn read(&self, source: Source<'_>, room: Room<'_>) -> Given {
+        let Some(gate) = self.gate() else { return Given::Source };
+        let read = |ssl: Ssl<'_>| match &mut *gate.0.borrow_mut() {
+            Some(bytes) => bytes.read(ssl, &**self, &source, room),
+            None => Given::Source,
+        };
+        self.with_ssl(read).unwrap_or(Given::Source)
+    }
+}
+
+impl Bytes {
     /// Whether OpenSSL has read all that was held.
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.supplied == self.held.len()
     }
 
     /// OpenSSL reads.
-    pub(super) fn read(&mut self, of: &impl Held, source: &Source<'_>, room: Room<'_>) -> Given {
+    fn read(&mut self, ssl: Ssl<'_>, of: &impl Held, source: &Source<'_>, room: Room<'_>) -> Given {
         if of.is_held() {
-            if let Err(given) = self.hold(of, source) {
+            if let Err(given) = self.hold(ssl, of, source) {
                 return given;
             }
         }
@@ -68,14 +92,16 @@ impl Gate {
         let count = room.fill(held);
         if count < held.len() {
             // OpenSSL may stop in the midst of them, and the socket says nothing of what is here.
-            of.wake();
+            if let Some(connection) = Connection::of(ssl) {
+                connection.post_read_event();
+            }
         }
         self.supplied += count;
         Given::Held(count)
     }
 
     /// Reads until there is nothing to read now, or nothing to wait for any more.
-    fn hold(&mut self, of: &impl Held, source: &Source<'_>) -> Result<(), Given> {
+    fn hold(&mut self, ssl: Ssl<'_>, of: &impl Held, source: &Source<'_>) -> Result<(), Given> {
         loop {
             if (self.is_complete && !of.waits()) || self.held.len() >= MAX_HELD {
                 of.pass();
@@ -89,7 +115,7 @@ impl Gate {
                 Read::End(result) => return Err(Given::End(result)),
             }
             if !self.is_complete && self.held.len() >= self.until.max(1) {
-                self.examine(of);
+                self.examine(ssl, of);
                 if self.is_complete && of.waits() {
                     return Err(Given::Nothing);
                 }
@@ -98,7 +124,7 @@ impl Gate {
     }
 
     /// Looks at what has come.
-    fn examine(&mut self, of: &impl Held) {
+    fn examine(&mut self, ssl: Ssl<'_>, of: &impl Held) {
         self.is_complete = true;
         match self.reader.read(&self.held, MAX_HELD) {
             Opening::Partial(until) => {
@@ -107,7 +133,7 @@ impl Gate {
             }
             Opening::ClientHello(body) => {
                 if let Some(hello) = ClientHello::parse(body) {
-                    of.offers(hello);
+                    of.offers(ssl, hello);
                 }
             }
             Opening::Other => {}

@@ -1,0 +1,229 @@
+//! What the handshakes with one SSL_CTX share: the store, and how sessions go there.
+
+use core::cell::{Cell, OnceCell, RefCell};
+use core::time::Duration;
+use std::rc::Rc;
+
+use nginx_sys::{ngx_cycle_t, SSL_CTX};
+use ssl_session_cache_core::hello::ServerAbilities;
+
+use crate::handshake::lookup::SessionId;
+use crate::handshake::notes;
+use crate::handshake::records::Records;
+use crate::handshake::suspend::Suspension;
+use crate::nginx::{debug, unix_time, Connection};
+use crate::openssl::{
+    clear_errors, Ciphers, Data, Session, SessionCallbacks, SessionRef, Slot, Ssl, SslCtx,
+};
+use crate::store::{Store, StoreConf};
+
+/// The longest time that a session is stored for, in seconds. With TLS 1.3 clients keep none for
+/// longer than 7 days (RFC 8446, section 4.6.1); what is configured beyond a year is a slip of the
+/// pen.
+const MAX_TTL: i64 = 365 * 24 * 60 * 60;
+const MAX_TTL_TLS13: i64 = 7 * 24 * 60 * 60;
+
+/// The extension of a ClientHello that has the name of the server (RFC 6066, section 3).
+const SERVER_NAME: u32 = 0;
+
+/// The caches of SSL_CTXs.
+static CACHE: Slot<SSL_CTX, SessionCache> = Slot::new();
+
+/// What the callbacks of an SSL_CTX use.
+pub(crate) struct SessionCache {
+    ctx: SslCtx,
+    /// Where the sessions go.
+    store_conf: Rc<StoreConf>,
+    /// The same, as this worker has it; none in a process without clients.
+    store: RefCell<Option<Rc<Store>>>,
+    pub(super) records: Rc<Records>,
+    suspension: Cell<Suspension>,
+    /// Whether a server of the sockets asks for client certificates.
+    asks_for_certificates: bool,
+    /// The time that nginx gives a client for its handshake (`client_header_timeout`).
+    pub(super) handshake_timeout: Duration,
+    /// What the servers are able to do that a client may be for.
+    abilities: OnceCell<Vec<ServerAbilities>>,
+    ciphers: &'static Ciphers,
+    /// The callbacks that were there before ours: nginx's, for `ssl_session_cache shared:`. They stay
+    /// in use as the tier of this machine.
+    pub(super) nginx: SessionCallbacks,
+}
+
+impl SessionCache {
+    /// Puts a cache into an SSL_CTX, which keeps it; `None` where there is one already, or no memory.
+    pub(super) fn put_into(
+        ctx: SslCtx,
+        store_conf: Rc<StoreConf>,
+        records: Rc<Records>,
+        suspension: Suspension,
+        asks_for_certificates: bool,
+        handshake_timeout: Duration,
+    ) -> Option<Rc<Self>> {
+        if Self::of(ctx).is_some() {
+            return None;
+        }
+        let cache = Rc::new(Self {
+            ctx,
+            store_conf,
+            store: RefCell::default(),
+            records,
+            suspension: Cell::new(suspension),
+            asks_for_certificates,
+            handshake_timeout,
+            abilities: OnceCell::new(),
+            ciphers: Ciphers::available(),
+            nginx: SessionCallbacks::of(ctx),
+        });
+        CACHE.set(ctx, Rc::clone(&cache)).then_some(cache)
+    }
+
+    /// The SSL_CTX that the cache is in.
+    pub(crate) fn ctx(&self) -> SslCtx {
+        self.ctx
+    }
+
+    /// Tells which servers a client may be for, once they are as handshakes will find them.
+    pub(crate) fn expect_servers(&self, servers: impl Iterator<Item = SslCtx>) {
+        let mut abilities = Vec::new();
+        for server in servers.map(SslCtx::abilities) {
+            if !abilities.contains(&server) {
+                abilities.push(server);
+            }
+        }
+        // Told once: the configuration is read once.
+        let _ = self.abilities.set(abilities);
+    }
+
+    /// What the servers are able to do that a client may be for.
+    pub(super) fn abilities(&self) -> &[ServerAbilities] {
+        self.abilities.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// The store that the sessions go to.
+    pub(crate) fn store_conf(&self) -> &StoreConf {
+        &self.store_conf
+    }
+
+    /// Has the sessions go to that store from now on, or nowhere.
+    pub(crate) fn use_store(&self, store: Option<Rc<Store>>) {
+        self.store.replace(store);
+    }
+
+    /// That store, as this worker has it.
+    pub(super) fn store(&self) -> Option<Rc<Store>> {
+        self.store.borrow().clone()
+    }
+
+    /// How the handshakes wait for it.
+    pub(crate) fn suspension(&self) -> Suspension {
+        self.suspension.get()
+    }
+
+    /// Prepares for handshakes, once all of the configuration has been read.
+    pub(crate) fn prepare(&self, cycle: &ngx_cycle_t) {
+        self.suspension.set(self.suspension().fit(cycle));
+        self.suspension().prepare(self.ctx);
+    }
+
+    /// The cache that a connection uses, if it uses one.
+    pub(super) fn of_ssl(ssl: Ssl<'_>) -> Option<Rc<Self>> {
+        Self::of(Connection::of(ssl)?.session_ctx()?)
+    }
+
+    /// The cache of an SSL_CTX, if there is one.
+    pub(super) fn of(ctx: SslCtx) -> Option<Rc<Self>> {
+        CACHE.get(ctx)
+    }
+
+    /// A handshake has made a session: it goes to the store, unless the client has it in its
+    /// ticket. `resumed` tells the session from the cache that the handshake has resumed.
+    pub(super) fn session_made(
+        &self,
+        ssl: Ssl<'_>,
+        session: SessionRef<'_>,
+        resumed: impl FnOnce() -> Option<SessionId>,
+    ) {
+        if ssl.gives_stateless_tickets() {
+            return;
+        }
+        debug(ssl, "session made");
+        if session.is_tls13() && ssl.verifies_client() {
+            // The tickets follow the client's proof.
+            notes::own_with_others(session, resumed());
+        } else {
+            notes::own(session);
+        }
+        self.store_session(session);
+    }
+
+    /// OpenSSL drops a session, and so do the store and the tier of this machine, with those that
+    /// were made beside it; unless it is not ours.
+    pub(super) fn session_dropped(&self, session: SessionRef<'_>) {
+        for id in notes::owned(session) {
+            self.delete(id.as_bytes());
+            if let Some(session) = Session::named(id.as_bytes()) {
+                self.nginx.remove(self.ctx, session.as_ref());
+            }
+        }
+    }
+
+    /// Queues a session for the store.
+    fn store_session(&self, session: SessionRef<'_>) {
+        let (Some(store), Some(entry)) = (self.store(), self.records.entry(session.id())) else {
+            return;
+        };
+        let now = unix_time();
+        let max_ttl = if session.is_tls13() { MAX_TTL_TLS13 } else { MAX_TTL };
+        let ttl = session.expires().saturating_sub(now).clamp(1, max_ttl);
+        let written = self.records.encode(entry.minted.as_ref(), session, |record| {
+            store.put(&entry.key, record, ttl as u32, now as u64);
+        });
+        if written.is_none() {
+            store.drop_record();
+        }
+    }
+
+    /// Queues the removal of a session from the store.
+    pub(super) fn delete(&self, id: &[u8]) {
+        if let (Some(store), Some(entry)) = (self.store(), self.records.entry(id)) {
+            store.delete(&entry.key);
+        }
+    }
+
+    /// Looks in the tier of this machine.
+    pub(super) fn local(&self, ssl: Ssl<'_>, id: &[u8]) -> Option<Session> {
+        let session = self.nginx.get(ssl, id);
+        if session.is_none() {
+            // What failed to decode must not be taken for an error of this handshake.
+            clear_errors();
+        }
+        session
+    }
+
+    /// Whether a session is one for the handshake that offers it.
+    ///
+    /// OpenSSL compares much of it once it has the session, and makes full handshakes of what does
+    /// not fit: its id context, its age, its hash. Here is what it fails the handshake for, where
+    /// machines differ: compression and a cipher that is not here (TLS 1.2), an extended master
+    /// secret where this server does without, and a session of TLS 1.2 where the client offers one
+    /// of 1.3. And what neither it nor every nginx asks about: where client certificates are asked
+    /// for, a session is of the name that it was made for (RFC 6066, section 3).
+    pub(super) fn fits(&self, ssl: Ssl<'_>, session: SessionRef<'_>) -> bool {
+        let fails = session.compresses()
+            || (!session.is_tls13() && self.ciphers.lack_that_of(session))
+            || (ssl.ignores_extended_master_secret()
+                && self.records.has_extended_master_secret(session));
+        let is_of_another = self.asks_for_certificates && session.server_name() != server_name(ssl);
+        session.version() == ssl.version() && !fails && !is_of_another
+    }
+}
+
+/// The name of the server that a client asks for, in the get callback; empty without one.
+fn server_name(ssl: Ssl<'_>) -> &[u8] {
+    ssl.hello_extension(SERVER_NAME)
+        .and_then(ssl_session_cache_core::hello::server_name)
+        .unwrap_or_default()
+}
+
+impl Data for SessionCache {}
