@@ -1,6 +1,7 @@
 //! Memcached.
 
-use crate::protocol::text::{delimited, line, number, one_of, printable, Decimal};
+use crate::protocol::frame::{delimited, one_of};
+use crate::protocol::text::{line, number, printable, Decimal};
 use crate::protocol::{
     Asked, Credentials, Decoded, Protocol, ProtocolError, Reason, Refusal, Reply, Request,
     MAX_SKIPPED,

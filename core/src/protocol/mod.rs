@@ -1,5 +1,7 @@
 //! How a kind of server is spoken to: requests to bytes, bytes to replies.
 
+mod error;
+mod frame;
 mod memcached;
 mod redis;
 mod reply;
@@ -7,9 +9,10 @@ mod request;
 mod resp;
 mod text;
 
+pub use error::ProtocolError;
 pub use memcached::Memcached;
 pub use redis::Redis;
-pub use reply::{ProtocolError, Reason, Redirect, Refusal, Reply, Rest};
+pub use reply::{Reason, Redirect, Refusal, Reply, Rest};
 pub use request::{Asked, Request};
 
 /// The longest record that is stored, and so the longest that can be a server's reply. OpenSSL's

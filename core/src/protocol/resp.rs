@@ -1,7 +1,8 @@
 //! RESP2, the format of Redis's replies:
 //! <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
-use crate::protocol::text::{delimited, line, number};
+use crate::protocol::frame::delimited;
+use crate::protocol::text::{line, number};
 use crate::protocol::{ProtocolError, Reply, Rest, MAX_SKIPPED};
 
 /// Arrays are nested no deeper: those of `CLUSTER SLOTS` are four deep.

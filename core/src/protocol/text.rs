@@ -1,6 +1,7 @@
 //! What both protocols read and write in the same way.
 
-use crate::protocol::{Decoded, ProtocolError, Reply, Rest, MAX_LINE, MAX_RECORD};
+use crate::protocol::error::ProtocolError;
+use crate::protocol::MAX_LINE;
 
 /// A server's message as text for a log: on one line and of bounded length.
 pub(crate) fn printable(message: &[u8]) -> String {
@@ -27,17 +28,6 @@ pub(crate) fn line(input: &[u8]) -> Result<Option<(&[u8], usize)>, ProtocolError
     }
 }
 
-/// `reply` if one of `replies` is at the front of `input`.
-pub(crate) fn one_of<'a>(input: &[u8], replies: &[&[u8]], reply: Reply<'a>) -> Decoded<'a> {
-    if let Some(found) = replies.iter().find(|expected| input.starts_with(expected)) {
-        return Ok(Some((reply, found.len())));
-    }
-    if replies.iter().any(|expected| expected.starts_with(input)) {
-        return Ok(None);
-    }
-    Err(ProtocolError::Unexpected)
-}
-
 /// The decimal number at the front of `input` up to the byte `end`, and the number of its digits.
 pub(crate) fn number(
     input: &[u8],
@@ -60,33 +50,6 @@ pub(crate) fn number(
         }
     }
     Ok(None)
-}
-
-/// The record of `len` bytes in `input`, between the CRLF at `crlf` and `tail`.
-pub(crate) fn delimited<'a>(
-    input: &'a [u8],
-    crlf: usize,
-    len: u64,
-    tail: &'static [u8],
-) -> Decoded<'a> {
-    let len = len as usize;
-    let start = crlf + 2;
-    let end = start + len;
-    let head = &input[crlf..input.len().min(start)];
-    if head != b"\r\n" {
-        return if b"\r\n".starts_with(head) { Ok(None) } else { Err(ProtocolError::Malformed) };
-    }
-    if len > MAX_RECORD {
-        return Ok(Some((Reply::Oversized(Rest { len, tail }), start)));
-    }
-    let rest = input.get(end..).unwrap_or_default();
-    if rest.starts_with(tail) {
-        return Ok(Some((Reply::Found(&input[start..end]), end + tail.len())));
-    }
-    if tail.starts_with(rest) {
-        return Ok(None);
-    }
-    Err(ProtocolError::Malformed)
 }
 
 /// A number in decimal, on the stack.
