@@ -18,8 +18,10 @@ use crate::net::{
     self, Address, Handler, Io, Link, Location, NameHandler, NameLookup, Resolved, Resolver,
 };
 use crate::nginx::{clients_may_handshake, now, turn_is_long};
+use crate::store::log;
+use crate::store::lookup::{LookupId, Tell};
 use crate::store::scout::{Scout, Sender};
-use crate::store::{log, LookupId, Settings, Tell};
+use crate::store::settings::Settings;
 
 /// A server, its connection and what else nginx has to do for it.
 ///

@@ -5,7 +5,7 @@ use ssl_session_cache_core::server::Line;
 
 use crate::net::Address;
 use crate::nginx::log;
-use crate::store::{server_name, Settings};
+use crate::store::settings::{server_name, Settings};
 
 /// Writes a line to nginx's log.
 pub(super) fn write(log: *mut ngx_log_t, settings: &Settings, line: Line<Address>) {

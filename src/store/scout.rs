@@ -10,7 +10,7 @@ use ssl_session_cache_core::session::Key;
 
 use crate::net::{self, Address, Handler, Io, Link};
 use crate::nginx::now;
-use crate::store::Settings;
+use crate::store::settings::Settings;
 
 /// Finds out whether the server at an address could be used.
 ///

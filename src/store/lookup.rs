@@ -1,0 +1,13 @@
+//! What lookups are known by, between who asks and who answers.
+
+use slotmap::new_key_type;
+use ssl_session_cache_core::server::Lookup;
+use ssl_session_cache_core::Instant;
+
+new_key_type! {
+    /// What a lookup is known by: its asker draws it, and is told by it how the lookup has ended.
+    pub(crate) struct LookupId;
+}
+
+/// Who is told how a lookup has ended: once, if it was accepted. The store may be asked meanwhile.
+pub(crate) type Tell = fn(LookupId, Lookup<'_>, Instant);

@@ -1,0 +1,57 @@
+//! How a store is reached.
+
+use core::time::Duration;
+use std::rc::Rc;
+
+use ssl_session_cache_core::plan::Kind;
+use ssl_session_cache_core::protocol::{Credentials, Memcached, Protocol, Redis};
+use ssl_session_cache_core::server::Settings as Limits;
+
+use crate::net::{Address, Location, Tls};
+
+/// How to reach a store, and its limits.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) location: Location,
+    pub(crate) kind: Kind,
+    /// The wait between attempts to connect, and the idleness after which the store is probed.
+    pub(crate) interval: Duration,
+    /// So many commands may wait for their replies; `None` for any number.
+    pub(crate) count: Option<usize>,
+    /// The longest wait for a connection and for a reply.
+    pub(crate) timeout: Duration,
+    /// With a user, where the store is a Memcached.
+    pub(crate) credentials: Option<Credentials>,
+    /// The number of the database in a Redis.
+    pub(crate) database: u16,
+    /// How TLS is spoken, if it is.
+    pub(crate) tls: Option<Rc<Tls>>,
+}
+
+impl Settings {
+    /// The store as its counters name it: as it is configured.
+    pub(crate) fn name(&self) -> String {
+        let Location { addresses, name, port } = &self.location;
+        match name {
+            Some(name) => format!("{} {name}:{port}", self.kind.name()),
+            None => server_name(self.kind, &addresses[0]),
+        }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits { timeout: self.timeout, interval: self.interval, max_requests: self.count }
+    }
+
+    pub(super) fn protocol(&self) -> Rc<dyn Protocol> {
+        let credentials = self.credentials.clone();
+        match self.kind {
+            Kind::Redis => Rc::new(Redis::new(credentials, self.database)),
+            Kind::Memcached => Rc::new(Memcached::new(credentials)),
+        }
+    }
+}
+
+/// The server at an address, as messages and counters name it.
+pub(super) fn server_name(kind: Kind, address: &Address) -> String {
+    format!("{} {}", kind.name(), address.name())
+}
