@@ -20,7 +20,7 @@ use crate::handshake::cache::SessionCache;
 use crate::handshake::lookup::{outcome_of, Answer, Lookup, SessionId};
 use crate::handshake::notes;
 use crate::handshake::records::{Entry, Verdict};
-use crate::handshake::suspend::{Gate, Held, Hold, Holder, Waker};
+use crate::handshake::suspend::{Gate, Gated, Held, Hold, Holder, Waker};
 use crate::nginx::{debug, debug_detail, Connection};
 use crate::openssl::{Bound, Method, Session, Slot, Ssl};
 
@@ -306,18 +306,6 @@ impl First {
 }
 
 impl Held for First {
-    fn gates() -> Option<&'static Method<Bound<Self>>> {
-        static GATES: OnceLock<Option<Method<Bound<First>>>> = OnceLock::new();
-        GATES.get_or_init(|| Method::new(c"ClientHello gate")).as_ref()
-    }
-
-    fn gate(&self) -> Option<&Gate> {
-        match &self.holder {
-            Holder::Gate(gate) => Some(gate),
-            Holder::Job(_) => None,
-        }
-    }
-
     fn offers(&self, ssl: Ssl<'_>, hello: ClientHello<'_>) {
         if let Some(cache) = SessionCache::of_ssl(ssl) {
             self.look_ahead(ssl, &cache, hello.session_ids(cache.abilities()));
@@ -334,6 +322,20 @@ impl Held for First {
 
     fn pass(&self) {
         self.state.set(State::Passed);
+    }
+}
+
+impl Gated for First {
+    fn gates() -> Option<&'static Method<Bound<Self>>> {
+        static GATES: OnceLock<Option<Method<Bound<First>>>> = OnceLock::new();
+        GATES.get_or_init(|| Method::new(c"ClientHello gate")).as_ref()
+    }
+
+    fn gate(&self) -> Option<&Gate> {
+        match &self.holder {
+            Holder::Gate(gate) => Some(gate),
+            Holder::Job(_) => None,
+        }
     }
 }
 

@@ -13,9 +13,9 @@ use std::rc::Rc;
 
 use ssl_session_cache_core::hello::{ClientHello, Opening, OpeningReader};
 
-use crate::handshake::suspend::{Held, Hold};
+use crate::handshake::suspend::hold::{Held, Hold};
 use crate::nginx::Connection;
-use crate::openssl::{Bound, Filter, Given, Read, Room, Source, Ssl};
+use crate::openssl::{Bound, Filter, Given, Method, Read, Room, Source, Ssl};
 
 /// So many bytes are held for one client: a ClientHello, and early data behind it, of which nginx
 /// allows 16 KB. Where there is more, the handshake goes on without what was not found by then.
@@ -24,6 +24,15 @@ const MAX_HELD: usize = 32 * 1024;
 /// What of a client's bytes is held back, as long as there is a gate in front of the socket.
 #[derive(Default)]
 pub(in crate::handshake) struct Gate(RefCell<Option<Bytes>>);
+
+/// A handshake that a gate may hold back.
+pub(in crate::handshake) trait Gated: Held + Sized + 'static {
+    /// What puts gates in front of sockets; `None` without memory.
+    fn gates() -> Option<&'static Method<Bound<Self>>>;
+
+    /// The gate that holds the handshake back, if that is the way.
+    fn gate(&self) -> Option<&Gate>;
+}
 
 /// What a gate holds of the client's bytes.
 #[derive(Default)]
@@ -38,7 +47,7 @@ struct Bytes {
     is_complete: bool,
 }
 
-impl<H: Held> Hold<H> for Gate {
+impl<H: Gated> Hold<H> for Gate {
     fn begin(&self, ssl: Ssl<'_>, handshake: &Rc<Bound<H>>) {
         // Over QUIC, OpenSSL reads from no BIO.
         let is_tcp = Connection::of(ssl).is_some_and(Connection::is_tcp);
@@ -60,7 +69,7 @@ impl<H: Held> Hold<H> for Gate {
     }
 }
 
-impl<H: Held> Filter for Bound<H> {
+impl<H: Gated> Filter for Bound<H> {
     fn read(&self, source: Source<'_>, room: Room<'_>) -> Given {
         let Some(gate) = self.gate() else { return Given::Source };
         let read = |ssl: Ssl<'_>| match &mut *gate.0.borrow_mut() {

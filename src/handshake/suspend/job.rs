@@ -11,7 +11,7 @@ use core::cell::Cell;
 
 use nginx_sys::ngx_cycle_t;
 
-use crate::handshake::suspend::{Hold, Missing};
+use crate::handshake::suspend::hold::Hold;
 use crate::nginx::{has_symbol, is_pcre_jit_on};
 use crate::openssl::{has_jobs, in_job, pause_job, Ssl};
 
@@ -19,6 +19,27 @@ use crate::openssl::{has_jobs, in_job, pause_job, Ssl};
 pub(in crate::handshake) struct Job {
     /// Whether what follows runs as jobs.
     is_on: Cell<bool>,
+}
+
+/// What is missing for OpenSSL jobs, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Missing {
+    #[error(
+        "this nginx is not patched (no symbol \"ngx_ssl_async_handshake\"); apply the patch of its \
+         version from patches/ and build it anew"
+    )]
+    Patch,
+    #[error(
+        "OpenSSL cannot run jobs here (ASYNC_is_capable() is 0); use an OpenSSL built with threads \
+         (for nginx's --with-openssl=, add --with-openssl-opt=enable-threads) on a libc with \
+         makecontext()"
+    )]
+    Jobs,
+    #[error(
+        "this nginx was built with PCRE, whose regular expressions can take more stack than an \
+         OpenSSL job has; build it with PCRE2"
+    )]
+    Stack,
 }
 
 /// Whether jobs work here.

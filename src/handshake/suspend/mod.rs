@@ -8,16 +8,17 @@ use core::fmt;
 use std::rc::Rc;
 
 use nginx_sys::ngx_cycle_t;
-use ssl_session_cache_core::hello::ClientHello;
 
-use crate::openssl::{Bound, Method, Ssl, SslCtx};
+use crate::openssl::{Bound, Ssl, SslCtx};
 
-use self::job::Job;
+use self::job::{Job, Missing};
 
-pub(super) use self::gate::Gate;
+pub(super) use self::gate::{Gate, Gated};
+pub(super) use self::hold::{Held, Hold};
 pub(super) use self::waker::Waker;
 
 mod gate;
+mod hold;
 mod job;
 mod waker;
 
@@ -28,27 +29,6 @@ pub(crate) enum Suspension {
     Async,
     /// A gate in front of the socket, which holds the ClientHello back.
     Hello,
-}
-
-/// What is missing for OpenSSL jobs, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Missing {
-    #[error(
-        "this nginx is not patched (no symbol \"ngx_ssl_async_handshake\"); apply the patch of its \
-         version from patches/ and build it anew"
-    )]
-    Patch,
-    #[error(
-        "OpenSSL cannot run jobs here (ASYNC_is_capable() is 0); use an OpenSSL built with threads \
-         (for nginx's --with-openssl=, add --with-openssl-opt=enable-threads) on a libc with \
-         makecontext()"
-    )]
-    Jobs,
-    #[error(
-        "this nginx was built with PCRE, whose regular expressions can take more stack than an \
-         OpenSSL job has; build it with PCRE2"
-    )]
-    Stack,
 }
 
 impl fmt::Display for Suspension {
@@ -111,59 +91,13 @@ impl Suspension {
     }
 }
 
-/// A handshake that is held back.
-pub(super) trait Held: Sized + 'static {
-    /// What puts gates in front of sockets; `None` without memory.
-    fn gates() -> Option<&'static Method<Bound<Self>>>;
-
-    /// The gate that holds the handshake back, if that is the way.
-    fn gate(&self) -> Option<&Gate>;
-
-    /// The ClientHello is complete, and well-formed: begins the lookups of what it offers.
-    fn offers(&self, ssl: Ssl<'_>, hello: ClientHello<'_>);
-
-    /// Whether the ClientHello has not been let through.
-    fn is_held(&self) -> bool;
-
-    /// Whether a lookup is under way.
-    fn waits(&self) -> bool;
-
-    /// All goes through from now on.
-    fn pass(&self);
-}
-
-/// A way to hold one handshake back: from its begin to its end, where it does not wait in vain.
-///
-/// One that sees the ClientHello first asks [`Held::offers`] for lookups and holds OpenSSL back
-/// while it [waits](Held::waits); one that is asked in the get callback waits there.
-pub(super) trait Hold<H> {
-    /// The handshake has begun. OpenSSL has read nothing of it.
-    fn begin(&self, _ssl: Ssl<'_>, _handshake: &Rc<Bound<H>>) {}
-
-    /// Whether the get callback, which asks this, can wait.
-    fn can_wait(&self) -> bool {
-        false
-    }
-
-    /// Waits in the get callback until it is over, and returns whether it is.
-    fn wait(&self, _ssl: Ssl<'_>, _is_over: impl Fn() -> bool) -> bool {
-        false
-    }
-
-    /// The handshake has taken a step, and OpenSSL reads nothing now.
-    fn stepped(&self, _ssl: Ssl<'_>, _handshake: &H) {}
-
-    /// The server's part is done: nothing is waited for any more.
-    fn end(&self, _ssl: Ssl<'_>) {}
-}
-
 /// What holds one handshake back.
 pub(super) enum Holder {
     Job(Job),
     Gate(Gate),
 }
 
-impl<H: Held> Hold<H> for Holder {
+impl<H: Gated> Hold<H> for Holder {
     fn begin(&self, ssl: Ssl<'_>, handshake: &Rc<Bound<H>>) {
         match self {
             Self::Job(way) => way.begin(ssl, handshake),
