@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{json, Value};
 use ssl_session_cache_core::report::{
-    json, prometheus, Counts, Event, LookupResult, Outcome, Server, Snapshot, Store, StoreState,
-    Worker, BOUNDS,
+    json, prometheus, Counts, Event, LookupResult, Outcome, Server, Snapshot, Store, Worker, BOUNDS,
 };
+use ssl_session_cache_core::server::State;
 
 const PREFIX: &str = "nginx_remote_ssl_session_cache_";
 
@@ -272,23 +272,23 @@ fn whole(factor: u64) -> Server {
     for counters in [&mut counts.lookups[..], &mut counts.times, &mut counts.events] {
         counters.iter_mut().zip(1..).for_each(|(counter, number)| *counter = factor * number);
     }
-    let worker = |number, state, is_suspended| Worker {
+    let worker = |number, state, is_paused| Worker {
         number,
         pid: 100 + number as i64,
         state,
-        is_suspended,
+        is_paused,
         address: "10.0.0.5:6379".to_owned(),
         waiting_lookups: 1,
-        queued_commands: 2,
+        queued_requests: 2,
         queued_bytes: 3,
     };
-    let workers = vec![worker(0, StoreState::Up, false), worker(3, StoreState::Down, true)];
+    let workers = vec![worker(0, State::Up, false), worker(3, State::Down, true)];
     Server { name: None, counts, workers }
 }
 
-fn worker_json(number: usize, state: &str, is_suspended: bool) -> Value {
+fn worker_json(number: usize, state: &str, is_paused: bool) -> Value {
     json!({
-        "worker": number, "pid": 100 + number, "state": state, "suspended": is_suspended,
+        "worker": number, "pid": 100 + number, "state": state, "suspended": is_paused,
         "address": "10.0.0.5:6379", "waiting_lookups": 1, "queued_commands": 2, "queued_bytes": 3,
     })
 }

@@ -1,7 +1,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ssl_session_cache_core::plan::{Auth, Directive, Error, Place, PARAMETERS};
+use ssl_session_cache_core::plan::{Auth, Directive, PlanError, Place, PARAMETERS};
 
 // Words, one on a line. What is refused is refused with the name of a parameter and what would be
 // right; what is accepted means the same in any order, and has been checked.
@@ -19,17 +19,17 @@ fuzz_target!(|text: &[u8]| {
     }
 });
 
-fn check_error(error: &Error) {
+fn check_error(error: &PlanError) {
     let message = error.to_string();
     let (_, rest) = message.split_once(" parameter \"").expect("names a parameter");
     assert!(rest.contains("\", expected "), "{message}");
     let named = match error {
-        Error::Unknown { .. } | Error::Control(_) | Error::Prefix { .. } => return,
-        Error::Repeated(name)
-        | Error::Invalid { name, .. }
-        | Error::Unexpected { name, .. }
-        | Error::Incomplete { name, .. }
-        | Error::InvalidSecret { name, .. } => *name,
+        PlanError::Unknown { .. } | Error::Control(_) | Error::Prefix { .. } => return,
+        PlanError::Repeated(name)
+        | PlanError::Invalid { name, .. }
+        | PlanError::Unexpected { name, .. }
+        | PlanError::Incomplete { name, .. }
+        | PlanError::InvalidSecret { name, .. } => *name,
     };
     let is_known = |name| PARAMETERS.iter().any(|parameter| parameter.name == name);
     assert!(["on", "off"].contains(&named) || is_known(named), "{message}");

@@ -1,10 +1,12 @@
 //! What the directive plans, made: names looked up, files read.
 
 use nginx_sys::ngx_conf_t;
-use ssl_session_cache_core::plan::{self, text, Auth, Place, SessionsPlan, StorePlan, Suspend};
+use ssl_session_cache_core::plan::{
+    self, text, Auth, Place, PlanError, SessionsPlan, StorePlan, Suspend,
+};
 use ssl_session_cache_core::protocol::Credentials;
 
-use crate::conf::error::{Error, FileParameter};
+use crate::conf::error::{ConfError, FileParameter};
 use crate::conf::file::read_secret;
 use crate::conf::{key_file, tls};
 use crate::handshake::Suspension;
@@ -15,7 +17,7 @@ use crate::store::Settings;
 const AUTH_FILE: FileParameter = FileParameter { name: "auth_file", expected: "a password" };
 
 /// Looks the store's name up, and reads its files.
-pub(super) fn store(cf: &mut ngx_conf_t, plan: &StorePlan<'_>) -> Result<Settings, Error> {
+pub(super) fn store(cf: &mut ngx_conf_t, plan: &StorePlan<'_>) -> Result<Settings, ConfError> {
     Ok(Settings {
         location: location(cf, &plan.place)?,
         kind: plan.kind,
@@ -32,7 +34,7 @@ pub(super) fn store(cf: &mut ngx_conf_t, plan: &StorePlan<'_>) -> Result<Setting
 pub(super) fn sealer(
     cf: &mut ngx_conf_t,
     plan: &SessionsPlan<'_>,
-) -> Result<Option<(Sealer, i64)>, Error> {
+) -> Result<Option<(Sealer, i64)>, ConfError> {
     if plan.keys.is_empty() {
         return Ok(None);
     }
@@ -48,18 +50,18 @@ pub(super) fn suspension(plan: &SessionsPlan<'_>) -> Option<Suspension> {
     }
 }
 
-fn location(cf: &ngx_conf_t, place: &Place<'_>) -> Result<Location, Error> {
+fn location(cf: &ngx_conf_t, place: &Place<'_>) -> Result<Location, ConfError> {
     match place {
         Place::Host(host, port) => Ok(Location::resolve(cf.pool, host, *port)),
         Place::Unix(path) => Location::unix(path).ok_or_else(|| {
             // A system with a lower limit.
             let value = text(&[b"unix:", *path].concat());
-            plan::Error::Invalid { name: "addr", value, expected: plan::UNIX_PATH }.into()
+            PlanError::Invalid { name: "addr", value, expected: plan::UNIX_PATH }.into()
         }),
     }
 }
 
-fn credentials(cf: &mut ngx_conf_t, auth: &Auth<'_>) -> Result<Credentials, Error> {
+fn credentials(cf: &mut ngx_conf_t, auth: &Auth<'_>) -> Result<Credentials, ConfError> {
     match auth {
         Auth::Said(credentials) => Ok(credentials.clone()),
         Auth::InFile(file) => {

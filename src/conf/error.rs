@@ -1,20 +1,20 @@
 //! Why a directive is refused.
 
-use ssl_session_cache_core::plan::{self, text};
+use ssl_session_cache_core::plan::{text, PlanError};
 
-use crate::conf::key_file;
+use crate::conf::key_file::KeyFileError;
 
 /// What is wrong with a directive. The text says which parameter, and what would be right.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(super) enum ConfError {
     #[error(transparent)]
-    Words(#[from] plan::Error),
+    Words(#[from] PlanError),
     #[error("cannot use file \"{file}\" of parameter \"{name}\", expected {expected}: {reason}")]
     File { name: &'static str, file: String, expected: &'static str, reason: String },
     #[error("cannot use parameter \"tls\", expected an OpenSSL that can: {0}")]
     Tls(String),
     #[error(transparent)]
-    Key(#[from] key_file::Error),
+    Key(#[from] KeyFileError),
 }
 
 /// A parameter that names a file, and what is expected in it.
@@ -25,8 +25,8 @@ pub(super) struct FileParameter {
 }
 
 impl FileParameter {
-    pub(super) fn refuse(self, file: &[u8], reason: impl ToString) -> Error {
+    pub(super) fn refuse(self, file: &[u8], reason: impl ToString) -> ConfError {
         let Self { name, expected } = self;
-        Error::File { name, file: text(file), expected, reason: reason.to_string() }
+        ConfError::File { name, file: text(file), expected, reason: reason.to_string() }
     }
 }

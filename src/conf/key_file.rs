@@ -31,14 +31,14 @@ pub(crate) enum Reason {
 /// A key file that is refused.
 #[derive(Debug, thiserror::Error)]
 #[error("invalid key file \"{file}\": {reason}")]
-pub(crate) struct Error {
+pub(crate) struct KeyFileError {
     file: String,
     reason: Reason,
 }
 
 /// A sealer with the keys of these files, the first one first, and the time of that one's file, in
 /// Unix seconds. Relative names are relative to the folder of nginx.conf.
-pub(crate) fn sealer(cf: &mut ngx_conf_t, files: &[&[u8]]) -> Result<(Sealer, i64), Error> {
+pub(crate) fn sealer(cf: &mut ngx_conf_t, files: &[&[u8]]) -> Result<(Sealer, i64), KeyFileError> {
     let mut sealer = Sealer::new(Gcm::new().ok_or_else(|| error(files[0], Reason::Cipher))?);
     let mut time = None;
     for file in files {
@@ -48,8 +48,8 @@ pub(crate) fn sealer(cf: &mut ngx_conf_t, files: &[&[u8]]) -> Result<(Sealer, i6
     Ok((sealer, time.unwrap_or_default()))
 }
 
-fn error(file: &[u8], reason: Reason) -> Error {
-    Error { file: String::from_utf8_lossy(file).into_owned(), reason }
+fn error(file: &[u8], reason: Reason) -> KeyFileError {
+    KeyFileError { file: String::from_utf8_lossy(file).into_owned(), reason }
 }
 
 /// Adds a key, and tells the time of its file.

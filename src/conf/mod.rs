@@ -15,7 +15,7 @@ use crate::nginx::NAME;
 use crate::openssl::Sealer;
 use crate::store::StoreConf;
 
-use self::error::Error;
+use self::error::ConfError;
 
 pub(crate) use self::cycle::{CycleConf, CORE};
 
@@ -113,7 +113,7 @@ pub(crate) unsafe extern "C" fn set_cache(
 }
 
 /// What the words of a directive come to.
-fn setting(cf: &mut ngx_conf_t, words: &[ngx_str_t]) -> Result<Setting, Error> {
+fn setting(cf: &mut ngx_conf_t, words: &[ngx_str_t]) -> Result<Setting, ConfError> {
     let words = words.iter().map(ngx_str_t::as_bytes);
     let Some(Directive { store, sessions }) = Directive::parse(words)? else {
         return Ok(Setting::Off);

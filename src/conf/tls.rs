@@ -8,7 +8,7 @@ use nginx_sys::{ngx_conf_t, NGX_LOG_WARN};
 use ngx::ngx_conf_log_error;
 use ssl_session_cache_core::plan::{self, TlsPlan};
 
-use crate::conf::error::{Error, FileParameter};
+use crate::conf::error::{ConfError, FileParameter};
 use crate::conf::file::full_name;
 use crate::net::{Identity, Peer, Tls, TlsError, TlsPart, TlsSettings};
 use crate::nginx::NAME;
@@ -20,9 +20,9 @@ const KEY: FileParameter =
     FileParameter { name: "tls_key", expected: "the certificate's key in PEM, without a password" };
 
 /// Reads the files, and makes the context.
-pub(super) fn context(cf: &mut ngx_conf_t, plan: &TlsPlan<'_>) -> Result<Rc<Tls>, Error> {
+pub(super) fn context(cf: &mut ngx_conf_t, plan: &TlsPlan<'_>) -> Result<Rc<Tls>, ConfError> {
     let identity = |(certificate, key)| {
-        Ok::<_, Error>(Identity {
+        Ok::<_, ConfError>(Identity {
             certificate: path(cf, CERTIFICATE, certificate)?,
             key: path(cf, KEY, key)?,
         })
@@ -40,7 +40,7 @@ pub(super) fn context(cf: &mut ngx_conf_t, plan: &TlsPlan<'_>) -> Result<Rc<Tls>
                 (CERTIFICATE, plan.identity.map(|(certificate, _)| certificate))
             }
             TlsPart::Key => (KEY, plan.identity.map(|(_, key)| key)),
-            TlsPart::Context | TlsPart::Peer => return Error::Tls(reason),
+            TlsPart::Context | TlsPart::Peer => return ConfError::Tls(reason),
         };
         parameter.refuse(file.unwrap_or_default(), reason)
     })?;
@@ -63,7 +63,7 @@ fn peer(plan: &plan::Peer) -> Peer {
     }
 }
 
-fn path(cf: &mut ngx_conf_t, parameter: FileParameter, file: &[u8]) -> Result<CString, Error> {
+fn path(cf: &mut ngx_conf_t, parameter: FileParameter, file: &[u8]) -> Result<CString, ConfError> {
     let path = full_name(cf, file).map_err(|reason| parameter.refuse(file, reason))?;
     CString::new(path.into_os_string().into_vec()).map_err(|reason| parameter.refuse(file, reason))
 }

@@ -3,7 +3,8 @@
 use std::io;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicU8, Ordering::Relaxed};
 
-use ssl_session_cache_core::report::{Event, LookupResult, Outcome, StoreState, BOUNDS};
+use ssl_session_cache_core::report::{Event, LookupResult, Outcome, BOUNDS};
+use ssl_session_cache_core::server::State;
 
 use crate::counters::list::Zeroed;
 
@@ -126,9 +127,9 @@ pub(crate) struct ServerSlot {
     pub(crate) events: [Counter; Event::ALL.len()],
 
     pub(crate) state: AtomicU8,
-    pub(crate) is_suspended: AtomicU8,
+    pub(crate) is_paused: AtomicU8,
     pub(crate) waiting_lookups: Gauge,
-    pub(crate) queued_commands: Gauge,
+    pub(crate) queued_requests: Gauge,
     pub(crate) queued_bytes: Gauge,
     pub(crate) address: Text<MAX_ADDRESS>,
 }
@@ -146,15 +147,15 @@ impl ServerSlot {
     }
 
     /// The connection of the owner.
-    pub(crate) fn state(&self) -> StoreState {
+    pub(crate) fn state(&self) -> State {
         let number = usize::from(self.state.load(Relaxed));
-        StoreState::ALL.get(number).copied().unwrap_or(StoreState::Down)
+        State::ALL.get(number).copied().unwrap_or(State::Down)
     }
 
     pub(crate) fn reset_gauges(&self) {
-        self.state.store(StoreState::Down as u8, Relaxed);
-        self.is_suspended.store(0, Relaxed);
-        for gauge in [&self.waiting_lookups, &self.queued_commands, &self.queued_bytes] {
+        self.state.store(State::Down as u8, Relaxed);
+        self.is_paused.store(0, Relaxed);
+        for gauge in [&self.waiting_lookups, &self.queued_requests, &self.queued_bytes] {
             gauge.set(0);
         }
         self.address.set("");

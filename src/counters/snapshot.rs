@@ -59,10 +59,10 @@ fn worker(number: usize, pid: i64, slot: &ServerSlot) -> Worker {
         number,
         pid,
         state: slot.state(),
-        is_suspended: slot.is_suspended.load(Relaxed) != 0,
+        is_paused: slot.is_paused.load(Relaxed) != 0,
         address: slot.address.value(),
         waiting_lookups: slot.waiting_lookups.value(),
-        queued_commands: slot.queued_commands.value(),
+        queued_requests: slot.queued_requests.value(),
         queued_bytes: slot.queued_bytes.value(),
     }
 }

@@ -3,7 +3,8 @@
 use core::time::Duration;
 use std::sync::atomic::Ordering::Relaxed;
 
-use ssl_session_cache_core::report::{Event, LookupResult, Outcome, StoreState, BOUNDS};
+use ssl_session_cache_core::report::{Event, LookupResult, Outcome, BOUNDS};
+use ssl_session_cache_core::server::State;
 
 use crate::counters::slots::{ServerSlot, WorkerSlot};
 use crate::counters::stores::WHOLE;
@@ -55,13 +56,13 @@ impl StoreStats {
         }
     }
 
-    /// How things are now: the connection, whether lookups are suspended as the store answers too
+    /// How things are now: the connection, whether lookups are paused as the store answers too
     /// late, and what waits for a reply.
-    pub(crate) fn show(self, state: StoreState, is_suspended: bool, commands: usize, bytes: u64) {
+    pub(crate) fn show(self, state: State, is_paused: bool, requests: usize, bytes: u64) {
         self.gauges(|store| {
             store.state.store(state as u8, Relaxed);
-            store.is_suspended.store(is_suspended.into(), Relaxed);
-            store.queued_commands.set(commands as u64);
+            store.is_paused.store(is_paused.into(), Relaxed);
+            store.queued_requests.set(requests as u64);
             store.queued_bytes.set(bytes);
         });
     }

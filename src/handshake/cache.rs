@@ -154,7 +154,7 @@ impl SessionCache {
         } else {
             notes::own(session);
         }
-        self.store_session(session);
+        self.put_session(session);
     }
 
     /// OpenSSL drops a session, and so do the store and the tier of this machine, with those that
@@ -169,7 +169,7 @@ impl SessionCache {
     }
 
     /// Queues a session for the store.
-    fn store_session(&self, session: SessionRef<'_>) {
+    fn put_session(&self, session: SessionRef<'_>) {
         let (Some(store), Some(entry)) = (self.store(), self.records.entry(session.id())) else {
             return;
         };

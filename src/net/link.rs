@@ -44,7 +44,7 @@ pub(crate) enum Io {
 
 /// Why a connection cannot be made, or is of no more use.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub(crate) enum LinkError {
     #[error("connect() failed: {0}")]
     Connect(io::Error),
     #[error("connect() timed out")]
@@ -136,13 +136,13 @@ impl Link {
 
     /// Begins to connect: [`Handler::writable`] or [`Handler::readable`] is called when it is worth
     /// asking [`established`](Self::established) how that goes.
-    pub(crate) fn connect(&self, sockaddr: &[u8], name: &str) -> Result<(), Error> {
+    pub(crate) fn connect(&self, sockaddr: &[u8], name: &str) -> Result<(), LinkError> {
         self.close();
         self.0.messages.reset();
-        let Some(Events { log, .. }) = self.0.events.get() else { return Err(Error::Closed) };
+        let Some(Events { log, .. }) = self.0.events.get() else { return Err(LinkError::Closed) };
         let events = Rc::downgrade(&self.0);
         let peer = Peer::connect(sockaddr, name, log, events).map_err(|error| match error {
-            ConnectError::Refused(error) => Error::Connect(error),
+            ConnectError::Refused(error) => LinkError::Connect(error),
             ConnectError::Failed => self.failure(),
         })?;
         self.0.peer.replace(Some(peer));
@@ -151,47 +151,47 @@ impl Link {
 
     /// Goes on with what [`connect`](Self::connect) began: true once the connection can be used,
     /// false where there is more to wait for.
-    pub(crate) fn established(&self) -> Result<bool, Error> {
+    pub(crate) fn established(&self) -> Result<bool, LinkError> {
         self.with(|peer| {
             let handshaking = peer.has_tls();
             if !handshaking {
-                peer.connect_result().map_err(Error::Connect)?;
+                peer.connect_result().map_err(LinkError::Connect)?;
             }
             let Some(tls) = &self.0.tls else { return Ok(true) };
             if !handshaking && !tls.start(peer, &self.0.messages) {
-                return Err(Error::Handshake(self.said().unwrap_or_default()));
+                return Err(LinkError::Handshake(self.said().unwrap_or_default()));
             }
             self.handshake(peer, tls)
         })
     }
 
     /// What it means that [`established`](Self::established) has not been true for too long.
-    pub(crate) fn timed_out(&self) -> Error {
+    pub(crate) fn timed_out(&self) -> LinkError {
         if self.0.peer.borrow().as_ref().is_some_and(Peer::has_tls) {
-            Error::HandshakeTimeout
+            LinkError::HandshakeTimeout
         } else {
-            Error::ConnectTimeout
+            LinkError::ConnectTimeout
         }
     }
 
     /// Takes the handshake a step further; true when it is done.
-    fn handshake(&self, peer: &Peer, tls: &Tls) -> Result<bool, Error> {
+    fn handshake(&self, peer: &Peer, tls: &Tls) -> Result<bool, LinkError> {
         match peer.handshake() {
             Handshake::Done => Ok(true),
             Handshake::Again => Ok(false),
             Handshake::Failed if self.0.messages.are_too_many() => Err(self.failure()),
             Handshake::Failed => {
                 let reason = self.said();
-                Err(Error::Handshake(tls.verify_error(peer).or(reason).unwrap_or_default()))
+                Err(LinkError::Handshake(tls.verify_error(peer).or(reason).unwrap_or_default()))
             }
         }
     }
 
     /// Reads into the buffer.
-    pub(crate) fn receive(&self, buffer: &mut [u8]) -> Result<Io, Error> {
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> Result<Io, LinkError> {
         self.with(|peer| match peer.receive(buffer) {
             // They came behind the data.
-            Transfer::Done(_) if self.0.messages.are_too_many() => Err(Error::Messages),
+            Transfer::Done(_) if self.0.messages.are_too_many() => Err(LinkError::Messages),
             Transfer::Done(n) => {
                 self.0.messages.reset();
                 Ok(Io::Done(n))
@@ -218,7 +218,7 @@ impl Link {
     }
 
     /// Writes what the kernel takes of the bytes.
-    pub(crate) fn send(&self, bytes: &[u8]) -> Result<Io, Error> {
+    pub(crate) fn send(&self, bytes: &[u8]) -> Result<Io, LinkError> {
         let sent = self.with(|peer| match peer.send(bytes) {
             Transfer::Done(n) => Ok(Ok(Io::Done(n))),
             Transfer::Again => Ok(Ok(Io::Again)),
@@ -228,7 +228,7 @@ impl Link {
             // A server that refuses the client says so before it closes, as after a handshake of
             // TLS 1.3: that is the reason, not the write that found the connection closed.
             match self.receive(&mut [0]) {
-                Err(reason @ Error::Nginx(_)) => reason,
+                Err(reason @ LinkError::Nginx(_)) => reason,
                 _ => failure,
             }
         })
@@ -261,20 +261,20 @@ impl Link {
     }
 
     /// Uses the connection.
-    fn with<T>(&self, with: impl FnOnce(&Peer) -> Result<T, Error>) -> Result<T, Error> {
-        self.0.peer.borrow().as_ref().map_or(Err(Error::Closed), with)
+    fn with<T>(&self, with: impl FnOnce(&Peer) -> Result<T, LinkError>) -> Result<T, LinkError> {
+        self.0.peer.borrow().as_ref().map_or(Err(LinkError::Closed), with)
     }
 
     /// Why the connection is of no more use.
-    fn failure(&self) -> Error {
+    fn failure(&self) -> LinkError {
         self.ended(self.said())
     }
 
-    fn ended(&self, reason: Option<String>) -> Error {
+    fn ended(&self, reason: Option<String>) -> LinkError {
         if self.0.messages.are_too_many() {
-            return Error::Messages;
+            return LinkError::Messages;
         }
-        reason.map_or(Error::Closed, Error::Nginx)
+        reason.map_or(LinkError::Closed, LinkError::Nginx)
     }
 
     /// What nginx has said last of the connection.

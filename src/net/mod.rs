@@ -7,7 +7,7 @@ mod resolve;
 mod tls;
 
 pub(crate) use self::address::{Address, Location};
-pub(crate) use self::link::{Error, Handler, Io, Link};
+pub(crate) use self::link::{Handler, Io, Link, LinkError};
 pub(crate) use self::resolve::{NameHandler, NameLookup, Resolved};
 pub(crate) use self::tls::{Identity, Peer, Tls, TlsError, TlsPart, TlsSettings};
 pub(crate) use crate::nginx::Resolver;

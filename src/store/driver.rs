@@ -15,7 +15,7 @@ use ssl_session_cache_core::Instant;
 
 use crate::counters::StoreStats;
 use crate::net::{
-    self, Address, Handler, Io, Link, Location, NameHandler, NameLookup, Resolved, Resolver,
+    Address, Handler, Io, Link, LinkError, Location, NameHandler, NameLookup, Resolved, Resolver,
 };
 use crate::nginx::{clients_may_handshake, now, turn_is_long};
 use crate::store::log;
@@ -60,10 +60,10 @@ struct Asked {
     began: std::time::Instant,
 }
 
-impl From<net::Error> for Loss {
-    fn from(error: net::Error) -> Self {
+impl From<LinkError> for Loss {
+    fn from(error: LinkError) -> Self {
         match error {
-            net::Error::Closed => Self::Closed(error.to_string()),
+            LinkError::Closed => Self::Closed(error.to_string()),
             error => Self::Failed(error.to_string()),
         }
     }
@@ -296,7 +296,7 @@ impl Driver {
         self.count(Event::SessionFailed, sessions_failed);
         if let Some(stats) = self.stats {
             let (requests, bytes) = (server.waiting_requests(), server.waiting_bytes());
-            stats.show(server.state().into(), server.is_paused(), requests, bytes);
+            stats.show(server.state(), server.is_paused(), requests, bytes);
         }
     }
 

@@ -92,7 +92,7 @@ impl Store {
         self.driver.get(key, deadline, id)
     }
 
-    /// Stores a record for `ttl` seconds from `unix_now`, or drops it where that cannot be done.
+    /// Puts a record there for `ttl` seconds from `unix_now`, or drops it where that cannot be done.
     pub(crate) fn put(&self, key: &Key, record: &[u8], ttl: u32, unix_now: u64) {
         self.driver.put(key, record, ttl, unix_now);
     }

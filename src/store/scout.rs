@@ -8,7 +8,7 @@ use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::server::{self, Unusable};
 use ssl_session_cache_core::session::Key;
 
-use crate::net::{self, Address, Handler, Io, Link};
+use crate::net::{Address, Handler, Io, Link, LinkError};
 use crate::nginx::now;
 use crate::store::settings::Settings;
 
@@ -43,8 +43,8 @@ enum Found {
     Unusable,
 }
 
-impl From<net::Error> for Found {
-    fn from(_error: net::Error) -> Self {
+impl From<LinkError> for Found {
+    fn from(_error: LinkError) -> Self {
         Self::Unusable
     }
 }

@@ -16,7 +16,7 @@ pub(crate) struct Settings {
     pub(crate) kind: Kind,
     /// The wait between attempts to connect, and the idleness after which the store is probed.
     pub(crate) interval: Duration,
-    /// So many commands may wait for their replies; `None` for any number.
+    /// So many requests may wait for their replies; `None` for any number.
     pub(crate) count: Option<usize>,
     /// The longest wait for a connection and for a reply.
     pub(crate) timeout: Duration,

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::plan::error::{incomplete, invalid, text, unexpected, Error};
+use crate::plan::error::{incomplete, invalid, text, unexpected, PlanError};
 use crate::plan::table::{Known, Parameter, Words, PARAMETERS};
 use crate::plan::types::{Auth, AuthFile, Kind, Place, SessionsPlan, StorePlan, Suspend, TlsPlan};
 use crate::plan::value::{ip_address, peer_of, Refusal};
@@ -16,21 +16,26 @@ const MAX_UNIX_PATH: usize = 107;
 
 impl<'a> Words<'a> {
     /// Takes the value of a parameter, if it is a known one.
-    pub(super) fn set(&mut self, name: &[u8], value: &'a [u8], known: Known) -> Result<(), Error> {
+    pub(super) fn set(
+        &mut self,
+        name: &[u8],
+        value: &'a [u8],
+        known: Known,
+    ) -> Result<(), PlanError> {
         // nginx reads "\n" between quotes as a new line, and what is C cuts a name at a zero.
         if value.iter().any(u8::is_ascii_control) {
-            return Err(Error::Control(text(name)));
+            return Err(PlanError::Control(text(name)));
         }
         let is_meant = |parameter: &&Parameter| {
             parameter.name.as_bytes() == name && known.groups.contains(&parameter.group)
         };
         let Some(parameter) = PARAMETERS.iter().find(is_meant) else {
             // Without the value, which may be a misspelt password.
-            return Err(Error::Unknown { word: text(&[name, b"="].concat()), known });
+            return Err(PlanError::Unknown { word: text(&[name, b"="].concat()), known });
         };
         match self.put(parameter, value) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Error::Repeated(parameter.name)),
+            Ok(false) => Err(PlanError::Repeated(parameter.name)),
             Err(refusal) => Err(parameter.refuse(value, refusal)),
         }
     }
@@ -48,7 +53,7 @@ impl<'a> Words<'a> {
     }
 
     /// Whether the words go with each other.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self) -> Result<(), PlanError> {
         if self.port.is_some() && self.unix_path().is_some() {
             return Err(unexpected("port", "with a unix socket"));
         }
@@ -64,7 +69,7 @@ impl<'a> Words<'a> {
         self.check_tls()
     }
 
-    fn check_tls(&self) -> Result<(), Error> {
+    fn check_tls(&self) -> Result<(), PlanError> {
         let given = [
             ("tls_ca", self.tls_ca.is_some()),
             ("tls_name", self.tls_name.is_some()),
@@ -83,7 +88,7 @@ impl<'a> Words<'a> {
     }
 
     /// What is said of the store, with the defaults filled in.
-    pub(super) fn store(&self) -> Result<StorePlan<'a>, Error> {
+    pub(super) fn store(&self) -> Result<StorePlan<'a>, PlanError> {
         Ok(StorePlan {
             place: self.place()?,
             kind: self.kind(),
@@ -105,7 +110,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    fn place(&self) -> Result<Place<'a>, Error> {
+    fn place(&self) -> Result<Place<'a>, PlanError> {
         let host = self.host();
         if let Some(path) = self.unix_path() {
             if !path.starts_with(b"/") || path.len() > MAX_UNIX_PATH {
@@ -120,7 +125,7 @@ impl<'a> Words<'a> {
         Ok(Place::Host(host, self.port.unwrap_or(self.kind().default_port())))
     }
 
-    fn auth(&self) -> Result<Option<Auth<'a>>, Error> {
+    fn auth(&self) -> Result<Option<Auth<'a>>, PlanError> {
         let (user, kind) = (self.user, self.kind());
         Ok(match (self.auth, self.auth_file) {
             (Some(secret), _) => Some(Auth::Said(credentials("auth", kind, user, secret)?)),
@@ -129,7 +134,7 @@ impl<'a> Words<'a> {
         })
     }
 
-    fn tls(&self) -> Result<Option<TlsPlan<'a>>, Error> {
+    fn tls(&self) -> Result<Option<TlsPlan<'a>>, PlanError> {
         if self.tls != Some(true) {
             return Ok(None);
         }
@@ -146,19 +151,19 @@ impl<'a> Words<'a> {
 }
 
 impl Parameter {
-    fn refuse(&self, value: &[u8], refusal: Refusal) -> Error {
+    fn refuse(&self, value: &[u8], refusal: Refusal) -> PlanError {
         let Self { name, expected, .. } = *self;
         match refusal {
-            Refusal::Value => Error::Invalid { name, value: text(value), expected },
-            Refusal::Secret => Error::InvalidSecret { name, expected },
-            Refusal::Prefix(reason) => Error::Prefix { value: text(value), reason },
+            Refusal::Value => PlanError::Invalid { name, value: text(value), expected },
+            Refusal::Secret => PlanError::InvalidSecret { name, expected },
+            Refusal::Prefix(reason) => PlanError::Prefix { value: text(value), reason },
         }
     }
 }
 
 impl AuthFile<'_> {
     /// Who the client says it is, by the secret that is in the file.
-    pub fn credentials(&self, secret: &[u8]) -> Result<Credentials, Error> {
+    pub fn credentials(&self, secret: &[u8]) -> Result<Credentials, PlanError> {
         credentials("auth_file", self.kind, self.user, secret)
     }
 }
@@ -169,13 +174,13 @@ fn credentials(
     kind: Kind,
     user: Option<&[u8]>,
     secret: &[u8],
-) -> Result<Credentials, Error> {
+) -> Result<Credentials, PlanError> {
     let (user, password) = match (user, kind) {
         (Some(user), _) => (Some(user), secret),
         (None, Kind::Redis) => (None, secret),
         (None, Kind::Memcached) => {
             let colon =
-                secret.iter().position(|byte| *byte == b':').ok_or(Error::InvalidSecret {
+                secret.iter().position(|byte| *byte == b':').ok_or(PlanError::InvalidSecret {
                     name,
                     expected: "user:password where type is memcached",
                 })?;
@@ -186,7 +191,7 @@ fn credentials(
     let is_word = |text: &[u8]| !text.is_empty() && !text.contains(&b' ');
     if kind == Kind::Memcached && !(user.is_some_and(is_word) && is_word(password)) {
         let expected = "a user and a password without spaces where type is memcached";
-        return Err(Error::InvalidSecret { name, expected });
+        return Err(PlanError::InvalidSecret { name, expected });
     }
     Ok(Credentials { user: user.map(Into::into), password: password.into() })
 }

@@ -1,6 +1,6 @@
 //! The directive: all words.
 
-use crate::plan::error::{text, Error};
+use crate::plan::error::{text, PlanError};
 use crate::plan::table::{Group, Known, Words};
 use crate::plan::types::{SessionsPlan, StorePlan};
 
@@ -18,7 +18,7 @@ impl<'a> Directive<'a> {
 
     /// Reads the words after the directive's name; `None` where they say `off`: what would be looked
     /// up or opened need not be right then.
-    pub fn parse(words: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<Self>, Error> {
+    pub fn parse(words: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<Self>, PlanError> {
         let mut values = Words::default();
         let mut enabled = None;
         for word in words {
@@ -29,10 +29,10 @@ impl<'a> Directive<'a> {
             let (name, value) = match word {
                 b"on" => ("on", true),
                 b"off" => ("off", false),
-                _ => return Err(Error::Unknown { word: text(word), known: Self::KNOWN }),
+                _ => return Err(PlanError::Unknown { word: text(word), known: Self::KNOWN }),
             };
             if enabled.replace(value).is_some() {
-                return Err(Error::Repeated(name));
+                return Err(PlanError::Repeated(name));
             }
         }
         values.check()?;
@@ -54,7 +54,7 @@ mod tests {
     use crate::protocol::Credentials;
     use crate::session::Keyspace;
 
-    fn parse<'a>(words: &[&'a str]) -> Result<Option<Directive<'a>>, Error> {
+    fn parse<'a>(words: &[&'a str]) -> Result<Option<Directive<'a>>, PlanError> {
         Directive::parse(words.iter().map(|word| word.as_bytes()))
     }
 

@@ -8,7 +8,7 @@ use crate::session::PrefixError;
 /// What is wrong with words. The text says which parameter, and what would be right.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs)] // The texts say what the fields are.
-pub enum Error {
+pub enum PlanError {
     #[error("unknown parameter \"{word}\", expected {known}")]
     Unknown { word: String, known: Known },
     #[error("repeated parameter \"{0}\", expected once at most")]
@@ -27,16 +27,16 @@ pub enum Error {
     Prefix { value: String, reason: PrefixError },
 }
 
-pub(super) fn unexpected(name: &'static str, context: &'static str) -> Error {
-    Error::Unexpected { name, context }
+pub(super) fn unexpected(name: &'static str, context: &'static str) -> PlanError {
+    PlanError::Unexpected { name, context }
 }
 
-pub(super) fn incomplete(name: &'static str, expected: &'static str) -> Error {
-    Error::Incomplete { name, expected }
+pub(super) fn incomplete(name: &'static str, expected: &'static str) -> PlanError {
+    PlanError::Incomplete { name, expected }
 }
 
-pub(super) fn invalid(name: &'static str, value: &[u8], expected: &'static str) -> Error {
-    Error::Invalid { name, value: text(value), expected }
+pub(super) fn invalid(name: &'static str, value: &[u8], expected: &'static str) -> PlanError {
+    PlanError::Invalid { name, value: text(value), expected }
 }
 
 /// A configured text as it may be shown in a message.

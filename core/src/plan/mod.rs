@@ -14,7 +14,7 @@ mod value;
 
 pub use self::check::UNIX_PATH;
 pub use self::directive::Directive;
-pub use self::error::{text, Error};
+pub use self::error::{text, PlanError};
 pub use self::table::{syntax, Group, Known, Parameter, PARAMETERS};
 pub use self::types::{
     Auth, AuthFile, Kind, Peer, Place, SessionsPlan, StorePlan, Suspend, TlsPlan,

@@ -14,7 +14,7 @@ pub struct StorePlan<'a> {
     pub kind: Kind,
     /// The wait between attempts to connect, and the idleness after which it is probed.
     pub interval: Duration,
-    /// So many commands may wait for their replies; `None` for any number.
+    /// So many requests may wait for their replies; `None` for any number.
     pub count: Option<usize>,
     /// The longest wait for a connection and for a reply.
     pub timeout: Duration,

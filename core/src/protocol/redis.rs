@@ -94,7 +94,7 @@ impl Protocol for Redis {
                 let refusal = self.refusal(message);
                 let is_of_connection = match refusal.reason {
                     Reason::NoAuth => *asked != Asked::Greeting,
-                    // A user may lack the right to one command; without that to PING it is of no
+                    // A user may lack the right to one request; without that to PING it is of no
                     // use.
                     Reason::NoPermission => *asked == Asked::Probe,
                     _ => false,

@@ -66,10 +66,10 @@ fn worker(worker: &Worker) -> String {
         ("worker", worker.number.to_string()),
         ("pid", worker.pid.to_string()),
         ("state", string(worker.state.name())),
-        ("suspended", worker.is_suspended.to_string()),
+        ("suspended", worker.is_paused.to_string()),
         ("address", string(&worker.address)),
         ("waiting_lookups", worker.waiting_lookups.to_string()),
-        ("queued_commands", worker.queued_commands.to_string()),
+        ("queued_commands", worker.queued_requests.to_string()),
         ("queued_bytes", worker.queued_bytes.to_string()),
     ])
 }

@@ -195,19 +195,7 @@ impl Event {
     }
 }
 
-/// A worker's connection to a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum StoreState {
-    /// There is none.
-    Down,
-    /// On its way, up to the answer to the greeting.
-    Connecting,
-    /// The store answers.
-    Up,
-}
-
-impl StoreState {
+impl State {
     /// All of them, each at its number.
     pub const ALL: [Self; 3] = [Self::Down, Self::Connecting, Self::Up];
 
@@ -217,16 +205,6 @@ impl StoreState {
             Self::Down => "down",
             Self::Connecting => "connecting",
             Self::Up => "up",
-        }
-    }
-}
-
-impl From<State> for StoreState {
-    fn from(state: State) -> Self {
-        match state {
-            State::Down => Self::Down,
-            State::Connecting => Self::Connecting,
-            State::Up => Self::Up,
         }
     }
 }
@@ -241,7 +219,7 @@ mod tests {
             Outcome::ALL.map(|outcome| outcome as usize).to_vec(),
             LookupResult::ALL.map(|result| result as usize).to_vec(),
             Event::ALL.map(|event| event as usize).to_vec(),
-            StoreState::ALL.map(|state| state as usize).to_vec(),
+            State::ALL.map(|state| state as usize).to_vec(),
         ];
         for numbers in numbers {
             assert!(numbers.iter().copied().eq(0..numbers.len()), "{numbers:?}");

@@ -4,9 +4,8 @@
 use core::fmt::Display;
 
 use crate::report::json::Seconds;
-use crate::report::{
-    Counts, Event, LookupResult, Outcome, Server, Snapshot, StoreState, Worker, BOUNDS,
-};
+use crate::report::{Counts, Event, LookupResult, Outcome, Server, Snapshot, Worker, BOUNDS};
+use crate::server::State;
 
 const PREFIX: &str = "nginx_remote_ssl_session_cache";
 
@@ -15,13 +14,13 @@ type Gauge = (&'static str, &'static str, fn(&Worker) -> u64);
 
 const GAUGES: [Gauge; 5] = [
     ("up", "Whether the worker's connection to the store is up.", |w| {
-        (w.state == StoreState::Up).into()
+        (w.state == State::Up).into()
     }),
     ("lookups_suspended", "Whether no lookups are sent as the store answers too late.", |w| {
-        w.is_suspended.into()
+        w.is_paused.into()
     }),
     ("waiting_lookups", "Lookups that handshakes wait for.", |w| w.waiting_lookups),
-    ("queued_commands", "Commands without a reply.", |w| w.queued_commands),
+    ("queued_commands", "Commands without a reply.", |w| w.queued_requests),
     ("queued_bytes", "Bytes of commands without a reply.", |w| w.queued_bytes),
 ];
 

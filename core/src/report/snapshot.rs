@@ -1,6 +1,7 @@
 //! All counters at one time, those of all workers together.
 
-use crate::report::{Event, LookupResult, Outcome, StoreState};
+use crate::report::{Event, LookupResult, Outcome};
+use crate::server::State;
 
 /// The upper bounds of the histogram of lookup times, in microseconds; beyond is one bucket more.
 pub const BOUNDS: [u64; 13] = [
@@ -88,15 +89,15 @@ pub struct Worker {
     /// Its process.
     pub pid: i64,
     /// Its connection.
-    pub state: StoreState,
-    /// Whether lookups are suspended, as the store answers too late.
-    pub is_suspended: bool,
+    pub state: State,
+    /// Whether lookups are paused, as the store answers too late.
+    pub is_paused: bool,
     /// The address in use, or the one that is tried.
     pub address: String,
     /// Lookups that handshakes wait for.
     pub waiting_lookups: u64,
-    /// Commands without a reply.
-    pub queued_commands: u64,
-    /// The bytes of those commands.
+    /// Requests without a reply.
+    pub queued_requests: u64,
+    /// The bytes of those requests.
     pub queued_bytes: u64,
 }

@@ -80,6 +80,7 @@ pub enum Loss {
 
 /// How things are between a client and its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum State {
     /// There is no connection.
     Down,
