@@ -1,3 +1,5 @@
+//! What a stream opens with, and which sessions its ClientHello offers.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

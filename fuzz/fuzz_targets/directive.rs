@@ -1,7 +1,9 @@
+//! The words of the directive.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ssl_session_cache_core::plan::{Auth, Directive, PlanError, Place, PARAMETERS};
+use ssl_session_cache_core::plan::{Auth, Directive, Place, PlanError, PARAMETERS};
 
 // Words, one on a line. What is refused is refused with the name of a parameter and what would be
 // right; what is accepted means the same in any order, and has been checked.

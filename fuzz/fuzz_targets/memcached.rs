@@ -1,3 +1,5 @@
+//! A Memcached's replies.
+
 #![no_main]
 
 mod decode;

@@ -1,3 +1,5 @@
+//! Sealed records, and the ids that they belong to.
+
 #![no_main]
 
 use std::hash::{DefaultHasher, Hash, Hasher};

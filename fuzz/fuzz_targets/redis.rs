@@ -1,3 +1,5 @@
+//! A Redis's replies.
+
 #![no_main]
 
 mod decode;

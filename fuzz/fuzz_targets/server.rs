@@ -1,3 +1,5 @@
+//! A server as its client sees it, played by a script.
+
 #![no_main]
 
 #[path = "../../core/tests/simulation/mod.rs"]
