@@ -42,8 +42,9 @@ sub written {
 
 	my $string = qr/"((?:[^"\\]|\\.)*)"/s;
 	my @found = $source =~
-		/(?:\b(?:ngx_conf_log_error|log|debug)!|\.debug)\(
+		/(?:\b(?:ngx_conf_log_error|log)!|\bdebug|\.wake)\(
 		(?:[^";]|\.\.)*? $string/gx;
+	push @found, map { "$_*" } $source =~ /\bdebug_detail\([^"{;]*$string/g;
 	push @found, $source =~ /\#\[error\(\s* $string/gx;
 
 	foreach (@found) {
