@@ -26,7 +26,7 @@ fn check_error(error: &PlanError) {
     let (_, rest) = message.split_once(" parameter \"").expect("names a parameter");
     assert!(rest.contains("\", expected "), "{message}");
     let named = match error {
-        PlanError::Unknown { .. } | Error::Control(_) | Error::Prefix { .. } => return,
+        PlanError::Unknown { .. } | PlanError::Control(_) | PlanError::Prefix { .. } => return,
         PlanError::Repeated(name)
         | PlanError::Invalid { name, .. }
         | PlanError::Unexpected { name, .. }
