@@ -46,13 +46,18 @@ impl Stores {
         let mut free: Vec<_> = self.0.iter().filter(|entry| !entry.is_configured()).collect();
         free.retain(|entry| !old_workers && !entry.is_blank() && !is_wanted(entry));
 
-        self.0.iter().for_each(|entry| entry.is_configured.store(0, Relaxed));
         let mut uncounted = Vec::new();
         for store in stores {
             match self.entry(store, workers, &mut free, pool) {
                 Some(entry) => entry.set(store),
                 None => uncounted.push(store),
             }
+        }
+        // Last, as workers read meanwhile.
+        let is_uncounted =
+            |entry: &StoreEntry| uncounted.iter().any(|store| entry.name.is(&store.name));
+        for entry in self.0.iter().filter(|entry| !is_wanted(entry) || is_uncounted(entry)) {
+            entry.is_configured.store(0, Relaxed);
         }
         uncounted
     }
