@@ -33,7 +33,8 @@ pub(crate) trait Data: Sized + 'static {
         None
     }
 
-    /// OpenSSL is about to free the object. It comes before anything of it is freed.
+    /// OpenSSL frees the object. Since OpenSSL 3.2 parts of an SSL are freed before: what is called
+    /// by that, when its session is dropped or its BIO freed, may not use the SSL.
     fn object_goes(&self) {}
 }
 
@@ -102,7 +103,8 @@ impl<T> Bound<T> {
     /// Uses the SSL; `None` where it is gone. Not to be used for what makes nginx close connections:
     /// nothing of this module's that takes an SSL does.
     pub(crate) fn with_ssl<R>(&self, with: impl FnOnce(Ssl<'_>) -> R) -> Option<R> {
-        // SAFETY: the SSL is valid: object_goes() clears this before it is freed.
+        // SAFETY: the SSL is valid: object_goes() clears this when it is freed, and nothing that is
+        // called in SSL_free(3) before that comes here.
         unsafe { Ssl::from_ptr(self.ssl.get()?.as_ptr()) }.map(with)
     }
 }
