@@ -24,8 +24,7 @@ impl Redis {
 
     /// What an error reply says.
     fn refusal<'a>(&self, message: &'a [u8]) -> Refusal<'a> {
-        let message = self.without_arguments(message);
-        Refusal { reason: reason(message), message }
+        Refusal { reason: reason(message), message: self.without_arguments(message) }
     }
 
     /// `message` without what Redis repeats of an unknown command: the arguments may be a password
@@ -88,6 +87,10 @@ impl Protocol for Redis {
     }
 
     fn decode<'a>(&self, asked: &Asked, input: &'a [u8]) -> Decoded<'a> {
+        // At once, and not when all of it has come, which may be never.
+        if input.first().is_some_and(|kind| *kind != b'-' && *kind != kind_of(asked)) {
+            return Err(ProtocolError::Unexpected);
+        }
         let Some((value, len)) = read(input)? else { return Ok(None) };
         let reply = match (asked, value) {
             (_, Value::Error(message)) => {
@@ -132,13 +135,22 @@ fn push_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// What a reply begins with that is no error.
+fn kind_of(asked: &Asked) -> u8 {
+    match asked {
+        Asked::Greeting | Asked::Put(_) | Asked::Probe => b'+',
+        Asked::Get(_) => b'$',
+        Asked::Delete(_) => b':',
+    }
+}
+
 /// What the first word of an error says.
 fn reason(message: &[u8]) -> Reason<'_> {
     let code = code(message);
     let redirect = || Redirect::parse(message.get(code.len() + 1..)?);
     match code {
-        b"MOVED" => redirect().map_or(Reason::Other, Reason::Moved),
-        b"ASK" => redirect().map_or(Reason::Other, Reason::Ask),
+        b"MOVED" => Reason::Moved(redirect()),
+        b"ASK" => Reason::Ask(redirect()),
         b"TRYAGAIN" => Reason::TryAgain,
         b"CLUSTERDOWN" => Reason::ClusterDown,
         b"READONLY" => Reason::ReadOnly,
@@ -276,8 +288,8 @@ mod tests {
     fn refusals() {
         let redirect = |address| Redirect { slot: 3999, address };
         for (message, reason) in [
-            ("MOVED 3999 127.0.0.1:6381", Reason::Moved(redirect(b"127.0.0.1:6381"))),
-            ("ASK 3999 :6381", Reason::Ask(redirect(b":6381"))),
+            ("MOVED 3999 127.0.0.1:6381", Reason::Moved(Some(redirect(b"127.0.0.1:6381")))),
+            ("ASK 3999 :6381", Reason::Ask(Some(redirect(b":6381")))),
             ("TRYAGAIN Multiple keys request during rehashing of slot", Reason::TryAgain),
             ("CLUSTERDOWN Hash slot not served", Reason::ClusterDown),
             ("READONLY You can't write against a read only replica.", Reason::ReadOnly),
@@ -295,12 +307,12 @@ mod tests {
             ("ERR max number of clients reached", Reason::Other),
             ("ERR", Reason::Other),
             ("", Reason::Other),
-            // No redirects: there is no such slot, or no address.
-            ("MOVED 16384 127.0.0.1:6381", Reason::Other),
-            ("MOVED 3999 ", Reason::Other),
-            ("MOVED 3999", Reason::Other),
-            ("MOVED x 127.0.0.1:6381", Reason::Other),
-            ("MOVED", Reason::Other),
+            // It does not say where to: there is no such slot, or no address.
+            ("MOVED 16384 127.0.0.1:6381", Reason::Moved(None)),
+            ("MOVED 3999 ", Reason::Moved(None)),
+            ("MOVED 3999", Reason::Moved(None)),
+            ("ASK x 127.0.0.1:6381", Reason::Ask(None)),
+            ("MOVED", Reason::Moved(None)),
         ] {
             assert_eq!(reason_of(message), reason, "{message}");
         }
@@ -380,6 +392,28 @@ mod tests {
             decode_at_every_cut(&redis, &Asked::Greeting, b"-ERR secret is no password\r\n"),
             refused(Reason::Other, b"ERR")
         );
+    }
+
+    /// Of a redirect as well, which may name a server as its password.
+    #[test]
+    fn a_password_is_not_repeated() {
+        let redis = Redis::new(credentials(None, b"redis"), 0);
+        let input = b"-MOVED 866 redis-1:6379\r\n";
+        let Reply::Refused(refusal) = decode_at_every_cut(&redis, &get(), input) else { panic!() };
+        assert_eq!(refusal.message, b"MOVED");
+        assert!(matches!(refusal.reason, Reason::Moved(Some(_))));
+    }
+
+    /// What does not fit may never come to its end.
+    #[test]
+    fn replies_that_do_not_fit_are_refused_at_their_first_byte() {
+        for (asked, kinds) in
+            [(get(), "+:*"), (put(), "$:*"), (delete(), "$+*"), (Asked::Probe, "$:*")]
+        {
+            for kind in kinds.bytes() {
+                assert_eq!(redis().decode(&asked, &[kind]), Err(ProtocolError::Unexpected));
+            }
+        }
     }
 
     #[test]

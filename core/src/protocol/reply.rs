@@ -39,10 +39,10 @@ pub struct Refusal<'a> {
 /// <https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/> for the first four).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason<'a> {
-    /// Another server of the cluster has the key, from now on.
-    Moved(Redirect<'a>),
-    /// Another server of the cluster has the key, this time.
-    Ask(Redirect<'a>),
+    /// Another server of the cluster has the key, from now on. `None` where it does not say which.
+    Moved(Option<Redirect<'a>>),
+    /// Another server of the cluster has the key, this time. `None` as above.
+    Ask(Option<Redirect<'a>>),
     /// The key is on its way from one server of the cluster to another.
     TryAgain,
     /// The cluster does not serve the key.
