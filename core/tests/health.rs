@@ -140,6 +140,7 @@ impl Worker {
             }
             self.server.spare()[..reply.len()].copy_from_slice(reply);
             self.server.received(reply.len(), now);
+            self.server.read_all(now);
         }
     }
 

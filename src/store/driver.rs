@@ -214,20 +214,25 @@ impl Driver {
 
     /// Reads what has come.
     fn receive(&self) {
-        let server = &mut *self.server.borrow_mut();
-        while server.is_connected() {
-            match self.link.receive(server.spare()) {
-                Ok(Io::Done(count)) => {
-                    self.count(Event::ByteReceived, count);
-                    server.received(count, now());
-                }
-                Ok(Io::Again) => return,
-                Err(error) => server.lost(error.into(), now()),
-            }
-            if !self.link.is_readable() {
-                return;
-            }
+        while self.receive_some() {
+            // Whatever the server sends, no more than this is kept of it.
+            self.tell_ended();
         }
+        self.server.borrow_mut().read_all(now());
+    }
+
+    /// Reads as much as there is room for, and returns whether there may be more.
+    fn receive_some(&self) -> bool {
+        let server = &mut *self.server.borrow_mut();
+        match self.link.receive(server.spare()) {
+            Ok(Io::Done(count)) => {
+                self.count(Event::ByteReceived, count);
+                server.received(count, now());
+            }
+            Ok(Io::Again) => return false,
+            Err(error) => server.lost(error.into(), now()),
+        }
+        server.is_connected() && self.link.is_readable()
     }
 
     /// Does what follows from what has happened.
@@ -332,15 +337,15 @@ impl Handler for Driver {
     }
 
     fn timer(&self) {
-        // SAFETY: nginx writes to the flag on this one thread.
-        if unsafe { ngx_exiting } != 0 {
-            let is_unneeded = self.link.is_close_requested() && !clients_may_handshake();
-            self.server.borrow_mut().exiting(is_unneeded, now());
-        }
         let is_overdue = self.server.borrow().is_overdue(now());
         if is_overdue {
             let error = self.link.timed_out();
             self.server.borrow_mut().lost(error.into(), now());
+        }
+        // SAFETY: nginx writes to the flag on this one thread.
+        if unsafe { ngx_exiting } != 0 {
+            let is_unneeded = self.link.is_close_requested() && !clients_may_handshake();
+            self.server.borrow_mut().exiting(is_unneeded, now());
         }
         self.server.borrow_mut().tick(now());
         self.go_on();

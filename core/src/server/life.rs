@@ -396,15 +396,21 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         self.phase = Phase::Greeting { accepts };
     }
 
-    /// The first `count` bytes of [`spare`](Self::spare) were read.
+    /// The first `count` bytes of [`spare`](Self::spare) were read. When there is no more to read,
+    /// [`read_all`](Self::read_all) follows.
     pub fn received(&mut self, count: usize, now: Instant) {
         if self.is_connected() {
             self.pipeline.filled(count);
             if let Err(failure) = self.take_answers(now) {
                 self.fail(failure, now);
             }
-            self.settle(now);
         }
+    }
+
+    /// All that has come was handed in, or the connection is gone: only now is concluded what that
+    /// says. A server that greets and closes in one breath is not up meanwhile.
+    pub fn read_all(&mut self, now: Instant) {
+        self.settle(now);
     }
 
     /// The connection, or the attempt to make one, is gone.
@@ -575,12 +581,15 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             Phase::Unresolved | Phase::Connecting { .. } | Phase::Stopped => false,
         };
         if is_over {
-            self.stop(now);
+            self.disconnect(now);
+            self.phase = Phase::Stopped;
         }
     }
 
-    /// The client ends, and with it everything that waits.
+    /// The client ends, and with it everything that waits. Of records that are on their way nothing
+    /// is known any more, nor counted.
     pub fn stop(&mut self, now: Instant) {
+        self.unconfirmed = 0;
         self.disconnect(now);
         self.phase = Phase::Stopped;
     }
@@ -601,13 +610,18 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     fn take_answers(&mut self, now: Instant) -> Result<(), Failure> {
         let mut refused: Option<(u32, Refused)> = None;
         let mut is_read_only = false;
+        let mut is_probed = false;
         while let Some(answer) = self.pipeline.next_answer(now)? {
             self.note(&answer, now);
+            is_probed |= answer.to == Kind::Probe;
             if let Some(refusal) = answer.refusal {
                 is_read_only |=
                     refusal.is_read_only && matches!(answer.to, Kind::Put | Kind::Delete);
                 refused.get_or_insert((0, refusal)).0 += 1;
             }
+        }
+        if let (true, Phase::Greeting { .. }) = (is_probed, self.phase) {
+            self.became_ready(now);
         }
         if let Some((count, Refused { text, is_of_cluster, .. })) = refused {
             self.log.refused(count, &self.addresses[self.address], text, is_of_cluster);
@@ -634,12 +648,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
                 self.unconfirmed = self.unconfirmed.saturating_sub(1);
                 self.counts.sessions_failed += usize::from(is_refused);
             }
-            Kind::Probe => {
-                self.breaker.ping_answered(answer.is_in_time, now);
-                if let Phase::Greeting { .. } = self.phase {
-                    self.became_ready(now);
-                }
-            }
+            Kind::Probe => self.breaker.ping_answered(answer.is_in_time, now),
             Kind::Greeting | Kind::LateLookup | Kind::Delete => {}
         }
     }
@@ -1441,6 +1450,44 @@ mod tests {
         assert_eq!(done(&mut fixture), [""; 0]);
     }
 
+    /// As a proxy whose server is away may do.
+    #[test]
+    fn a_server_that_greets_and_closes_at_once_is_not_up() {
+        let mut fixture = Fixture::new();
+        fixture.server.start(fixture.now);
+        for _ in 0..50 {
+            if done(&mut fixture).contains(&"connect a".into()) {
+                fixture.server.connected(fixture.now);
+                fixture.send();
+                fixture.server.spare()[..7].copy_from_slice(b"+PONG\r\n");
+                fixture.server.received(7, fixture.now);
+                fixture.server.lost(Loss::Closed("closed".into()), fixture.now);
+                assert!(!fixture.server.log.is_up());
+            }
+            tick(&mut fixture);
+        }
+    }
+
+    /// Else two such addresses would be connected to in turn without a pause.
+    #[test]
+    fn a_greeting_that_ends_in_noise_is_a_failure() {
+        let mut fixture = Fixture::with(None, &["a", "b"]);
+        fixture.server.start(fixture.now);
+        let start = fixture.now;
+        for _ in 0..20 {
+            fixture.server.connected(fixture.now);
+            if fixture.server.is_connected() {
+                fixture.send();
+                fixture.server.spare()[..8].copy_from_slice(b"+PONG\r\nx");
+                fixture.server.received(8, fixture.now);
+                assert!(!fixture.server.is_connected());
+            }
+            tick(&mut fixture);
+        }
+        assert!(fixture.now.since(start) > INTERVAL);
+        assert_eq!(fixture.server.take_counts().connected, 0);
+    }
+
     #[test]
     fn a_connection_that_is_closed_in_the_greeting_says_what_to_check() {
         let mut fixture = Fixture::new();
@@ -1534,6 +1581,7 @@ mod tests {
             assert!(!bytes.is_empty());
             fixture.server.spare()[..13].copy_from_slice(b"-READONLY x\r\n");
             fixture.server.received(13, fixture.now);
+            fixture.server.read_all(fixture.now);
             assert_eq!(!fixture.server.is_connected(), leaves, "{address}");
             if leaves {
                 tick(&mut fixture);

@@ -378,6 +378,7 @@ impl Simulation {
             spare[..count].copy_from_slice(&bytes[..count]);
             bytes = &bytes[count..];
             self.server.received(count, self.now);
+            self.server.read_all(self.now);
             self.act();
             if !self.connected {
                 assert!(self.world.noisy || self.is_left, "an error without noise");
