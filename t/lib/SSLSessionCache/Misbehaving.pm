@@ -170,7 +170,11 @@ sub _run {
 	};
 
 	while (1) {
-		foreach my $socket ($select->can_read()) {
+		# what was sent before a fault is asked for does not meet it
+		my @ready = $select->can_read();
+		foreach my $socket ((grep { $_ != $control } @ready),
+			grep { $_ == $control } @ready)
+		{
 			if ($socket == $control) {
 				chomp(my $line = <$control> // exit);
 				my @clients = grep { $_ != $listener && $_ != $control }
