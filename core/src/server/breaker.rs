@@ -136,7 +136,7 @@ impl Breaker {
     }
 
     /// A probe, or the greeting of a new connection, was answered.
-    pub(crate) fn ping_answered(&mut self, in_time: bool, now: Instant) {
+    pub(crate) fn probe_answered(&mut self, in_time: bool, now: Instant) {
         match self.state {
             State::Open { probe_at } if probe_at > now => {}
             State::Open { .. } | State::Probing if in_time => {

@@ -281,11 +281,6 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         matches!(self.phase, Phase::Greeting { .. } | Phase::Ready { .. })
     }
 
-    /// Whether there is no address to connect to.
-    pub fn is_unresolved(&self) -> bool {
-        matches!(self.phase, Phase::Unresolved)
-    }
-
     /// How many requests have no reply.
     pub fn waiting_requests(&self) -> usize {
         self.pipeline.waiting_requests()
@@ -648,7 +643,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
                 self.unconfirmed = self.unconfirmed.saturating_sub(1);
                 self.counts.sessions_failed += usize::from(is_refused);
             }
-            Kind::Probe => self.breaker.ping_answered(answer.is_in_time, now),
+            Kind::Probe => self.breaker.probe_answered(answer.is_in_time, now),
             Kind::Greeting | Kind::LateLookup | Kind::Delete => {}
         }
     }
