@@ -173,20 +173,10 @@ fn refused(message: &[u8]) -> Reply<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::tests::{decode_at_every_cut, decode_error, encoded, key};
+    use crate::protocol::tests::{
+        decode_at_every_cut, decode_error, delete, encoded, get, key, put,
+    };
     use crate::protocol::{Rest, MAX_LINE, MAX_RECORD};
-
-    fn get() -> Asked {
-        Asked::Get(key())
-    }
-
-    fn put() -> Asked {
-        Asked::Put(key())
-    }
-
-    fn delete() -> Asked {
-        Asked::Delete(key())
-    }
 
     fn memcached() -> Memcached {
         Memcached::new(None)

@@ -107,4 +107,16 @@ pub(crate) mod tests {
     pub(crate) fn key() -> Key {
         Keyspace::new(b"key").unwrap().key(&[1]).unwrap()
     }
+
+    pub(crate) fn get() -> Asked {
+        Asked::Get(key())
+    }
+
+    pub(crate) fn put() -> Asked {
+        Asked::Put(key())
+    }
+
+    pub(crate) fn delete() -> Asked {
+        Asked::Delete(key())
+    }
 }

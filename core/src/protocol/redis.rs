@@ -179,20 +179,10 @@ fn position(text: &[u8], part: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::tests::{decode_at_every_cut, decode_error, encoded, key};
+    use crate::protocol::tests::{
+        decode_at_every_cut, decode_error, delete, encoded, get, key, put,
+    };
     use crate::protocol::{Rest, MAX_LINE, MAX_RECORD, MAX_SKIPPED};
-
-    fn get() -> Asked {
-        Asked::Get(key())
-    }
-
-    fn put() -> Asked {
-        Asked::Put(key())
-    }
-
-    fn delete() -> Asked {
-        Asked::Delete(key())
-    }
 
     fn redis() -> Redis {
         Redis::new(None, 0)
