@@ -19,6 +19,7 @@ use Test::Nginx;
 
 use SSLSessionCache::Cluster;
 use SSLSessionCache::Redis;
+use SSLSessionCache::RespClient;
 
 ###############################################################################
 
@@ -118,33 +119,6 @@ sub connected {
 	my ($port) = @_;
 
 	return IO::Socket::INET->new("127.0.0.1:$port");
-}
-
-sub command {
-	return '*' . @_ . "\r\n" . join '',
-		map { '$' . length($_) . "\r\n$_\r\n" } @_;
-}
-
-sub ask {
-	my ($socket, @words) = @_;
-
-	$socket->print(command(@words));
-
-	return reply($socket);
-}
-
-# One write is one reply, on the loopback.
-
-sub reply {
-	my ($socket) = @_;
-
-	local $SIG{ALRM} = sub { die "timeout\n" };
-
-	alarm(10);
-	sysread $socket, my $reply, 65536;
-	alarm(0);
-
-	return $reply;
 }
 
 ###############################################################################

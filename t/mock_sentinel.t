@@ -17,6 +17,7 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Sentinel;
+use SSLSessionCache::RespClient;
 
 ###############################################################################
 
@@ -78,33 +79,6 @@ sub connected {
 
 	return IO::Socket::INET->new('127.0.0.1:' . port($port))
 		// die "connect() failed: $!\n";
-}
-
-sub command {
-	return '*' . @_ . "\r\n" . join '',
-		map { '$' . length($_) . "\r\n$_\r\n" } @_;
-}
-
-sub ask {
-	my ($socket, @words) = @_;
-
-	$socket->print(command(@words));
-
-	return reply($socket);
-}
-
-# One write is one reply, on the loopback.
-
-sub reply {
-	my ($socket) = @_;
-
-	local $SIG{ALRM} = sub { die "timeout\n" };
-
-	alarm(10);
-	sysread $socket, my $reply, 65536;
-	alarm(0);
-
-	return $reply;
 }
 
 ###############################################################################
