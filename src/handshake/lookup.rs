@@ -65,24 +65,16 @@ impl Lookup {
         decoder: Decoder,
         ask: impl FnOnce(LookupId) -> Result<(), Unavailable>,
     ) -> Result<Rc<Self>, Unavailable> {
-        let id = UNDER_WAY.with_borrow_mut(|lookups| {
-            lookups.insert_with_key(|id| {
+        let (id, lookup) = UNDER_WAY.with_borrow_mut(|lookups| {
+            let id = lookups.insert_with_key(|id| {
                 let state = RefCell::new(State::UnderWay(id));
                 let lookup = Rc::new(Self { session_id: SessionId::new(session_id), state });
                 UnderWay { lookup, waker, decoder }
-            })
+            });
+            (id, Rc::clone(&lookups[id].lookup))
         });
-        let begun = ask(id);
-        UNDER_WAY.with_borrow_mut(|lookups| match begun {
-            Ok(()) => {
-                let under_way = lookups.get(id).ok_or(Unavailable::Down)?;
-                Ok(Rc::clone(&under_way.lookup))
-            }
-            Err(unavailable) => {
-                lookups.remove(id);
-                Err(unavailable)
-            }
-        })
+        ask(id).inspect_err(|_| lookup.cancel())?;
+        Ok(lookup)
     }
 
     /// One that was answered without the store.

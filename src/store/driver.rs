@@ -281,8 +281,13 @@ impl Driver {
 
     /// Tells of the lookups that have ended.
     fn tell_ended(&self) {
-        let mut ended = self.ended.take();
-        mem::swap(&mut ended, self.server.borrow_mut().completions());
+        let mut ended = {
+            let server = &mut *self.server.borrow_mut();
+            if server.completions().is_empty() {
+                return;
+            }
+            mem::replace(server.completions(), self.ended.take())
+        };
         ended.drain(|Asked { id, began }, lookup| {
             if let Some(stats) = self.stats {
                 stats.lookup_ended(lookup.into(), began.elapsed());
