@@ -273,8 +273,8 @@ fn warn_of_short_timer(cf: &ngx_conf_t, server: &Server, directive: &str, store:
         log!(
             NGX_LOG_WARN,
             cf.log,
-            "\"timeout={timeout}ms\" of \"{NAME}\" is cut to half of \"{directive}\", which is {timer}ms for server \"{}\" in {}: raise that to {}ms, or lower \"timeout\" \
-             to {}ms",
+            "\"timeout={timeout}ms\" of \"{NAME}\" is cut to half of \"{directive}\", which is \
+             {timer}ms for server \"{}\" in {}: raise that to {}ms, or lower \"timeout\" to {}ms",
             server.name,
             server.place,
             timeout * 2,
