@@ -7,17 +7,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use nginx_sys::{ngx_conf_full_name, ngx_conf_t, ngx_str_t, NGX_LOG_WARN, NGX_OK};
+use nginx_sys::{ngx_conf_full_name, ngx_conf_t, NGX_LOG_WARN, NGX_OK};
 use ngx::ngx_conf_log_error;
 
-use crate::nginx::NAME;
+use crate::nginx::{borrowed, NAME};
 
 /// Longer than any password: what is larger is another file.
 const MAX_SECRET: u64 = 4096;
 
 /// The path of a file; relative names are relative to the folder of nginx.conf.
 pub(crate) fn full_name(cf: &mut ngx_conf_t, name: &[u8]) -> io::Result<PathBuf> {
-    let mut name = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
+    let mut name = borrowed(name);
     // SAFETY: the name is read only; what it is replaced by lies in the pool, which outlives this
     // call.
     if unsafe { ngx_conf_full_name(cf.cycle, &mut name, 1) } != NGX_OK as isize {

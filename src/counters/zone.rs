@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicUsize, Ordering::
 
 use nginx_sys::{
     ngx_cached_time, ngx_conf_t, ngx_cycle_t, ngx_int_t, ngx_module_t, ngx_pid,
-    ngx_shared_memory_add, ngx_shm_zone_t, ngx_slab_pool_t, ngx_str_t, ngx_worker, NGX_ERROR,
-    NGX_OK,
+    ngx_shared_memory_add, ngx_shm_zone_t, ngx_slab_pool_t, ngx_worker, NGX_ERROR, NGX_OK,
 };
 
 use crate::counters::list::{Pool, Zeroed};
 use crate::counters::slots::{ServerSlot, WorkerSlot};
 use crate::counters::stores::{Counted, Stores};
-use crate::nginx::{log, old_workers_run, worker_processes};
+use crate::nginx::{borrowed, log, old_workers_run, worker_processes};
 
 /// Workers beyond share the slots of the first ones: their counters are right, their gauges are one
 /// worker's.
@@ -48,7 +47,7 @@ static OWN: AtomicUsize = AtomicUsize::new(0);
 
 /// Adds the zone to a configuration; `None` without memory.
 pub(crate) fn add_zone(cf: &mut ngx_conf_t, module: &ngx_module_t) -> Option<()> {
-    let mut name = ngx_str_t { len: NAME.len(), data: NAME.as_ptr().cast_mut() };
+    let mut name = borrowed(NAME.as_bytes());
     // SAFETY: nginx keeps the name, which is static, and uses the tag as an address only.
     unsafe {
         let tag = ptr::from_ref(module).cast_mut().cast();

@@ -2,12 +2,13 @@
 
 use nginx_sys::{
     ngx_conf_t, ngx_http_add_variable, ngx_http_get_variable_pt, ngx_http_request_t,
-    ngx_http_variable_value_t, ngx_int_t, ngx_str_t, NGX_ERROR, NGX_OK,
+    ngx_http_variable_value_t, ngx_int_t, NGX_ERROR, NGX_OK,
 };
 use ngx::core::Pool;
 use ssl_session_cache_core::report::Outcome;
 
 use crate::handshake::{self, Report};
+use crate::nginx::borrowed;
 use crate::openssl::Ssl;
 
 const VARIABLES: [(&str, ngx_http_get_variable_pt); 2] = [
@@ -18,7 +19,7 @@ const VARIABLES: [(&str, ngx_http_get_variable_pt); 2] = [
 /// Adds the variables to a configuration; `None` without memory.
 pub(crate) fn add(cf: &mut ngx_conf_t) -> Option<()> {
     for (name, handler) in VARIABLES {
-        let mut name = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
+        let mut name = borrowed(name.as_bytes());
         // SAFETY: nginx copies the name, and keeps the variable for as long as the configuration.
         unsafe { ngx_http_add_variable(cf, &mut name, 0).as_mut()?.get_handler = handler };
     }

@@ -26,3 +26,4 @@ pub(crate) use self::process::{
 pub(crate) use self::quiet_log::QuietLog;
 pub(crate) use self::resolver::{Asker, NameAddresses, NameQuery, Resolver};
 pub(crate) use self::sockaddr::SockAddr;
+pub(crate) use self::string::borrowed;

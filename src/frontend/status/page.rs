@@ -15,6 +15,7 @@ use ngx::ngx_string;
 use ssl_session_cache_core::report::{json, prometheus};
 
 use crate::counters;
+use crate::nginx::borrowed;
 
 /// The directive.
 pub(crate) const COMMAND: ngx_command_t = ngx_command_t {
@@ -119,9 +120,9 @@ unsafe extern "C" fn answer(request: *mut ngx_http_request_t) -> ngx_int_t {
         let Some(page) = page.as_ref() else {
             return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
         };
-        let mut content_type = str_t(format.content_type());
+        let mut content_type = borrowed(format.content_type().as_bytes());
         let mut body: ngx_http_complex_value_t = core::mem::zeroed();
-        body.value = str_t(page);
+        body.value = borrowed(page.as_bytes());
         ngx_http_send_response(request, NGX_HTTP_OK as ngx_uint_t, &mut content_type, &mut body)
     }
 }
@@ -157,8 +158,4 @@ unsafe fn accept(request: *mut ngx_http_request_t) -> String {
         .map(|(_, value)| value.to_string_lossy())
         .collect();
     accept.join(",")
-}
-
-fn str_t(text: &str) -> ngx_str_t {
-    ngx_str_t { len: text.len(), data: text.as_ptr().cast_mut() }
 }
