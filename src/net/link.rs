@@ -11,8 +11,8 @@ use ssl_session_cache_core::Instant;
 
 use crate::net::tls::Tls;
 use crate::nginx::{
-    events_wait, now, ConnectError, Handshake, Log, Peer, PeerEvents, PostedEvent, QuietLog, Timer,
-    Transfer,
+    events_wait, now, ConnectError, Handshake, Log, PeerConnection, PeerEvents, PostedEvent,
+    QuietLog, Timer, Transfer,
 };
 use crate::openssl::Messages;
 
@@ -73,7 +73,7 @@ pub(crate) struct Link(Rc<Shared>);
 /// What the events of a link find.
 struct Shared {
     handler: Cell<Option<NonNull<dyn Handler>>>,
-    peer: RefCell<Option<Peer>>,
+    peer: RefCell<Option<PeerConnection>>,
     /// How TLS is spoken, if it is.
     tls: Option<Rc<Tls>>,
     messages: Rc<Messages>,
@@ -141,10 +141,11 @@ impl Link {
         self.0.messages.reset();
         let Some(Events { log, .. }) = self.0.events.get() else { return Err(LinkError::Closed) };
         let events = Rc::downgrade(&self.0);
-        let peer = Peer::connect(sockaddr, name, log, events).map_err(|error| match error {
-            ConnectError::Refused(error) => LinkError::Connect(error),
-            ConnectError::Failed => self.failure(),
-        })?;
+        let peer =
+            PeerConnection::connect(sockaddr, name, log, events).map_err(|error| match error {
+                ConnectError::Refused(error) => LinkError::Connect(error),
+                ConnectError::Failed => self.failure(),
+            })?;
         self.0.peer.replace(Some(peer));
         Ok(())
     }
@@ -167,7 +168,7 @@ impl Link {
 
     /// What it means that [`established`](Self::established) has not been true for too long.
     pub(crate) fn timed_out(&self) -> LinkError {
-        if self.0.peer.borrow().as_ref().is_some_and(Peer::has_tls) {
+        if self.0.peer.borrow().as_ref().is_some_and(PeerConnection::has_tls) {
             LinkError::HandshakeTimeout
         } else {
             LinkError::ConnectTimeout
@@ -175,7 +176,7 @@ impl Link {
     }
 
     /// Takes the handshake a step further; true when it is done.
-    fn handshake(&self, peer: &Peer, tls: &Tls) -> Result<bool, LinkError> {
+    fn handshake(&self, peer: &PeerConnection, tls: &Tls) -> Result<bool, LinkError> {
         match peer.handshake() {
             Handshake::Done => Ok(true),
             Handshake::Again => Ok(false),
@@ -214,7 +215,7 @@ impl Link {
 
     /// Whether more may be there to read without another event.
     pub(crate) fn is_readable(&self) -> bool {
-        self.0.peer.borrow().as_ref().is_some_and(Peer::is_readable)
+        self.0.peer.borrow().as_ref().is_some_and(PeerConnection::is_readable)
     }
 
     /// Writes what the kernel takes of the bytes.
@@ -236,7 +237,7 @@ impl Link {
 
     /// Whether nginx asks to close the connection: the worker exits when its clients are served.
     pub(crate) fn is_close_requested(&self) -> bool {
-        self.0.peer.borrow().as_ref().is_some_and(Peer::is_close_requested)
+        self.0.peer.borrow().as_ref().is_some_and(PeerConnection::is_close_requested)
     }
 
     /// Closes the connection, if there is one.
@@ -261,7 +262,10 @@ impl Link {
     }
 
     /// Uses the connection.
-    fn with<T>(&self, with: impl FnOnce(&Peer) -> Result<T, LinkError>) -> Result<T, LinkError> {
+    fn with<T>(
+        &self,
+        with: impl FnOnce(&PeerConnection) -> Result<T, LinkError>,
+    ) -> Result<T, LinkError> {
         self.0.peer.borrow().as_ref().map_or(Err(LinkError::Closed), with)
     }
 

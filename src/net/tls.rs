@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use nginx_sys::ngx_log_t;
 
-use crate::nginx::{ClientTls, Log, Peer as Connection};
+use crate::nginx::{ClientTls, Log, PeerConnection};
 use crate::openssl::{Messages, Reason, SslCtx};
 
 /// How TLS to a server is spoken.
@@ -76,7 +76,7 @@ impl Tls {
     }
 
     /// Puts TLS on a connection, which has none; false without memory.
-    pub(super) fn start(&self, connection: &Connection, messages: &Rc<Messages>) -> bool {
+    pub(super) fn start(&self, connection: &PeerConnection, messages: &Rc<Messages>) -> bool {
         let Some(ssl) = connection.start_tls(&self.client) else { return false };
         if !ssl.count_messages(messages) {
             return false;
@@ -88,7 +88,7 @@ impl Tls {
     }
 
     /// What is wrong with the server's certificate, if that is why a handshake has failed.
-    pub(super) fn verify_error(&self, connection: &Connection) -> Option<String> {
+    pub(super) fn verify_error(&self, connection: &PeerConnection) -> Option<String> {
         connection.ssl().filter(|_| self.settings.verify)?.certificate_error()
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use self::clock::{now, turn_is_long, unix_time};
 pub(crate) use self::connection::{debug, debug_detail, Connection};
 pub(crate) use self::event::{events_wait, PostedEvent, Timer};
 pub(crate) use self::log::{log, Log, NAME};
-pub(crate) use self::peer::{ConnectError, Handshake, Peer, PeerEvents, Transfer};
+pub(crate) use self::peer::{ConnectError, Handshake, PeerConnection, PeerEvents, Transfer};
 pub(crate) use self::process::{
     clients_may_handshake, has_symbol, is_pcre_jit_on, old_workers_run, process_id,
     process_serves_clients, worker_processes,

@@ -26,7 +26,7 @@ const POOL_SIZE: usize = 512;
 /// # Drop behaviour
 ///
 /// The connection is closed, without a word of TLS to the server.
-pub(crate) struct Peer {
+pub(crate) struct PeerConnection {
     connection: NonNull<ngx_connection_t>,
     /// Boxed, as nginx keeps the address.
     _events: Box<Weak<dyn PeerEvents>>,
@@ -71,7 +71,7 @@ pub(crate) enum Handshake {
     Failed,
 }
 
-impl Peer {
+impl PeerConnection {
     /// Begins to connect. The end of the attempt is told as the connection being writable or
     /// readable.
     pub(crate) fn connect(
@@ -279,7 +279,7 @@ impl Peer {
     }
 }
 
-impl Drop for Peer {
+impl Drop for PeerConnection {
     fn drop(&mut self) {
         let connection = self.connection.as_ptr();
         // SAFETY: the connection is valid, and nothing else refers to it nor, after it is closed,
