@@ -55,8 +55,9 @@ impl Callbacks for Doorway {
     }
 
     /// OpenSSL tells of a start for each renegotiation that a client asks for as well, also where it
-    /// then refuses it, and at the end of early data.
+    /// then refuses it, and at the end of early data; of an end with TLS 1.3 before it makes tickets.
     fn stepped(ssl: Ssl<'_>, step: Step) {
+        let is_over = step.is_exit() && ssl.is_established();
         if step.is_start() && ssl.is_before_handshake() {
             if let Some(cache) = SessionCache::of_ssl(ssl) {
                 // Kept on the SSL: a name of the client's may switch to an SSL_CTX without this one.
@@ -65,14 +66,14 @@ impl Callbacks for Doorway {
             }
         } else if let Some(first) = First::of(ssl) {
             first.stepped(ssl);
-            if step.is_end() {
+            if step.is_end() || is_over {
                 if let Some(cache) = SessionCache::of_ssl(ssl) {
                     first.finished(ssl, &cache);
                 }
             }
         }
         let Some(nginx) = NGINX_INFO.get() else { return };
-        if step.is_end() && ssl.is_established() {
+        if is_over {
             // Nothing that comes later is any concern of ours.
             nginx.set(ssl);
         }

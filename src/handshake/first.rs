@@ -255,18 +255,17 @@ impl First {
         self.holder.stepped(ssl, self);
     }
 
-    /// OpenSSL has done the server's part of the handshake; and all of it, where the client has
-    /// proved that it has the session's secret. Where early data is accepted the first comes before
-    /// the second, and this is called for each.
+    /// OpenSSL has done the server's part of the handshake; or all of it: the client has proved that
+    /// it has the session's secret, and tickets are made. This is called for each.
     pub(super) fn finished(&self, ssl: Ssl<'_>, cache: &SessionCache) {
         if self.state.replace(State::Done) != State::Done {
             self.end(ssl, cache);
         }
-        if let Some(store) = cache.store() {
-            store.flush();
-        }
         if ssl.is_established() {
             self.own_resumed(ssl);
+            if let Some(store) = cache.store() {
+                store.flush();
+            }
         }
     }
 

@@ -8,8 +8,8 @@ use nginx_sys::{
     SSL_CTX_get_info_callback, SSL_CTX_sess_get_get_cb, SSL_CTX_sess_get_new_cb,
     SSL_CTX_sess_get_remove_cb, SSL_CTX_sess_set_get_cb, SSL_CTX_sess_set_new_cb,
     SSL_CTX_sess_set_remove_cb, SSL_CTX_set_generate_session_id, SSL_CTX_set_info_callback,
-    SSL_set_info_callback, SSL, SSL_CB_HANDSHAKE_DONE, SSL_CB_HANDSHAKE_START, SSL_CTX,
-    SSL_SESSION,
+    SSL_set_info_callback, SSL, SSL_CB_EXIT, SSL_CB_HANDSHAKE_DONE, SSL_CB_HANDSHAKE_START,
+    SSL_CTX, SSL_SESSION,
 };
 
 use crate::openssl::{Session, SessionRef, Ssl, SslCtx};
@@ -47,6 +47,11 @@ impl Step {
 
     pub(crate) fn is_end(self) -> bool {
         self.is(SSL_CB_HANDSHAKE_DONE)
+    }
+
+    /// OpenSSL can do no more for now, or has done all.
+    pub(crate) fn is_exit(self) -> bool {
+        self.is(SSL_CB_EXIT)
     }
 
     fn is(self, kind: u32) -> bool {
