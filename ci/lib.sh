@@ -97,8 +97,9 @@ END
 }
 
 # Runs tests with an nginx and a module, several at a time, as they wait more than they work, but for
-# those that say of themselves that they measure time: these run alone afterwards. Before 1.23.4, nginx
-# has TLS 1.3 only if told so.
+# those that say of themselves that they measure time: these run alone afterwards. A file that fails is
+# run once more, alone, as a busy machine can be the reason; twice is a failure. Before 1.23.4, nginx has
+# TLS 1.3 only if told so.
 run_tests() {
     local nginx=$1 module=$2 log=$root/build/prove.log alone beside
     shift 2
@@ -107,10 +108,19 @@ run_tests() {
     mapfile -t beside < <(grep -L '^# Measures time' "$@" || true)
     mkdir -p "${log%/*}"
     {
-        ((${#beside[@]} == 0)) || run_prove --jobs $((2 * $(nproc))) "${beside[@]}" || return
-        ((${#alone[@]} == 0)) || run_prove "${alone[@]}" || return
+        ((${#beside[@]} == 0)) || run_twice --jobs $((2 * $(nproc))) "${beside[@]}" || return
+        ((${#alone[@]} == 0)) || run_twice "${alone[@]}" || return
     } | tee "$log"
     ! grep 'skipped:' "$log" || die "a test was skipped"
+}
+
+run_twice() {
+    local state=$root/build/prove.state
+
+    rm -f "$state"
+    run_prove --statefile "$state" --state save "$@" && return
+    say "once more, what has failed"
+    run_prove --statefile "$state" --state failed
 }
 
 run_prove() {
