@@ -132,7 +132,7 @@ pub trait Aead {
 
 /// Mints session ids, and seals and opens the records of the sessions that have them.
 ///
-/// The construction is described at the top of `core/src/record.rs`.
+/// The construction is described at the top of `core/src/session/sealed.rs`.
 pub struct Sealer<B, A> {
     /// The first mints; all recognise.
     keys: Vec<Key<B>>,
