@@ -31,7 +31,6 @@ $t->plan(6);
 ###############################################################################
 
 my $reloads = 5;
-my $master = master($t);
 
 pipe my $results, my $report or die "pipe() failed: $!\n";
 my @loads = map { SSLSessionCache::Daemon->new($t)->launch(\&load, $report) }
@@ -41,15 +40,8 @@ close $report;
 my @replaced;
 
 foreach (1 .. $reloads) {
-	my @old = workers($master);
-
 	select undef, undef, undef, 0.3;
-	$t->reload();
-
-	push @replaced, wait_until(sub {
-		my %now = map { $_ => 1 } workers($master);
-		return keys %now == 2 && !grep { $now{$_} } @old;
-	}) ? 1 : 0;
+	push @replaced, reload($t, 2) ? 1 : 0;
 }
 
 is("@replaced", join(' ', (1) x $reloads), 'old workers exit');

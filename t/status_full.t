@@ -44,14 +44,14 @@ unlike($t->read_file('error.log'), qr/ngx_slab_alloc/, 'and nginx says nothing')
 # other stores, while the workers before have yet to exit
 
 configure($t, $total + 1 .. $total + $count);
-reload($t);
+reload($t, $workers);
 
 is_deeply(counted($t, $total + $count), {}, 'no store gets the room of another');
 is(told($t), 2, 'and the log says so');
 
 # once they are gone
 
-reload($t);
+reload($t, $workers);
 
 is_deeply(counted($t, $total + 2 * $count),
 	{ map { name($t, $_) => $workers } $total + 1 .. $total + $count },
@@ -101,18 +101,6 @@ $servers
 }
 
 EOF
-}
-
-# Until the workers before it are gone.
-
-sub reload {
-	my ($t) = @_;
-
-	my $master = master($t);
-	my %old = map { $_ => 1 } workers($master);
-
-	$t->reload();
-	wait_until(sub { !grep { $old{$_} } workers($master) });
 }
 
 sub name {

@@ -21,7 +21,6 @@ use SSLSessionCache::Nginx;
 use SSLSessionCache::Redis;
 use SSLSessionCache::Status;
 use SSLSessionCache::TLS;
-use SSLSessionCache::Wait;
 
 ###############################################################################
 
@@ -60,7 +59,7 @@ is(() = $text =~ /_sessions_dropped_total\{store="/g, 13, 'all for Prometheus');
 # other stores, and more workers
 
 configure($t, 3, 7 .. 24);
-reload($t);
+reload($t, 3);
 %stores = stores(wait_status(sub { up($_[0]) == 3 }));
 
 is_deeply([ sort keys %stores ], [ sort @down[6 .. 23], $up ],
@@ -75,7 +74,7 @@ is(@{$stores{$_}{workers}}, 3, "workers of $_") foreach $down[11], $down[23];
 tls_get(8444, version => 'TLSv1.2');
 wait_status(sub { store($_[0], $down[23])->{sessions_dropped} });
 configure($t, 1, 1 .. 12);
-reload($t);
+reload($t, 1);
 %stores = stores(wait_status(sub { @{store($_[0], $up)->{workers} // []} == 1 }));
 
 is_deeply([ sort keys %stores ], [ sort @down[0 .. 11], $up ],
@@ -143,18 +142,6 @@ sub server {
         return 200 "";
     }
 EOF
-}
-
-# Until the workers before it are gone.
-
-sub reload {
-	my ($t) = @_;
-
-	my $master = master($t);
-	my %old = map { $_ => 1 } workers($master);
-
-	$t->reload();
-	wait_until(sub { !grep { $old{$_} } workers($master) });
 }
 
 sub stores {

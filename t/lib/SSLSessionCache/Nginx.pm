@@ -17,7 +17,7 @@ use Test::Nginx;
 use SSLSessionCache::Wait;
 
 our @EXPORT = qw/
-	check_config connections growth master resident_size worker workers
+	check_config connections growth master reload resident_size worker workers
 /;
 
 ###############################################################################
@@ -101,6 +101,23 @@ sub worker {
 	my ($worker) = workers(master($t));
 
 	return $worker;
+}
+
+# Has nginx read its configuration again; true once it has so many workers, none of
+# them from before.
+
+sub reload {
+	my ($t, $count) = @_;
+
+	my $master = master($t);
+	my %old = map { $_ => 1 } workers($master);
+
+	$t->reload();
+
+	return wait_until(sub {
+		my @now = workers($master);
+		return @now == $count && !grep { $old{$_} } @now;
+	});
 }
 
 # How many sockets a worker has open.
