@@ -8,7 +8,6 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::ops::Add;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,45 +23,26 @@ use ssl_session_cache_core::Instant;
 const TIMEOUT: Duration = Duration::from_millis(1000);
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// How often each thing happened in a script, to see that scripts reach them all.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    pub found: u32,
-    pub oversized: u32,
-    pub missing: u32,
-    pub refused: u32,
-    pub timed_out: u32,
-    pub down: u32,
-    pub turned_away: u32,
-    pub full: u32,
-    pub failed: u32,
-    pub paused: u32,
-    pub connected: u32,
-    pub moved: u32,
-    pub scouted: u32,
+/// What may happen in a script.
+#[derive(Clone, Copy)]
+pub enum Happened {
+    Found,
+    Oversized,
+    Missing,
+    Refused,
+    TimedOut,
+    Down,
+    TurnedAway,
+    Full,
+    Failed,
+    Paused,
+    Connected,
+    Moved,
+    Scouted,
 }
 
-impl Add for Tally {
-    type Output = Tally;
-
-    fn add(self, other: Tally) -> Tally {
-        Tally {
-            found: self.found + other.found,
-            oversized: self.oversized + other.oversized,
-            missing: self.missing + other.missing,
-            refused: self.refused + other.refused,
-            timed_out: self.timed_out + other.timed_out,
-            down: self.down + other.down,
-            turned_away: self.turned_away + other.turned_away,
-            full: self.full + other.full,
-            failed: self.failed + other.failed,
-            paused: self.paused + other.paused,
-            connected: self.connected + other.connected,
-            moved: self.moved + other.moved,
-            scouted: self.scouted + other.scouted,
-        }
-    }
-}
+/// How often each of these has, to see that scripts reach them all.
+pub type Tally = [u32; Happened::Scouted as usize + 1];
 
 /// Plays `script` and checks after each step what must hold.
 pub fn run(script: &[u8]) -> Tally {
@@ -224,7 +204,7 @@ impl Simulation {
 
         let is_paused = self.server.is_paused();
         if is_paused && !self.was_paused {
-            self.world.count(|tally| &mut tally.paused);
+            self.world.count(Happened::Paused);
         }
         self.was_paused = is_paused;
         assert!(self.connected || self.server.unsent().is_empty());
@@ -252,7 +232,7 @@ impl Simulation {
             self.is_connecting = false;
             self.connected = true;
             self.world.noisy = false;
-            self.world.count(|tally| &mut tally.connected);
+            self.world.count(Happened::Connected);
             self.server.connected(self.now);
             self.act();
         } else if !self.connected {
@@ -268,7 +248,7 @@ impl Simulation {
 
     fn scouted(&mut self, is_usable: bool) {
         self.is_scouting = false;
-        self.world.count(|tally| &mut tally.scouted);
+        self.world.count(Happened::Scouted);
         self.server.scouted(is_usable, self.now);
         self.act();
     }
@@ -288,7 +268,7 @@ impl Simulation {
         self.server.resolved(result, self.now);
         self.act();
         if was_connected && !self.connected {
-            self.world.count(|tally| &mut tally.moved);
+            self.world.count(Happened::Moved);
         }
     }
 
@@ -322,8 +302,8 @@ impl Simulation {
 
     fn turned_away(&mut self, reason: Unavailable) {
         match reason {
-            Unavailable::Down => self.world.count(|tally| &mut tally.turned_away),
-            Unavailable::Full => self.world.count(|tally| &mut tally.full),
+            Unavailable::Down => self.world.count(Happened::TurnedAway),
+            Unavailable::Full => self.world.count(Happened::Full),
             Unavailable::Timeout | Unavailable::Refused => panic!("{reason:?} without an answer"),
         }
     }
@@ -382,7 +362,7 @@ impl Simulation {
             self.act();
             if !self.connected {
                 assert!(self.world.noisy || self.is_left, "an error without noise");
-                self.world.count(|tally| &mut tally.failed);
+                self.world.count(Happened::Failed);
             }
         }
     }
@@ -402,7 +382,7 @@ impl Simulation {
         assert!(!self.world.waiting.iter().any(overdue), "a lookup outlives its deadline");
         if was_connected && !self.connected {
             assert!(is_owed || self.is_left, "silent, but nothing is owed");
-            self.world.count(|tally| &mut tally.failed);
+            self.world.count(Happened::Failed);
         }
     }
 
@@ -461,8 +441,8 @@ struct Asker {
 }
 
 impl World {
-    fn count(&mut self, field: fn(&mut Tally) -> &mut u32) {
-        *field(&mut self.tally) += 1;
+    fn count(&mut self, happened: Happened) {
+        self.tally[happened as usize] += 1;
     }
 
     fn ended(&mut self, asker: Asker, lookup: Lookup<'_>, is_closed: bool) {
@@ -474,27 +454,27 @@ impl World {
             Lookup::Found(record) => {
                 assert!(self.noisy || fate(id) == Fate::Found, "another's reply");
                 assert!(self.noisy || record == record_of(id), "another's record");
-                self.count(|tally| &mut tally.found);
+                self.count(Happened::Found);
             }
             Lookup::Oversized => {
                 assert!(self.noisy || fate(id) == Fate::Oversized, "another's reply");
-                self.count(|tally| &mut tally.oversized);
+                self.count(Happened::Oversized);
             }
             Lookup::Missing => {
                 assert!(self.noisy || fate(id) == Fate::Missing, "another's reply");
-                self.count(|tally| &mut tally.missing);
+                self.count(Happened::Missing);
             }
             Lookup::Unavailable(Unavailable::Refused) => {
                 assert!(self.noisy || fate(id) == Fate::Refused, "another's reply");
-                self.count(|tally| &mut tally.refused);
+                self.count(Happened::Refused);
             }
             Lookup::Unavailable(Unavailable::Timeout) => {
                 assert!(self.now.is_some_and(|now| deadline <= now), "before its deadline");
-                self.count(|tally| &mut tally.timed_out);
+                self.count(Happened::TimedOut);
             }
             Lookup::Unavailable(Unavailable::Down) => {
                 assert!(is_closed, "down while connected");
-                self.count(|tally| &mut tally.down);
+                self.count(Happened::Down);
             }
             Lookup::Unavailable(Unavailable::Full) => panic!("full after it was accepted"),
         }
