@@ -66,10 +66,11 @@ impl Callbacks for Doorway {
             }
         } else if let Some(first) = First::of(ssl) {
             first.stepped(ssl);
-            if step.is_end() || is_over {
-                if let Some(cache) = SessionCache::of_ssl(ssl) {
-                    first.finished(ssl, &cache);
-                }
+            if step.is_end() {
+                first.finished(ssl);
+            }
+            if is_over {
+                first.established(ssl);
             }
         }
         let Some(nginx) = NGINX_INFO.get() else { return };

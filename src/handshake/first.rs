@@ -255,17 +255,23 @@ impl First {
         self.holder.stepped(ssl, self);
     }
 
-    /// OpenSSL has done the server's part of the handshake; or all of it: the client has proved that
-    /// it has the session's secret, and tickets are made. This is called for each.
-    pub(super) fn finished(&self, ssl: Ssl<'_>, cache: &SessionCache) {
-        if self.state.replace(State::Done) != State::Done {
-            self.end(ssl, cache);
+    /// OpenSSL has done the server's part of the handshake. It says so twice where early data is
+    /// accepted.
+    pub(super) fn finished(&self, ssl: Ssl<'_>) {
+        if self.state.replace(State::Done) == State::Done {
+            return;
         }
-        if ssl.is_established() {
-            self.own_resumed(ssl);
-            if let Some(store) = cache.store() {
-                store.flush();
-            }
+        if let Some(cache) = SessionCache::of_ssl(ssl) {
+            self.end(ssl, &cache);
+        }
+    }
+
+    /// All of the handshake is done: the client has proved that it has the session's secret, and
+    /// tickets are made.
+    pub(super) fn established(&self, ssl: Ssl<'_>) {
+        self.own_resumed(ssl);
+        if let Some(store) = SessionCache::of_ssl(ssl).and_then(|cache| cache.store()) {
+            store.flush();
         }
     }
 
