@@ -110,17 +110,21 @@ run_tests() {
     {
         ((${#beside[@]} == 0)) || run_twice --jobs $((2 * $(nproc))) "${beside[@]}" || return
         ((${#alone[@]} == 0)) || run_twice "${alone[@]}" || return
-    } | tee "$log"
+    } | tee "$log" || return
     ! grep 'skipped:' "$log" || die "a test was skipped"
 }
 
 run_twice() {
-    local state=$root/build/prove.state
+    local state=$root/build/prove.state status=0 failed
 
     rm -f "$state"
-    run_prove --statefile "$state" --state save "$@" && return
-    say "once more, what has failed"
-    run_prove --statefile "$state" --state failed
+    run_prove --statefile "$state" --state save "$@" || status=$?
+    # Any other status says that not all have run.
+    ((status == 1)) || return "$status"
+    mapfile -t failed < <(prove --dry --statefile "$state" --state failed)
+    ((${#failed[@]} > 0)) || return "$status"
+    say "once more, alone: ${failed[*]}"
+    run_prove "${failed[@]}"
 }
 
 run_prove() {
