@@ -59,12 +59,11 @@ pub(crate) fn prepare(cycle: &ngx_cycle_t, conf: &CycleConf) {
 /// Has the workers count what they do with the stores in use.
 fn count_stores(cf: &mut ngx_conf_t, conf: &CycleConf, servers: &Servers) -> Result<(), Reported> {
     let counted = |store: &Rc<StoreConf>| {
-        let name = store.settings().name();
         let key_time = destinations(servers)
-            .filter(|destination| destination.store.settings().name() == name)
+            .filter(|destination| Rc::ptr_eq(&destination.store, store))
             .filter_map(|destination| destination.key_time)
             .min();
-        Counted { name, key_time }
+        Counted { name: store.settings().name(), key_time }
     };
     let stores = conf.stores().iter().map(counted).collect();
     conf.count(cf, stores).ok_or(Reported)
