@@ -80,9 +80,9 @@ EOF
 my $redis = SSLSessionCache::Redis->new($t, password => 'pass word');
 certificate($t, 'localhost');
 
-secret($t, 'plain', 'pass word');
-secret($t, 'newline', "pass word\n");
-secret($t, 'crlf', "pass word\r\n");
+private_file($t, 'plain', 'pass word');
+private_file($t, 'newline', "pass word\n");
+private_file($t, 'crlf', "pass word\r\n");
 
 $t->write_file_expand('nginx.conf', $config)->plan(10)->run();
 SSLSessionCache::Nginx->new($t, 'other', $config =~ s/844(\d)/846$1/gr);
@@ -111,7 +111,7 @@ is($code, 0, 'public file, accepted');
 
 # it is read with the configuration
 
-secret($t, $_, "changed\n") foreach qw/ plain newline crlf /;
+private_file($t, $_, "changed\n") foreach qw/ plain newline crlf /;
 
 $redis->command('CONFIG', 'SET', 'requirepass', 'changed');
 $redis->{password} = 'changed';
@@ -120,9 +120,8 @@ $redis->command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 my $r = full(8443);
 ok(!$redis->wait_id(session_id($r->{session})), 'another password is wanted');
 
-kill 'HUP', master($t);
+reload($t, 1);
 wait_until(sub { 2 == (() = $t->read_file('error.log') =~ / is up$/mg) });
-wait_until(sub { workers(master($t)) == 1 });
 
 $r = full(8443);
 ok($redis->wait_id(session_id($r->{session})), 'another password after a reload');
@@ -143,12 +142,5 @@ sub offer {
 }
 
 ###############################################################################
-
-sub secret {
-	my ($t, $name, $content) = @_;
-
-	$t->write_file($name, $content);
-	chmod 0600, $t->testdir() . "/$name";
-}
 
 ###############################################################################

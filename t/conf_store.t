@@ -50,15 +50,15 @@ EOF
 
 certificate($t, 'localhost');
 
-secret($t, 'password', "secret\n");
-secret($t, 'login', "nginx:secret\n");
-secret($t, 'binary', "\0\xff\r secret\n");
-secret($t, 'spaces', "nginx:pass word\n");
-secret($t, 'empty', '');
-secret($t, 'blank', "\n");
-secret($t, 'lines', "one\ntwo\n");
-secret($t, 'long', 'x' x 4097);
-secret($t, 'longest', 'x' x 4096);
+private_file($t, 'password', "secret\n");
+private_file($t, 'login', "nginx:secret\n");
+private_file($t, 'binary', "\0\xff\r secret\n");
+private_file($t, 'spaces', "nginx:pass word\n");
+private_file($t, 'empty', '');
+private_file($t, 'blank', "\n");
+private_file($t, 'lines', "one\ntwo\n");
+private_file($t, 'long', 'x' x 4097);
+private_file($t, 'longest', 'x' x 4096);
 
 SSLSessionCache::Authority->new($t, 'ca')->issue('nginx')->issue('other');
 
@@ -238,13 +238,6 @@ sub check {
 	my ($t, $parameters) = @_;
 
 	return check_config($t, $config =~ s/PARAMETERS/$parameters/r);
-}
-
-sub secret {
-	my ($t, $name, $content) = @_;
-
-	$t->write_file($name, $content);
-	chmod 0600, $t->testdir() . "/$name";
 }
 
 ###############################################################################

@@ -15,6 +15,7 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
+use SSLSessionCache::Nginx;
 use SSLSessionCache::Seal;
 use SSLSessionCache::TLS;
 
@@ -30,8 +31,7 @@ foreach my $name ('example', 'redis-ca') {
 }
 
 seal_key($t, 'cache.key');
-$t->write_file('redis.password', 'secret');
-chmod 0600, "$dir/redis.password";
+private_file($t, 'redis.password', 'secret');
 
 my ($added) = content("$examples/debian.md")
 	=~ m!^`/etc/nginx/conf\.d/.*\n\n((?:    .*\n)+)!m;

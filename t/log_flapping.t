@@ -28,11 +28,7 @@ my $t = Test::Nginx->new();
 
 my $store = SSLSessionCache::Misbehaving->new($t);
 
-single($t,
-	store => $store,
-	cache => 'interval=10ms',
-	body => '$remote_ssl_session_cache_status',
-);
+single($t, store => $store, cache => 'interval=10ms');
 $t->plan(6);
 
 ###############################################################################

@@ -98,9 +98,7 @@ http {
 
 EOF
 
-my $dir = $t->testdir();
-$t->write_file('login', "nginx:sec:ret\n");
-chmod 0600, "$dir/login";
+private_file($t, 'login', "nginx:sec:ret\n");
 
 my $memcached = SSLSessionCache::Memcached->new($t,
 	password => 'nginx:sec:ret', port => 8381);

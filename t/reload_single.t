@@ -26,7 +26,7 @@ my $t = Test::Nginx->new();
 
 my @options = (main => 'master_process off;', body => 'ok');
 my $redis = single($t, @options);
-$t->plan(3);
+$t->plan(4);
 
 ###############################################################################
 
@@ -37,7 +37,8 @@ like(request(), qr/ 200 /, 'served');
 
 $t->write_file_expand('nginx.conf',
 	config(@options) =~ s/remote_ssl_session_cache.*;//r)->reload();
-wait_until(sub { 2 == (() = $t->read_file('error.log') =~ /event method/g) });
+ok(wait_until(sub { 2 == (() = $t->read_file('error.log') =~ /event method/g) }),
+	'reloaded');
 
 $redis->stop();
 request();

@@ -117,14 +117,4 @@ sub parses {
 	return 1;
 }
 
-sub master_key {
-	my ($der) = @_;
-
-	my $session = Net::SSLeay::d2i_SSL_SESSION($der);
-	my $secret = Net::SSLeay::SESSION_get_master_key($session);
-	Net::SSLeay::SESSION_free($session);
-
-	return $secret;
-}
-
 ###############################################################################

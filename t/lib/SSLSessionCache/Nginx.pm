@@ -17,7 +17,8 @@ use Test::Nginx;
 use SSLSessionCache::Wait;
 
 our @EXPORT = qw/
-	check_config connections growth master reload resident_size worker workers
+	check_config connections growth master private_file reload resident_size
+	worker workers
 /;
 
 ###############################################################################
@@ -84,6 +85,16 @@ sub _parent {
 }
 
 ###############################################################################
+
+# A file in the test's directory that nobody else can read, as nginx wants one
+# with a secret.
+
+sub private_file {
+	my ($t, $name, $content) = @_;
+
+	$t->write_file($name, $content);
+	chmod 0600, $t->testdir() . "/$name";
+}
 
 # The pid of the master process that Test::Nginx runs.
 

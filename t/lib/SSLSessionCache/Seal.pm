@@ -12,8 +12,10 @@ use Exporter qw/ import /;
 use File::Temp;
 use Net::SSLeay;
 
+use SSLSessionCache::Nginx;
+
 our @EXPORT = qw/
-	read_record seal_id seal_key seal_name seal_record_key
+	master_key read_record seal_id seal_key seal_name seal_record_key
 /;
 
 use constant {
@@ -30,8 +32,7 @@ sub seal_key {
 
 	Net::SSLeay::RAND_bytes($bytes, 32) unless defined $bytes;
 
-	$t->write_file($name, $bytes);
-	chmod 0600, $t->testdir() . "/$name";
+	private_file($t, $name, $bytes);
 
 	return $bytes;
 }
@@ -74,6 +75,18 @@ sub read_record {
 	my $sealed = substr $record, HEADER, -(TAG);
 
 	return ($version, $expiry, $nonce, _gcm_text($key, $id, $nonce, $sealed));
+}
+
+# The secret of a session that is written down as OpenSSL does.
+
+sub master_key {
+	my ($der) = @_;
+
+	my $session = Net::SSLeay::d2i_SSL_SESSION($der);
+	my $secret = Net::SSLeay::SESSION_get_master_key($session);
+	Net::SSLeay::SESSION_free($session);
+
+	return $secret;
 }
 
 # GCM decrypts with a counter that is at 2 for the first block.
