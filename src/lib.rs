@@ -6,7 +6,7 @@
 //! http{} calls servers and listeners, its module, the variables and the status page), `attach` (the
 //! cache put into SSL_CTXs), `conf` (the directive), `handshake` (OpenSSL's session callbacks),
 //! `store` (the client of a store), `counters` and `net` (a connection on nginx's event loop), and
-//! the edge, `openssl` and `nginx`.
+//! the edge, `nginx` and `openssl`.
 
 use core::ptr;
 

@@ -1,7 +1,7 @@
 //! The table of parameters: what each is called, how its value is read, and what is expected of it.
 //!
-//! All else comes from it: the struct of values, the messages, the syntax in the README, whose tests
-//! are here, and what the fuzzer tries.
+//! All else comes from it: the struct of values, the messages, and the syntax in the README, whose
+//! tests are here.
 
 use core::fmt;
 use core::time::Duration;

@@ -1,8 +1,8 @@
 //! Times as nginx reads them: `200ms`, `1m 30s` (ngx_parse_time() in src/core/ngx_parse.c).
 //!
-//! Written here anew, and not handed in by who has nginx's function: this crate and a tool on a shell
-//! then read the same, and there is one place to test. nginx has not changed its rules since it has
-//! had them. Its limits are left out: whatever comes near them is far above the longest time here.
+//! Written here anew, and not handed in by who has nginx's function: so the crate's tests and the
+//! fuzzer need no nginx. It has not changed its rules since it has had them. Its limits are left out:
+//! whatever comes near them is far above the longest time here.
 
 use core::time::Duration;
 
