@@ -165,7 +165,7 @@ pub struct Server<A, T> {
     address: usize,
     /// When the server's name is looked up again, if it is.
     resolve_at: Option<Instant>,
-    /// Attempts to connect that have failed in a row.
+    /// Failures in a row: attempts to connect, and connections that have not lasted.
     failures: usize,
     homing: Homing,
     /// So many addresses in a row were left as those of replicas, the last one at this time.
@@ -651,7 +651,6 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     fn became_ready(&mut self, now: Instant) {
         self.phase = Phase::Ready { since: now };
         self.counts.connected += 1;
-        self.failures = 0;
         self.backoff.succeeded();
         self.homing.arrived(self.address, now);
     }
@@ -679,6 +678,9 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             _ => None,
         };
         let is_steady = self.is_steady(ready_for, &failure);
+        if self.has_lasted(ready_for) {
+            self.failures = 0;
+        }
         if !is_steady {
             self.failures += 1;
         }
@@ -714,10 +716,15 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     /// Whether the connection has done well before this happened to it: it lasted for some time,
     /// lookups were answered if there were any, and it was simply lost.
     fn is_steady(&self, ready_for: Option<Duration>, failure: &Failure) -> bool {
-        let span = self.settings.interval.min(STEADY);
         matches!(failure, Failure::Lost(_))
             && (self.has_answered || !self.has_asked)
-            && ready_for.is_some_and(|ready_for| ready_for >= span)
+            && self.has_lasted(ready_for)
+    }
+
+    /// Whether the connection, ready for so long if it was, was more than a greeting.
+    fn has_lasted(&self, ready_for: Option<Duration>) -> bool {
+        let span = self.settings.interval.min(STEADY);
+        ready_for.is_some_and(|ready_for| ready_for >= span)
     }
 
     /// Closes the connection. What has waited for it says how the server is.
@@ -1481,6 +1488,28 @@ mod tests {
         }
         assert!(fixture.now.since(start) > INTERVAL);
         assert_eq!(fixture.server.take_counts().connected, 0);
+    }
+
+    /// As by proxies that greet in the name of a server that is away.
+    #[test]
+    fn addresses_that_greet_and_close_are_not_connected_to_without_a_pause() {
+        for addresses in [&["a"][..], &["a", "b"], &["a", "b", "c"]] {
+            let mut fixture = Fixture::with(None, addresses);
+            fixture.server.start(fixture.now);
+            let end = fixture.now + Duration::from_secs(2);
+            let most = addresses.len() + 20;
+            let mut connections = 0;
+            while fixture.now < end && connections <= most {
+                if done(&mut fixture).iter().any(|told| told.starts_with("connect")) {
+                    fixture.server.connected(fixture.now);
+                    fixture.greet();
+                    fixture.server.lost(Loss::Closed("closed".into()), fixture.now);
+                    connections += 1;
+                }
+                tick(&mut fixture);
+            }
+            assert!(connections <= most, "{connections} to {addresses:?}");
+        }
     }
 
     #[test]
