@@ -14,9 +14,10 @@ pub(crate) fn in_job() -> bool {
     unsafe { !ASYNC_get_current_job().is_null() }
 }
 
-/// Pauses the job that the caller runs in until it is resumed; false where that is not possible.
+/// Pauses the job that the caller runs in until it is resumed; false outside of a job,
+/// where OpenSSL would say that it was, or where it fails (ASYNC_pause_job(3)).
 pub(crate) fn pause_job() -> bool {
-    // SAFETY: outside of a job, this does nothing. What the job's stack refers to stays valid over
-    // the pause: OpenSSL frees an SSL only after its job has ended, and all else is counted.
-    unsafe { ASYNC_pause_job() != 0 }
+    // SAFETY: what the job's stack refers to stays valid over the pause: OpenSSL frees an SSL only
+    // after its job has ended, and all else is counted.
+    in_job() && unsafe { ASYNC_pause_job() != 0 }
 }
