@@ -2,17 +2,16 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use nginx_sys::ngx_cached_time;
 use ssl_session_cache_core::report::{Counts, Outcome, Server, Snapshot, Store, Worker};
 
 use crate::counters::slots::{Counter, ServerSlot};
 use crate::counters::stores::{ServerEntry, StoreEntry};
 use crate::counters::zone::{self, Shared};
+use crate::nginx::unix_time;
 
 /// Reads all counters; there are none where no server uses the cache.
 pub(crate) fn take() -> Snapshot {
-    // SAFETY: nginx sets the time before it serves requests.
-    let now = unsafe { (*ngx_cached_time).sec };
+    let now = unix_time();
     let Some(shared) = zone::shared() else {
         return Snapshot { now, since: now, ..Snapshot::default() };
     };

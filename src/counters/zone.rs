@@ -5,14 +5,14 @@ use core::ptr;
 use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use nginx_sys::{
-    ngx_cached_time, ngx_conf_t, ngx_cycle_t, ngx_int_t, ngx_module_t, ngx_pid,
-    ngx_shared_memory_add, ngx_shm_zone_t, ngx_slab_pool_t, ngx_worker, NGX_ERROR, NGX_OK,
+    ngx_conf_t, ngx_cycle_t, ngx_int_t, ngx_module_t, ngx_shared_memory_add, ngx_shm_zone_t,
+    ngx_slab_pool_t, ngx_worker, NGX_ERROR, NGX_OK,
 };
 
 use crate::counters::list::{Pool, Zeroed};
 use crate::counters::slots::{ServerSlot, WorkerSlot};
 use crate::counters::stores::{Counted, Stores};
-use crate::nginx::{borrowed, log, old_workers_run, worker_processes};
+use crate::nginx::{borrowed, log, old_workers_run, process_id, unix_time, worker_processes};
 
 /// Workers beyond share the slots of the first ones: their counters are right, their gauges are one
 /// worker's.
@@ -68,7 +68,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, _old: *mut c_void) -> ngx_i
             let Some(shared) = Pool::new(pool).allocate::<Shared>() else {
                 return NGX_ERROR as ngx_int_t;
             };
-            shared.since.store((*ngx_cached_time).sec, Relaxed);
+            shared.since.store(unix_time(), Relaxed);
             (*pool).data = ptr::from_ref(shared).cast_mut().cast();
         }
         POOL.store(pool, Relaxed);
@@ -100,11 +100,10 @@ pub(crate) fn configure(cycle: &ngx_cycle_t, stores: &[Counted]) {
 /// This process is a worker of a configuration with the zone: it counts from now on.
 pub(crate) fn enter() {
     let Some((_, shared)) = mapped() else { return };
-    // SAFETY: nginx sets the two numbers before it calls a module in a worker.
-    let (worker, pid) = unsafe { (ngx_worker, ngx_pid) };
-    let index = worker % MAX_WORKERS;
+    // SAFETY: nginx sets the number before it calls a module in a worker.
+    let index = unsafe { ngx_worker } % MAX_WORKERS;
     let slot = &shared.workers[index];
-    slot.owner.store(pid.into(), Relaxed);
+    slot.owner.store(process_id().into(), Relaxed);
     shared.stores.slots_of(index).for_each(ServerSlot::reset_gauges);
     shared.workers_used.fetch_max(index as u32 + 1, Relaxed);
     OWN.store(index + 1, Relaxed);
@@ -113,9 +112,7 @@ pub(crate) fn enter() {
 /// The worker exits: what is shown of it as being so now goes with it.
 pub(crate) fn leave() {
     let Some(slot) = own_slot() else { return };
-    // SAFETY: nginx sets it at the start of the process.
-    let pid = unsafe { ngx_pid }.into();
-    let _ = slot.owner.compare_exchange(pid, 0, Relaxed, Relaxed);
+    let _ = slot.owner.compare_exchange(process_id().into(), 0, Relaxed, Relaxed);
 }
 
 /// Whether this process counts.

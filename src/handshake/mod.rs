@@ -2,8 +2,9 @@
 //!
 //! OpenSSL's session callbacks (`callbacks`) are set on the SSL_CTX of a server, in front of those
 //! that nginx set for `ssl_session_cache shared:`. What a handshake looks up and waits for is the
-//! business of one object (`first`), and how it waits of another (`suspend`). They queue requests
-//! and look at results, and leave all else to the event loop.
+//! business of one object (`first`), and how it waits of another (`suspend`). They queue requests,
+//! or write them at once where a client may be back soon, and look at results; all else is left to
+//! the event loop.
 
 use core::time::Duration;
 use std::rc::Rc;

@@ -4,7 +4,7 @@ use core::ffi::{c_char, c_int, c_void, CStr};
 use core::ptr;
 
 use nginx_sys::{
-    SSL_CTX_check_private_key, SSL_CTX_ctrl, SSL_CTX_get0_param, SSL_CTX_load_verify_locations,
+    SSL_CTX_check_private_key, SSL_CTX_get0_param, SSL_CTX_load_verify_locations,
     SSL_CTX_set_default_passwd_cb, SSL_CTX_set_default_verify_paths, SSL_CTX_set_verify,
     SSL_CTX_use_PrivateKey_file, SSL_CTX_use_certificate_chain_file, SSL_ctrl,
     SSL_get_verify_result, TLSEXT_NAMETYPE_host_name, X509_VERIFY_PARAM_set1_host,
@@ -31,10 +31,7 @@ impl SslCtx {
     /// of it that is sent may be answered before all of it is.
     pub(crate) fn send_in_parts(self) {
         let mode = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
-        // SAFETY: the SSL_CTX is valid, and the command does not read the last argument.
-        unsafe {
-            SSL_CTX_ctrl(self.as_ptr(), SSL_CTRL_MODE as c_int, mode.into(), ptr::null_mut())
-        };
+        self.control(SSL_CTRL_MODE, mode.into());
     }
 
     /// Trusts the certificates of a file.

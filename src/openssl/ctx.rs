@@ -70,7 +70,7 @@ impl SslCtx {
         self.control(SSL_CTRL_MODE, SSL_MODE_ASYNC.into());
     }
 
-    fn control(self, command: u32, value: c_long) -> c_long {
+    pub(super) fn control(self, command: u32, value: c_long) -> c_long {
         // SAFETY: the SSL_CTX is valid, and no command here reads the last argument.
         unsafe { SSL_CTX_ctrl(self.as_ptr(), command as c_int, value, ptr::null_mut()) }
     }
