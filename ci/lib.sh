@@ -115,16 +115,16 @@ run_tests() {
 }
 
 run_twice() {
-    local state=$root/build/prove.state status=0 failed
+    local state=$root/build/prove.state status=0 again
 
     rm -f "$state"
     run_prove --statefile "$state" --state save "$@" || status=$?
     # Any other status says that not all have run.
     ((status == 1)) || return "$status"
-    mapfile -t failed < <(prove --dry --statefile "$state" --state failed)
-    ((${#failed[@]} > 0)) || return "$status"
-    say "once more, alone: ${failed[*]}"
-    run_prove "${failed[@]}"
+    mapfile -t again < <(prove --dry --statefile "$state" --state failed)
+    ((${#again[@]} > 0)) || return "$status"
+    say "once more, alone: ${again[*]}"
+    run_prove "${again[@]}"
 }
 
 run_prove() {
