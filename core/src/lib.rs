@@ -6,6 +6,7 @@
 //! - [`protocol`]: how a kind of server is spoken to.
 //! - [`server`]: one connection to one server, and its health. The caller owns the transport and the
 //!   time; it hands in bytes and `now`, and takes bytes and the next deadline.
+//! - [`topology`]: a store that is many servers.
 //! - [`report`]: what operators are told, and by which names.
 
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ pub mod protocol;
 pub mod report;
 pub mod server;
 pub mod session;
+pub mod topology;
 mod time;
 
 pub use time::Instant;
