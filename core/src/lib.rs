@@ -17,7 +17,7 @@ pub mod protocol;
 pub mod report;
 pub mod server;
 pub mod session;
-pub mod topology;
 mod time;
+pub mod topology;
 
 pub use time::Instant;

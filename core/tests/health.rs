@@ -88,7 +88,7 @@ impl Worker {
             self.server.completions().drain(|(index, since), lookup| {
                 // What was asked before is none of this time's.
                 if since > start {
-                    let is_found = matches!(lookup, Lookup::Found(_));
+                    let is_found = matches!(lookup.into(), Lookup::Found(_));
                     handshakes[index] = Some((is_found, now - since));
                 }
             });
@@ -111,7 +111,7 @@ impl Worker {
         let asker = (self.handshakes.len(), self.clock);
         let begun = self.server.get(&key, now + TIMEOUT, asker, now);
         self.handshakes.push(begun.is_err().then_some((false, 0)));
-        let _ = self.server.put(&key, b"record", 300, 1_700_000_000, now);
+        let _ = self.server.put(&key, b"record", 300, 1_700_000_000, None, now);
     }
 
     fn step(&mut self, trouble: Option<Trouble>) {

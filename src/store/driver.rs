@@ -9,7 +9,9 @@ use std::rc::{Rc, Weak};
 
 use nginx_sys::{ngx_exiting, ngx_log_t};
 use ssl_session_cache_core::report::Event;
-use ssl_session_cache_core::server::{Action, Completions, Counts, Loss, Server, Unavailable};
+use ssl_session_cache_core::server::{
+    Action, Completions, Counts, Lookup, Loss, Server, Unavailable,
+};
 use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::Instant;
 
@@ -144,7 +146,7 @@ impl Driver {
     }
 
     pub(super) fn put(&self, key: &Key, record: &[u8], ttl: u32, unix_now: u64) {
-        if self.server.borrow_mut().put(key, record, ttl, unix_now, now()).is_err() {
+        if self.server.borrow_mut().put(key, record, ttl, unix_now, None, now()).is_err() {
             self.drop_record();
             return;
         }
@@ -156,7 +158,7 @@ impl Driver {
     }
 
     pub(super) fn delete(&self, key: &Key) {
-        if self.server.borrow_mut().delete(key, now()).is_ok() {
+        if self.server.borrow_mut().delete(key, None, now()).is_ok() {
             self.count(Event::DeleteSent, 1);
             self.link.at_turn_end();
         }
@@ -288,7 +290,8 @@ impl Driver {
             }
             mem::replace(server.completions(), self.ended.take())
         };
-        ended.drain(|Asked { id, began }, lookup| {
+        ended.drain(|Asked { id, began }, ended| {
+            let lookup = Lookup::from(ended);
             if let Some(stats) = self.stats {
                 stats.lookup_ended(lookup.into(), began.elapsed());
             }

@@ -309,12 +309,12 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         self.breaker.lookup_sent();
         self.has_asked = true;
         let deadline = deadline.min(now + self.settings.timeout);
-        self.pipeline.look_up(Request::Get(key), deadline, token, now);
+        self.pipeline.ask(Request::Get(key), deadline, Some(token), now);
         Ok(())
     }
 
     /// Puts `record` under `key` for `ttl` seconds, at least one. `unix_now` is the time of day in
-    /// seconds.
+    /// seconds. With a token, how that ends is told among the [`completions`](Self::completions).
     ///
     /// On an error nothing was queued. Records that were, and are not stored, are
     /// [counted](Counts::sessions_failed).
@@ -324,6 +324,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         record: &[u8],
         ttl: u32,
         unix_now: u64,
+        token: Option<T>,
         now: Instant,
     ) -> Result<(), Unavailable> {
         self.admit()?;
@@ -331,16 +332,17 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             return Err(Unavailable::Full);
         }
         let request = Request::Put { key, record, ttl: ttl.max(1), unix_now };
-        self.pipeline.send(request, now + self.settings.timeout, now);
+        self.pipeline.ask(request, now + self.settings.timeout, token, now);
         self.key.get_or_insert_with(|| key.clone());
         self.unconfirmed += 1;
         Ok(())
     }
 
-    /// Deletes what lies under `key`. On an error nothing was queued.
-    pub fn delete(&mut self, key: &Key, now: Instant) -> Result<(), Unavailable> {
+    /// Deletes what lies under `key`. With a token, how that ends is told among the
+    /// [`completions`](Self::completions). On an error nothing was queued.
+    pub fn delete(&mut self, key: &Key, token: Option<T>, now: Instant) -> Result<(), Unavailable> {
         self.admit()?;
-        self.pipeline.send(Request::Delete(key), now + self.settings.timeout, now);
+        self.pipeline.ask(Request::Delete(key), now + self.settings.timeout, token, now);
         Ok(())
     }
 
@@ -489,7 +491,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     }
 
     fn probe(&mut self, now: Instant) {
-        self.pipeline.send(Request::Probe, now + self.settings.timeout, now);
+        self.pipeline.ask(Request::Probe, now + self.settings.timeout, None, now);
     }
 
     /// The server's name was looked up: with its addresses, sorted, and until when they are valid,
@@ -866,7 +868,7 @@ mod tests {
         }
 
         fn put(&mut self, id: u8, record: &[u8]) -> Result<(), Unavailable> {
-            self.server.put(&key(id), record, 300, 1_700_000_000, self.now)
+            self.server.put(&key(id), record, 300, 1_700_000_000, None, self.now)
         }
 
         /// Everything that waits to be sent, which is sent.
@@ -906,7 +908,7 @@ mod tests {
         fn ended(&mut self) -> Vec<(u8, Unavailable)> {
             let mut ended = Vec::new();
             let missing = &mut self.missing;
-            self.server.completions().drain(|id, lookup| match lookup {
+            self.server.completions().drain(|id, end| match end.into() {
                 Lookup::Unavailable(reason) => ended.push((id, reason)),
                 _ => missing.push(id),
             });
@@ -1065,7 +1067,7 @@ mod tests {
         fixture.get(3).unwrap();
         assert_eq!(fixture.get(4), Err(Unavailable::Full));
         assert_eq!(fixture.put(4, b"four"), Err(Unavailable::Full));
-        assert_eq!(fixture.server.delete(&key(4), fixture.now), Err(Unavailable::Full));
+        assert_eq!(fixture.server.delete(&key(4), None, fixture.now), Err(Unavailable::Full));
 
         fixture.receive(b"$-1\r\n").unwrap();
         fixture.get(4).unwrap();

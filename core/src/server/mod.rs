@@ -10,7 +10,7 @@ mod log;
 mod pipeline;
 mod scout;
 
-pub use completions::{Completions, Lookup, Unavailable};
+pub use completions::{Completions, Ended, Lookup, Unavailable};
 pub use life::{Action, Counts, Loss, Server, Settings, State, MAX_WAITING};
 pub use log::Line;
 pub use scout::{Scout, Unusable};

@@ -10,7 +10,7 @@ use crate::protocol::{
     Asked, Protocol, ProtocolError, Reason, Refusal, Reply, Request, Rest, MAX_RECORD,
 };
 use crate::server::buffer::{Incoming, Outgoing};
-use crate::server::completions::{Completions, Lookup, Unavailable};
+use crate::server::completions::{Completions, Ended, Unavailable};
 use crate::time::{earliest, Instant};
 
 /// Why a connection must be closed. Safe to log.
@@ -63,7 +63,7 @@ struct Pending<T> {
     since: Instant,
     /// When it is too late for a reply.
     deadline: Instant,
-    /// What a lookup is known by, until it has ended.
+    /// What the request is known by, until it has ended, where somebody is told of that.
     token: Option<T>,
 }
 
@@ -162,39 +162,34 @@ impl<T> Pipeline<T> {
         self.earliest_deadline = None;
         for request in std::mem::take(&mut self.requests) {
             if let Some(token) = request.token {
-                self.completions.push(token, Lookup::Unavailable(Unavailable::Down));
+                self.completions.push(token, Ended::Unavailable(Unavailable::Down));
             }
         }
     }
 
-    /// Queues a lookup, which ends once among the [`completions`](Self::completions), by `deadline`
-    /// if [`expire`](Self::expire) is called then.
-    pub(crate) fn look_up(
+    /// Queues a request. With a token, how it ends is told once among the
+    /// [`completions`](Self::completions): a lookup by `deadline`, if [`expire`](Self::expire) is
+    /// called then, any other when it is answered or the connection is lost.
+    pub(crate) fn ask(
         &mut self,
         request: Request<'_>,
         deadline: Instant,
-        token: T,
+        token: Option<T>,
         now: Instant,
     ) {
-        self.earliest_deadline = earliest([self.earliest_deadline, Some(deadline)]);
-        self.ask(request, deadline, Some(token), now);
-    }
-
-    /// Queues what nobody waits for.
-    pub(crate) fn send(&mut self, request: Request<'_>, deadline: Instant, now: Instant) {
-        self.ask(request, deadline, None, now);
-    }
-
-    fn ask(&mut self, request: Request<'_>, deadline: Instant, token: Option<T>, now: Instant) {
         if self.requests.is_empty() {
             self.quiet_since = now;
         }
         self.protocol.encode(request, self.outgoing.tail());
         let (asked, end) = (request.into(), self.outgoing.end());
-        self.requests.push_back(Pending { asked, end, since: now, deadline, token });
+        let pending = Pending { asked, end, since: now, deadline, token };
+        if pending.is_waited_for() {
+            self.earliest_deadline = earliest([self.earliest_deadline, Some(deadline)]);
+        }
+        self.requests.push_back(pending);
     }
 
-    /// The lookups that have ended since they were last drained.
+    /// The requests that have ended since they were last drained.
     pub(crate) fn completions(&mut self) -> &mut Completions<T> {
         &mut self.completions
     }
@@ -216,7 +211,7 @@ impl<T> Pipeline<T> {
 
     /// How long each lookup has waited that has not ended.
     pub(crate) fn waiting_lookups(&self, now: Instant) -> impl Iterator<Item = Duration> + '_ {
-        let lookups = self.requests.iter().filter(|request| request.token.is_some());
+        let lookups = self.requests.iter().filter(|request| request.is_waited_for());
         lookups.map(move |request| now.since(request.since))
     }
 
@@ -238,14 +233,14 @@ impl<T> Pipeline<T> {
         }
         self.earliest_deadline = None;
         for pending in &mut self.requests {
-            if pending.token.is_none() {
+            if !pending.is_waited_for() {
                 continue;
             }
             if pending.deadline > now {
                 self.earliest_deadline = earliest([self.earliest_deadline, Some(pending.deadline)]);
             } else if let Some(token) = pending.token.take() {
                 tell(now.since(pending.since));
-                self.completions.push(token, Lookup::Unavailable(Unavailable::Timeout));
+                self.completions.push(token, Ended::Unavailable(Unavailable::Timeout));
             }
         }
     }
@@ -365,7 +360,7 @@ impl<T> Pipeline<T> {
         };
         let answer = front.answered(None, now);
         if let Some(token) = front.token.take() {
-            self.completions.push(token, Lookup::Oversized);
+            self.completions.push(token, Ended::Oversized);
         }
         self.pop_front(now);
         Ok(Read::Answer(answer))
@@ -381,10 +376,15 @@ impl<T> Pipeline<T> {
 }
 
 impl<T> Pending<T> {
+    /// Whether it is a lookup that has not ended.
+    fn is_waited_for(&self) -> bool {
+        self.token.is_some() && matches!(self.asked, Asked::Get(_))
+    }
+
     fn answered(&self, refusal: Option<Refused>, now: Instant) -> Answer {
         let to = match self.asked {
             Asked::Greeting => Kind::Greeting,
-            Asked::Get(_) if self.token.is_some() => Kind::Lookup,
+            Asked::Get(_) if self.is_waited_for() => Kind::Lookup,
             Asked::Get(_) => Kind::LateLookup,
             Asked::Put(_) => Kind::Put,
             Asked::Delete(_) => Kind::Delete,
@@ -408,21 +408,11 @@ impl From<Refusal<'_>> for Refused {
     }
 }
 
-impl<'a> From<Reply<'a>> for Lookup<'a> {
-    fn from(reply: Reply<'a>) -> Self {
-        match reply {
-            Reply::Found(record) => Lookup::Found(record),
-            Reply::Oversized(_) => Lookup::Oversized,
-            Reply::Missing => Lookup::Missing,
-            Reply::Done | Reply::Refused(_) => Lookup::Unavailable(Unavailable::Refused),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Credentials, Redis};
+    use crate::protocol::{Credentials, Redirect, Redis};
+    use crate::server::completions::Lookup;
     use crate::session::{Key, Keyspace};
 
     const TIMEOUT: Duration = Duration::from_secs(1);
@@ -435,9 +425,9 @@ mod tests {
         Unavailable(Unavailable),
     }
 
-    impl From<Lookup<'_>> for Outcome {
-        fn from(lookup: Lookup<'_>) -> Self {
-            match lookup {
+    impl From<Ended<'_>> for Outcome {
+        fn from(ended: Ended<'_>) -> Self {
+            match ended.into() {
                 Lookup::Found(record) => Outcome::Found(record.to_vec()),
                 Lookup::Oversized => Outcome::Oversized,
                 Lookup::Missing => Outcome::Missing,
@@ -481,17 +471,17 @@ mod tests {
         }
 
         fn get_until(&mut self, id: u8, deadline: Instant) {
-            self.pipeline.look_up(Request::Get(&key(id)), deadline, id, self.now);
+            self.pipeline.ask(Request::Get(&key(id)), deadline, Some(id), self.now);
         }
 
         fn put(&mut self, id: u8, record: &[u8]) {
             let key = &key(id);
             let request = Request::Put { key, record, ttl: 300, unix_now: 1_700_000_000 };
-            self.pipeline.send(request, self.now + TIMEOUT, self.now);
+            self.pipeline.ask(request, self.now + TIMEOUT, None, self.now);
         }
 
         fn delete(&mut self, id: u8) {
-            self.pipeline.send(Request::Delete(&key(id)), self.now + TIMEOUT, self.now);
+            self.pipeline.ask(Request::Delete(&key(id)), self.now + TIMEOUT, None, self.now);
         }
 
         /// Everything that waits to be sent, which is sent.
@@ -541,6 +531,37 @@ mod tests {
             fixture.receive(part).unwrap();
             replies = rest;
         }
+    }
+
+    /// A put and a delete end once among the completions where they have a token, with what the
+    /// server says or with the connection; not by their deadline, as nobody waits for them.
+    #[test]
+    fn writes_end_where_they_are_told_of() {
+        let mut fixture = Fixture::new();
+        fixture.greet();
+        let (one, now) = (key(1), fixture.now);
+        let put = Request::Put { key: &one, record: b"one", ttl: 300, unix_now: 0 };
+        for (token, request) in [(1, put), (2, Request::Delete(&one)), (3, put), (4, put)] {
+            fixture.pipeline.ask(request, now + TIMEOUT, Some(token), now);
+        }
+        assert_eq!(fixture.pipeline.earliest_deadline(), None);
+        fixture.send();
+        fixture.receive(b"+OK\r\n:1\r\n-MOVED 3999 :6381\r\n").unwrap();
+        fixture.pipeline.expire(now + TIMEOUT, |_| panic!("nobody waits"));
+        fixture.pipeline.end();
+
+        let mut ended = Vec::new();
+        fixture.pipeline.completions().drain(|token, end| ended.push((token, format!("{end:?}"))));
+        let moved = Redirect { slot: 3999, address: b":6381" };
+        let ends = [
+            Ended::Done,
+            Ended::Done,
+            Ended::Refused(Reason::Moved(Some(moved))),
+            Ended::Unavailable(Unavailable::Down),
+        ];
+        let expected: Vec<_> =
+            (1..).zip(ends).map(|(token, end)| (token, format!("{end:?}"))).collect();
+        assert_eq!(ended, expected);
     }
 
     #[test]

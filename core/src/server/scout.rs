@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::protocol::{Protocol, Request};
-use crate::server::completions::Lookup;
+use crate::server::completions::Ended;
 use crate::server::pipeline::{Kind, Pipeline, PipelineError};
 use crate::session::Key;
 use crate::time::Instant;
@@ -73,12 +73,12 @@ impl Scout {
             self.is_greeted |= answer.to == Kind::Probe;
         }
         if let Some(key) = self.key.take_if(|_| self.is_greeted) {
-            self.pipeline.send(Request::Delete(&key), self.deadline, now);
-            self.pipeline.look_up(Request::Get(&key), self.deadline, (), now);
+            self.pipeline.ask(Request::Delete(&key), self.deadline, None, now);
+            self.pipeline.ask(Request::Get(&key), self.deadline, Some(()), now);
         }
         let mut is_unanswered = false;
-        self.pipeline.completions().drain(|(), lookup| {
-            is_unanswered |= matches!(lookup, Lookup::Unavailable(_));
+        self.pipeline.completions().drain(|(), ended| {
+            is_unanswered |= matches!(ended, Ended::Refused(_) | Ended::Unavailable(_));
         });
         if is_unanswered {
             return Err(Unusable);

@@ -200,7 +200,7 @@ impl Simulation {
             }
         }
         let world = &mut self.world;
-        self.server.completions().drain(|asker, lookup| world.ended(asker, lookup, is_closed));
+        self.server.completions().drain(|asker, ended| world.ended(asker, ended.into(), is_closed));
 
         let is_paused = self.server.is_paused();
         if is_paused && !self.was_paused {
@@ -288,14 +288,14 @@ impl Simulation {
     fn put(&mut self, script: &mut Script) {
         let key = self.keyspace.key(&[script.byte() % 8; 32]).unwrap();
         let record = vec![b'r'; script.size().min(MAX_RECORD)];
-        if let Err(reason) = self.server.put(&key, &record, 300, 1_700_000_000, self.now) {
+        if let Err(reason) = self.server.put(&key, &record, 300, 1_700_000_000, None, self.now) {
             self.turned_away(reason);
         }
     }
 
     fn delete(&mut self, script: &mut Script) {
         let key = self.keyspace.key(&[script.byte() % 8; 32]).unwrap();
-        if let Err(reason) = self.server.delete(&key, self.now) {
+        if let Err(reason) = self.server.delete(&key, None, self.now) {
             self.turned_away(reason);
         }
     }
