@@ -94,6 +94,15 @@ impl Key {
         out.extend_from_slice(&self.digits()[..2 * usize::from(self.len)]);
     }
 
+    /// What `f` makes of the key as it is sent.
+    pub(crate) fn with_bytes<T>(&self, f: impl FnOnce(&[u8]) -> T) -> T {
+        let mut bytes = [0; MAX_KEY];
+        let (prefix, digits) = bytes[..self.len()].split_at_mut(self.prefix.len());
+        prefix.copy_from_slice(&self.prefix);
+        digits.copy_from_slice(&self.digits()[..2 * usize::from(self.len)]);
+        f(&bytes[..self.len()])
+    }
+
     /// Whether the key is sent as these bytes.
     pub(crate) fn is(&self, bytes: &[u8]) -> bool {
         bytes.strip_prefix(&*self.prefix) == Some(&self.digits()[..2 * usize::from(self.len)])
@@ -185,6 +194,7 @@ mod tests {
         let keyspace = Keyspace::new(&[b'p'; MAX_PREFIX]).unwrap();
         let key = keyspace.key(&[7; 32]).unwrap();
         assert_eq!((key.len(), text(&key).len()), (250, 250));
+        assert!(key.with_bytes(|bytes| key.is(bytes)));
         assert_eq!(Keyspace::new(&[b'p'; MAX_PREFIX + 1]).unwrap_err(), PrefixError::TooLong);
     }
 

@@ -1,10 +1,12 @@
 //! A store that is many servers: who is there, and who has a key.
 
 mod endpoint;
+mod slots;
 
 use slotmap::new_key_type;
 
 pub use self::endpoint::{Endpoint, Host};
+pub use self::slots::{hash_tag, slot_of, slot_of_bytes, SLOTS};
 
 new_key_type! {
     /// What one of a store's servers is known by.
