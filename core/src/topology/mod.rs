@@ -1,11 +1,13 @@
 //! A store that is many servers: who is there, and who has a key.
 
 mod endpoint;
+mod rendezvous;
 mod slots;
 
 use slotmap::new_key_type;
 
 pub use self::endpoint::{Endpoint, Host};
+pub use self::rendezvous::{word, Rendezvous};
 pub use self::slots::{hash_tag, slot_of, slot_of_bytes, SLOTS};
 
 new_key_type! {
