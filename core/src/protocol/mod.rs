@@ -6,7 +6,7 @@ mod memcached;
 mod redis;
 mod reply;
 mod request;
-mod resp;
+pub(crate) mod resp;
 mod text;
 
 pub use error::ProtocolError;

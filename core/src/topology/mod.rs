@@ -1,12 +1,14 @@
 //! A store that is many servers: who is there, and who has a key.
 
 mod endpoint;
+mod map;
 mod rendezvous;
 mod slots;
 
 use slotmap::new_key_type;
 
 pub use self::endpoint::{Endpoint, Host};
+pub use self::map::{Map, MapError, MAX_MASTERS};
 pub use self::rendezvous::{word, Rendezvous};
 pub use self::slots::{hash_tag, slot_of, slot_of_bytes, SLOTS};
 
