@@ -5,9 +5,15 @@
 mod decode;
 
 use libfuzzer_sys::fuzz_target;
-use ssl_session_cache_core::protocol::{Credentials, Redis};
+use ssl_session_cache_core::protocol::{Asked, Credentials, Redis};
 
 fuzz_target!(|data: &[u8]| {
+    let Some((&choice, input)) = data.split_first() else { return };
+    let asked = match choice {
+        b'r' => Asked::Role,
+        b'a' => Asked::Asking,
+        _ => decode::asked(choice),
+    };
     let credentials = Credentials { user: None, password: (*b"secret").into() };
-    decode::check(&Redis::new(Some(credentials), 0), data);
+    decode::check(&Redis::new(Some(credentials), 0), asked, input);
 });

@@ -35,7 +35,8 @@ impl Protocol for Memcached {
                 out.extend_from_slice(b"set auth");
                 push_data(out, b"-1", &[user, b" ", password].concat());
             }
-            Request::Select(_) => unreachable!("not in the greeting"),
+            Request::Select(_) | Request::Role => unreachable!("not in the greeting"),
+            Request::Asking => unreachable!("not of a cluster"),
             Request::Get(key) => push_line(out, b"get ", key),
             Request::Put { key, record, ttl, unix_now } => {
                 out.extend_from_slice(b"set ");
@@ -51,6 +52,7 @@ impl Protocol for Memcached {
         let reply = match asked {
             Asked::Get(key) => value(key, input),
             Asked::Greeting => one_of(input, &[b"STORED\r\n"], Reply::Done),
+            Asked::Role | Asked::Asking => unreachable!("not encoded"),
             Asked::Put(_) => stored(input),
             Asked::Delete(_) => one_of(input, &[b"DELETED\r\n", b"NOT_FOUND\r\n"], Reply::Done),
             Asked::Probe => version(input),

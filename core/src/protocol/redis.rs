@@ -1,6 +1,6 @@
 //! Redis and its kin.
 
-use crate::protocol::resp::{read, Value};
+use crate::protocol::resp::{read, read_short, Value};
 use crate::protocol::text::{printable, Decimal};
 use crate::protocol::{
     Asked, Credentials, Decoded, Protocol, ProtocolError, Reason, Redirect, Refusal, Reply, Request,
@@ -13,13 +13,24 @@ use crate::session::Key;
 pub struct Redis {
     credentials: Option<Credentials>,
     database: u16,
+    is_master_only: bool,
 }
+
+/// The longest answer to `ROLE`, which lists a master's replicas: room for more than 60. All of it is
+/// read again with each part that comes.
+const MAX_ROLE: usize = 4 * 1024;
 
 impl Redis {
     /// Authenticates with `credentials` where there are any; a user needs Redis 6 or later. Uses
     /// the database with this number.
     pub fn new(credentials: Option<Credentials>, database: u16) -> Self {
-        Self { credentials, database }
+        Self { credentials, database, is_master_only: false }
+    }
+
+    /// The same, and a server that is no master is refused in the greeting; needs Redis 2.8.12 or
+    /// later, and a user the right to ROLE.
+    pub fn master_only(self) -> Self {
+        Self { is_master_only: true, ..self }
     }
 
     /// What an error reply says.
@@ -49,6 +60,9 @@ impl Protocol for Redis {
         if self.database != 0 {
             requests.push(Request::Select(self.database));
         }
+        if self.is_master_only {
+            requests.push(Request::Role);
+        }
         requests.push(Request::Probe);
         requests
     }
@@ -68,6 +82,8 @@ impl Protocol for Redis {
                 out.extend_from_slice(b"*2\r\n$6\r\nSELECT\r\n");
                 push_bulk(out, Decimal::new(u64::from(database)).as_bytes());
             }
+            Request::Role => out.extend_from_slice(b"*1\r\n$4\r\nROLE\r\n"),
+            Request::Asking => out.extend_from_slice(b"*1\r\n$6\r\nASKING\r\n"),
             Request::Get(key) => {
                 out.extend_from_slice(b"*2\r\n$3\r\nGET\r\n");
                 push_key(out, key);
@@ -91,7 +107,11 @@ impl Protocol for Redis {
         if input.first().is_some_and(|kind| *kind != b'-' && *kind != kind_of(asked)) {
             return Err(ProtocolError::Unexpected);
         }
-        let Some((value, len)) = read(input)? else { return Ok(None) };
+        let value = match asked {
+            Asked::Role => read_short(input, MAX_ROLE)?,
+            _ => read(input)?,
+        };
+        let Some((value, len)) = value else { return Ok(None) };
         let reply = match (asked, value) {
             (_, Value::Error(message)) => {
                 let refusal = self.refusal(message);
@@ -110,7 +130,12 @@ impl Protocol for Redis {
             (Asked::Get(_), Value::Bulk(record)) => Reply::Found(record),
             (Asked::Get(_), Value::Long(rest)) => Reply::Oversized(rest),
             (Asked::Get(_), Value::Null) => Reply::Missing,
-            (Asked::Greeting | Asked::Put(_), Value::Simple(b"OK"))
+            (Asked::Role, Value::Array(role)) => match role.first() {
+                Some(Value::Bulk(b"master")) => Reply::Done,
+                Some(Value::Bulk(_)) => Reply::Refused(NO_MASTER),
+                _ => return Err(ProtocolError::Unexpected),
+            },
+            (Asked::Greeting | Asked::Asking | Asked::Put(_), Value::Simple(b"OK"))
             | (Asked::Delete(_), Value::Integer(b"0" | b"1"))
             | (Asked::Probe, Value::Simple(b"PONG")) => Reply::Done,
             _ => return Err(ProtocolError::Unexpected),
@@ -118,6 +143,10 @@ impl Protocol for Redis {
         Ok(Some((reply, len)))
     }
 }
+
+/// What the role of a server says that is no master.
+const NO_MASTER: Refusal<'static> =
+    Refusal { reason: Reason::ReadOnly, message: b"it is a replica" };
 
 fn push_key(out: &mut Vec<u8>, key: &Key) {
     out.push(b'$');
@@ -138,7 +167,8 @@ fn push_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
 /// What a reply begins with that is no error.
 fn kind_of(asked: &Asked) -> u8 {
     match asked {
-        Asked::Greeting | Asked::Put(_) | Asked::Probe => b'+',
+        Asked::Greeting | Asked::Asking | Asked::Put(_) | Asked::Probe => b'+',
+        Asked::Role => b'*',
         Asked::Get(_) => b'$',
         Asked::Delete(_) => b':',
     }
@@ -204,6 +234,7 @@ mod tests {
             (Request::Get(key), "*2\r\n$3\r\nGET\r\n$5\r\nkey01\r\n"),
             (put, "*4\r\n$5\r\nSETEX\r\n$5\r\nkey01\r\n$5\r\n86400\r\n$8\r\nre\r\ncord\r\n"),
             (Request::Delete(key), "*2\r\n$3\r\nDEL\r\n$5\r\nkey01\r\n"),
+            (Request::Asking, "*1\r\n$6\r\nASKING\r\n"),
             (Request::Probe, "*1\r\n$4\r\nPING\r\n"),
         ] {
             assert_eq!(encoded(&redis(), &[request]), bytes);
@@ -229,6 +260,13 @@ mod tests {
                  *2\r\n$6\r\nSELECT\r\n$5\r\n65535\r\n\
                  *1\r\n$4\r\nPING\r\n",
             ),
+            (
+                Redis::new(credentials(None, b"secret"), 1).master_only(),
+                "*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n\
+                 *2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n\
+                 *1\r\n$4\r\nROLE\r\n\
+                 *1\r\n$4\r\nPING\r\n",
+            ),
         ] {
             assert_eq!(encoded(&redis, &redis.greeting()), bytes);
         }
@@ -244,6 +282,7 @@ mod tests {
             (get(), &record, Reply::Found(&[b'\r'; MAX_RECORD])),
             (put(), b"+OK\r\n", Reply::Done),
             (Asked::Greeting, b"+OK\r\n", Reply::Done),
+            (Asked::Asking, b"+OK\r\n", Reply::Done),
             (delete(), b":1\r\n", Reply::Done),
             (delete(), b":0\r\n", Reply::Done),
             (Asked::Probe, b"+PONG\r\n", Reply::Done),
@@ -261,10 +300,51 @@ mod tests {
         assert_eq!(decode_error(&redis(), &get(), b"$16385\rx"), ProtocolError::Malformed);
     }
 
+    #[test]
+    fn only_a_master_is_accepted_as_one() {
+        let address = "*3\r\n$9\r\n127.0.0.1\r\n$4\r\n6380\r\n$3\r\n312\r\n";
+        let master = format!("*3\r\n$6\r\nmaster\r\n:312\r\n*2\r\n{address}{address}");
+        let replica =
+            "*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:6379\r\n$9\r\nconnected\r\n:312\r\n";
+        let sentinel = "*2\r\n$8\r\nsentinel\r\n*1\r\n$8\r\nmymaster\r\n";
+        for (input, reply) in [
+            (&*master, Reply::Done),
+            (replica, refused(Reason::ReadOnly, b"it is a replica")),
+            (sentinel, refused(Reason::ReadOnly, b"it is a replica")),
+            ("-ERR unknown command\r\n", refused(Reason::Other, b"ERR unknown command")),
+        ] {
+            assert_eq!(decode_at_every_cut(&redis(), &Asked::Role, input.as_bytes()), reply);
+        }
+        for input in ["*0\r\n", "*1\r\n:1\r\n", "*-1\r\n", "+master\r\n", "$6\r\nmaster\r\n"] {
+            assert_eq!(
+                decode_error(&redis(), &Asked::Role, input.as_bytes()),
+                ProtocolError::Unexpected
+            );
+        }
+    }
+
+    #[test]
+    fn a_role_is_not_read_for_ever() {
+        let role = |len: usize| format!("*2\r\n$6\r\nmaster\r\n+{}\r\n", "x".repeat(len - 19));
+        let (fits, is_long) = (role(MAX_ROLE), role(MAX_ROLE + 1));
+        let reply = decode_at_every_cut(&redis(), &Asked::Role, fits.as_bytes());
+        assert_eq!(reply, Reply::Done);
+        assert_eq!(
+            decode_error(&redis(), &Asked::Role, is_long.as_bytes()),
+            ProtocolError::TooLarge
+        );
+        let many = ":1\r\n".repeat(MAX_ROLE);
+        assert_eq!(
+            decode_error(&redis(), &Asked::Role, format!("*16384\r\n{many}").as_bytes()),
+            ProtocolError::TooLarge
+        );
+    }
+
     /// What an error reply to any request is taken for.
     fn reason_of(message: &str) -> Reason<'static> {
         let input = format!("-{message}\r\n").leak();
-        let reasons = [get(), put(), delete(), Asked::Probe].map(|asked| {
+        let all = [get(), put(), delete(), Asked::Role, Asked::Asking, Asked::Probe];
+        let reasons = all.map(|asked| {
             let reply = decode_at_every_cut(&redis(), &asked, input.as_bytes());
             let Reply::Refused(refusal) = reply else { panic!("{reply:?}") };
             assert_eq!(refusal.message, message.as_bytes());
@@ -328,6 +408,8 @@ mod tests {
             (get(), noauth),
             (put(), noauth),
             (delete(), noauth),
+            (Asked::Role, noauth),
+            (Asked::Asking, noauth),
             (Asked::Probe, noauth),
             (get(), noauth_before_2_8),
             (put(), noauth_before_2_8),
@@ -345,7 +427,7 @@ mod tests {
 
     #[test]
     fn a_right_that_is_missing_concerns_its_command() {
-        for asked in [get(), put(), delete()] {
+        for asked in [get(), put(), delete(), Asked::Role, Asked::Asking] {
             assert_eq!(
                 decode_at_every_cut(&redis(), &asked, b"-NOPERM no permissions\r\n"),
                 refused(Reason::NoPermission, b"NOPERM no permissions")
@@ -397,9 +479,13 @@ mod tests {
     /// What does not fit may never come to its end.
     #[test]
     fn replies_that_do_not_fit_are_refused_at_their_first_byte() {
-        for (asked, kinds) in
-            [(get(), "+:*"), (put(), "$:*"), (delete(), "$+*"), (Asked::Probe, "$:*")]
-        {
+        for (asked, kinds) in [
+            (get(), "+:*"),
+            (put(), "$:*"),
+            (delete(), "$+*"),
+            (Asked::Probe, "$:*"),
+            (Asked::Role, "+:$"),
+        ] {
             for kind in kinds.bytes() {
                 assert_eq!(redis().decode(&asked, &[kind]), Err(ProtocolError::Unexpected));
             }

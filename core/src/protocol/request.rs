@@ -10,6 +10,10 @@ pub enum Request<'a> {
     Authenticate(&'a Credentials),
     /// Which of a server's databases is used. A step of the greeting.
     Select(u16),
+    /// Asks whether the server is a master, and is refused by one that is not. A step of the greeting.
+    Role,
+    /// Has a server of a cluster carry the next request out, though the key is still on its way to it.
+    Asking,
     /// Asks for the record under a key.
     Get(&'a Key),
     /// Puts a record under a key for `ttl` seconds, at least one. `unix_now` is the time of day in
@@ -35,6 +39,10 @@ pub enum Request<'a> {
 pub enum Asked {
     /// A step of the greeting, before its probe.
     Greeting,
+    /// The server's role. A step of the greeting as well.
+    Role,
+    /// What comes before a request for a key that is on its way.
+    Asking,
     /// A lookup of this key.
     Get(Key),
     /// A record to put under this key.
@@ -49,6 +57,8 @@ impl From<Request<'_>> for Asked {
     fn from(request: Request<'_>) -> Self {
         match request {
             Request::Authenticate(_) | Request::Select(_) => Self::Greeting,
+            Request::Role => Self::Role,
+            Request::Asking => Self::Asking,
             Request::Get(key) => Self::Get(key.clone()),
             Request::Put { key, .. } => Self::Put(key.clone()),
             Request::Delete(key) => Self::Delete(key.clone()),

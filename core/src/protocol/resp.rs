@@ -33,6 +33,14 @@ pub(crate) fn read(input: &[u8]) -> Read<'_> {
     read_nested(input, 0)
 }
 
+/// Takes a value off the front of `input`: an array of at most `max` bytes, or none.
+pub(crate) fn read_short(input: &[u8], max: usize) -> Read<'_> {
+    if input.len() < max || input.first() != Some(&b'*') {
+        return read(input);
+    }
+    read(&input[..max])?.map(Some).ok_or(ProtocolError::TooLarge)
+}
+
 fn read_nested(input: &[u8], depth: usize) -> Read<'_> {
     let Some((kind, rest)) = input.split_first() else { return Ok(None) };
     match kind {
@@ -41,12 +49,13 @@ fn read_nested(input: &[u8], depth: usize) -> Read<'_> {
         b':' => Ok(line(input)?.map(|(text, len)| (Value::Integer(&text[1..]), len))),
         b'$' if rest.first() == Some(&b'-') => null(input),
         b'$' => bulk(input, depth),
+        b'*' if rest.first() == Some(&b'-') => null(input),
         b'*' => array(input, depth),
         _ => Err(ProtocolError::Unexpected),
     }
 }
 
-/// `$-1`.
+/// `$-1` or `*-1`.
 fn null(input: &[u8]) -> Read<'_> {
     const NULL: &[u8] = b"-1\r\n";
 
@@ -116,6 +125,7 @@ mod tests {
             (b"$3\r\na\r\n\r\n", Value::Bulk(b"a\r\n")),
             (b"$0\r\n\r\n", Value::Bulk(b"")),
             (b"$-1\r\n", Value::Null),
+            (b"*-1\r\n", Value::Null),
             (b"*0\r\n", Value::Array(vec![])),
         ] {
             assert_eq!(read_at_every_cut(input), value);
@@ -152,8 +162,7 @@ mod tests {
             (&b"HTTP/1.1 400"[..], ProtocolError::Unexpected),
             (b"_\r\n", ProtocolError::Unexpected),
             (b"$-2\r\n", ProtocolError::Unexpected),
-            // Nothing that is asked for here is answered with a null array.
-            (b"*-1\r\n", ProtocolError::Malformed),
+            (b"*-2\r\n", ProtocolError::Unexpected),
             (b"*1\r\n!", ProtocolError::Unexpected),
             (b"*x", ProtocolError::Malformed),
             (b"*1\rx", ProtocolError::Malformed),

@@ -383,7 +383,7 @@ impl<T> Pending<T> {
 
     fn answered(&self, refusal: Option<Refused>, now: Instant) -> Answer {
         let to = match self.asked {
-            Asked::Greeting => Kind::Greeting,
+            Asked::Greeting | Asked::Role | Asked::Asking => Kind::Greeting,
             Asked::Get(_) if self.is_waited_for() => Kind::Lookup,
             Asked::Get(_) => Kind::LateLookup,
             Asked::Put(_) => Kind::Put,

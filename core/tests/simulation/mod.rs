@@ -116,7 +116,8 @@ impl Simulation {
             lookups: 0,
         }));
         let inner: Box<dyn Protocol> = if kind & 1 == 0 {
-            Box::new(Redis::new(credentials, 0))
+            let redis = Redis::new(credentials, 0);
+            Box::new(if kind & 64 == 0 { redis } else { redis.master_only() })
         } else {
             Box::new(Memcached::new(credentials))
         };
@@ -558,6 +559,8 @@ impl Store {
     fn reply_to(&self, request: Request<'_>) -> Vec<u8> {
         match request {
             Request::Authenticate(_) | Request::Select(_) => self.one_of("+OK\r\n", "STORED\r\n"),
+            Request::Role => b"*3\r\n$6\r\nmaster\r\n:312\r\n*0\r\n".into(),
+            Request::Asking => b"+OK\r\n".into(),
             Request::Get(key) => self.reply_to_get(key),
             Request::Put { record, .. } if record.len() % 4 == 3 => {
                 self.one_of("-OOM x\r\n", "SERVER_ERROR object too large for cache\r\n")

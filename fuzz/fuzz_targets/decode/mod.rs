@@ -3,20 +3,21 @@
 use ssl_session_cache_core::protocol::{Asked, Protocol, Reply, MAX_RECORD};
 use ssl_session_cache_core::session::Keyspace;
 
-/// Decodes `data`, whose first byte chooses what was asked, and checks that it makes no difference
-/// in what parts the reply arrives.
-pub fn check(protocol: &dyn Protocol, data: &[u8]) {
-    let Some((&choice, input)) = data.split_first() else {
-        return;
-    };
+/// What is asked of both.
+pub fn asked(choice: u8) -> Asked {
     let key = Keyspace::new(b"k").unwrap().key(&[1]).unwrap();
-    let asked = match choice {
+    match choice {
         b'g' => Asked::Get(key),
         b'p' => Asked::Put(key),
         b'd' => Asked::Delete(key),
         b'?' => Asked::Probe,
         _ => Asked::Greeting,
-    };
+    }
+}
+
+/// Decodes the reply to what was `asked`, and checks that it makes no difference in what parts it
+/// arrives.
+pub fn check(protocol: &dyn Protocol, asked: Asked, input: &[u8]) {
     let whole = protocol.decode(&asked, input);
     if let Ok(Some((reply, len))) = &whole {
         assert!((1..=input.len()).contains(len));
