@@ -38,9 +38,12 @@ fn check_error(error: &PlanError) {
 }
 
 fn check_plan(Directive { store, sessions }: Directive<'_>) {
-    match store.place {
-        Place::Host(host, port) => assert!(!host.is_empty() && port != 0),
-        Place::Unix(path) => assert!(path.starts_with(b"/") && path.len() <= 107),
+    assert!(!store.servers.is_empty());
+    for place in &store.servers {
+        match place {
+            Place::Host(host, port) => assert!(!host.is_empty() && *port != 0),
+            Place::Unix(path) => assert!(path.starts_with(b"/") && path.len() <= 107),
+        }
     }
     for time in [store.interval, store.timeout] {
         assert!((1..=24 * 60 * 60 * 1000).contains(&time.as_millis()));
@@ -51,7 +54,10 @@ fn check_plan(Directive { store, sessions }: Directive<'_>) {
         Some(Auth::InFile(file)) => assert!(!file.name.is_empty()),
         None => {}
     }
-    assert!(store.tls.map_or(true, |tls| tls.peer.is_some() || !tls.verify));
+    let is_known = |place: &Place<'_>| place.peer().is_some();
+    assert!(store.tls.map_or(true, |tls| {
+        !tls.verify || tls.name.is_some() || store.servers.iter().all(is_known)
+    }));
     assert!(sessions.keys.iter().all(|file| !file.is_empty()));
     assert!(sessions.keyspace.key(&[0; 32]).is_some());
 }

@@ -185,7 +185,7 @@ fn attach_server(
 /// server that is away must not keep nginx from starting, nor from taking a new certificate.
 fn check_names(cf: &ngx_conf_t, conf: &CycleConf) -> Result<(), Reported> {
     let stores = conf.stores();
-    let unknown = |store: &&Rc<StoreConf>| store.settings().location.addresses.is_empty();
+    let unknown = |store: &&Rc<StoreConf>| store.settings().locations[0].addresses.is_empty();
     for store in stores.iter().filter(unknown) {
         let name = store.settings().name();
         if !store.has_resolver() {

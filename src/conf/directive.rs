@@ -2,7 +2,7 @@
 
 use nginx_sys::ngx_conf_t;
 use ssl_session_cache_core::plan::{
-    self, text, Auth, Place, PlanError, SessionsPlan, StorePlan, Suspend,
+    self, Auth, Place, PlanError, SessionsPlan, StorePlan, Suspend,
 };
 use ssl_session_cache_core::protocol::Credentials;
 
@@ -10,23 +10,28 @@ use crate::conf::error::{ConfError, FileParameter};
 use crate::conf::file::read_secret;
 use crate::conf::{key_file, tls};
 use crate::handshake::Suspension;
-use crate::net::Location;
+use crate::net::{Location, Peer, Tls};
 use crate::openssl::Sealer;
-use crate::store::Settings;
+use crate::store::{Settings, Shape};
 
 const AUTH_FILE: FileParameter = FileParameter { name: "auth_file", expected: "a password" };
 
 /// Looks the store's name up, and reads its files.
 pub(super) fn store(cf: &mut ngx_conf_t, plan: &StorePlan<'_>) -> Result<Settings, ConfError> {
+    let tls = plan.tls.as_ref().map(|plan| tls::context(cf, plan)).transpose()?;
+    let location = |place: &Place<'_>| location(cf, place, tls.as_deref());
     Ok(Settings {
-        location: location(cf, &plan.place)?,
+        name: None,
+        locations: plan.servers.iter().map(location).collect::<Result<_, _>>()?,
+        shape: shape(cf, &plan.shape)?,
         kind: plan.kind,
         interval: plan.interval,
         count: plan.count,
         timeout: plan.timeout,
         credentials: plan.auth.as_ref().map(|auth| credentials(cf, auth)).transpose()?,
         database: plan.database,
-        tls: plan.tls.as_ref().map(|plan| tls::context(cf, plan)).transpose()?,
+        tls,
+        site: plan.site,
     })
 }
 
@@ -50,15 +55,24 @@ pub(super) fn suspension(plan: &SessionsPlan<'_>) -> Option<Suspension> {
     }
 }
 
-fn location(cf: &ngx_conf_t, place: &Place<'_>) -> Result<Location, ConfError> {
-    match place {
-        Place::Host(host, port) => Ok(Location::resolve(cf.pool, host, *port)),
-        Place::Unix(path) => Location::unix(path).ok_or_else(|| {
-            // A system with a lower limit.
-            let value = text(&[b"unix:", *path].concat());
-            PlanError::Invalid { name: "addr", value, expected: plan::UNIX_PATH }.into()
-        }),
-    }
+fn location(cf: &ngx_conf_t, place: &Place<'_>, tls: Option<&Tls>) -> Result<Location, ConfError> {
+    let peer = tls.and_then(|tls| tls.peer(place.peer().map(Peer::from)));
+    Location::of(cf.pool, place, peer).ok_or_else(|| {
+        // A system with a lower limit.
+        let value = place.word();
+        PlanError::Invalid { name: "addr", value, expected: plan::UNIX_PATH }.into()
+    })
+}
+
+fn shape(cf: &mut ngx_conf_t, plan: &plan::Shape<'_>) -> Result<Shape, ConfError> {
+    Ok(match plan {
+        plan::Shape::Servers => Shape::Servers,
+        plan::Shape::Cluster => Shape::Cluster,
+        plan::Shape::Sentinel { master, auth } => Shape::Sentinel {
+            master: (*master).into(),
+            credentials: auth.as_ref().map(|auth| credentials(cf, auth)).transpose()?,
+        },
+    })
 }
 
 fn credentials(cf: &mut ngx_conf_t, auth: &Auth<'_>) -> Result<Credentials, ConfError> {

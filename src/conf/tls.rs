@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use nginx_sys::{ngx_conf_t, NGX_LOG_WARN};
 use ngx::ngx_conf_log_error;
-use ssl_session_cache_core::plan::{self, TlsPlan};
+use ssl_session_cache_core::plan::TlsPlan;
 
 use crate::conf::error::{ConfError, FileParameter};
 use crate::conf::file::full_name;
@@ -28,7 +28,7 @@ pub(super) fn context(cf: &mut ngx_conf_t, plan: &TlsPlan<'_>) -> Result<Rc<Tls>
         })
     };
     let settings = TlsSettings {
-        peer: plan.peer.as_ref().map(peer),
+        name: plan.name.clone().map(Peer::from),
         verify: plan.verify,
         identity: plan.identity.map(identity).transpose()?,
         ca: plan.ca.map(|file| path(cf, CA, file)).transpose()?,
@@ -40,7 +40,7 @@ pub(super) fn context(cf: &mut ngx_conf_t, plan: &TlsPlan<'_>) -> Result<Rc<Tls>
                 (CERTIFICATE, plan.identity.map(|(certificate, _)| certificate))
             }
             TlsPart::Key => (KEY, plan.identity.map(|(_, key)| key)),
-            TlsPart::Context | TlsPart::Peer => return ConfError::Tls(reason),
+            TlsPart::Context => return ConfError::Tls(reason),
         };
         parameter.refuse(file.unwrap_or_default(), reason)
     })?;
@@ -53,14 +53,6 @@ pub(super) fn context(cf: &mut ngx_conf_t, plan: &TlsPlan<'_>) -> Result<Rc<Tls>
         );
     }
     Ok(Rc::new(tls))
-}
-
-fn peer(plan: &plan::Peer) -> Peer {
-    let text = |text: &str| CString::new(text).expect("read without control characters");
-    match plan {
-        plan::Peer::Name(name) => Peer::Name(text(name)),
-        plan::Peer::Address(address) => Peer::Address(text(address)),
-    }
 }
 
 fn path(cf: &mut ngx_conf_t, parameter: FileParameter, file: &[u8]) -> Result<CString, ConfError> {

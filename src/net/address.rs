@@ -1,7 +1,9 @@
-//! Where a store is.
+//! Where a server is.
 
 use nginx_sys::ngx_pool_t;
+use ssl_session_cache_core::plan::Place;
 
+use crate::net::tls::Peer;
 use crate::nginx::SockAddr;
 
 /// A socket address of a store. Its order, by family and bytes, is the same on every machine.
@@ -39,37 +41,51 @@ impl Address {
     }
 }
 
-/// Where a store is, as configured: its addresses, and the name that they were found by.
+/// Where a server is, as configured: its addresses, and the name that they were found by.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Location {
+    /// [`Place::word`]: which of several servers has a session follows from it.
+    pub(crate) word: String,
     /// Sorted; none of a name that is not known now.
     pub(crate) addresses: Vec<Address>,
     /// None where an address was configured.
     pub(crate) name: Option<String>,
     pub(crate) port: u16,
+    /// Who the server is, if TLS is spoken, and that is known.
+    pub(crate) peer: Option<Peer>,
 }
 
 impl Location {
-    /// A unix socket; `None` where the path is not absolute, or longer than the system's limit.
-    pub(crate) fn unix(path: &[u8]) -> Option<Self> {
-        let address = path.starts_with(b"/").then(|| SockAddr::unix(path))??;
-        Some(Self { addresses: vec![Address::new(address, 0)], name: None, port: 0 })
-    }
-
-    /// Finds the addresses of an IPv4 or IPv6 address or of a name.
+    /// Finds the addresses of a place; `None` where the path of a unix socket is not absolute, or
+    /// longer than the system's limit.
     ///
-    /// Blocks while the name is looked up, as nginx itself does for names in its configuration.
-    pub(crate) fn resolve(pool: *mut ngx_pool_t, host: &[u8], port: u16) -> Self {
-        // SAFETY: the pool is that of the configuration that is read.
-        if let Some(literal) = unsafe { SockAddr::parse(pool, without_brackets(host)) } {
-            return Self { addresses: vec![Address::new(literal, port)], name: None, port };
-        }
-        let name = String::from_utf8_lossy(host).into_owned();
-        // SAFETY: as above.
-        let addresses = unsafe { SockAddr::resolve(pool, host) }.unwrap_or_default();
-        let addresses = addresses.into_iter().map(|address| Address::new(address, port)).collect();
-        Self { addresses: Address::sorted(addresses), name: Some(name), port }
+    /// Blocks while a name is looked up, as nginx itself does for names in its configuration.
+    pub(crate) fn of(pool: *mut ngx_pool_t, place: &Place<'_>, peer: Option<Peer>) -> Option<Self> {
+        let (addresses, name, port) = match *place {
+            Place::Host(host, port) => {
+                let (addresses, name) = addresses(pool, host, port);
+                (addresses, name, port)
+            }
+            Place::Unix(path) => {
+                let address = path.starts_with(b"/").then(|| SockAddr::unix(path))??;
+                (vec![Address::new(address, 0)], None, 0)
+            }
+        };
+        Some(Self { word: place.word(), addresses, name, port, peer })
     }
+}
+
+/// The addresses of an IPv4 or IPv6 address or of a name, and the name, if it is one.
+fn addresses(pool: *mut ngx_pool_t, host: &[u8], port: u16) -> (Vec<Address>, Option<String>) {
+    // SAFETY: the pool is that of the configuration that is read.
+    if let Some(literal) = unsafe { SockAddr::parse(pool, without_brackets(host)) } {
+        return (vec![Address::new(literal, port)], None);
+    }
+    let name = String::from_utf8_lossy(host).into_owned();
+    // SAFETY: as above.
+    let addresses = unsafe { SockAddr::resolve(pool, host) }.unwrap_or_default();
+    let addresses = addresses.into_iter().map(|address| Address::new(address, port)).collect();
+    (Address::sorted(addresses), Some(name))
 }
 
 /// `[::1]` is how nginx writes an IPv6 address where a port may follow.

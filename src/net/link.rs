@@ -9,7 +9,7 @@ use std::rc::{Rc, Weak};
 use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::Instant;
 
-use crate::net::tls::Tls;
+use crate::net::tls::{Peer, Tls};
 use crate::nginx::{
     events_wait, now, ConnectError, Handshake, Log, PeerConnection, PeerEvents, PostedEvent,
     QuietLog, Timer, Transfer,
@@ -76,6 +76,8 @@ struct Shared {
     peer: RefCell<Option<PeerConnection>>,
     /// How TLS is spoken, if it is.
     tls: Option<Rc<Tls>>,
+    /// Who the server has to be, if that is known.
+    server: Option<Peer>,
     messages: Rc<Messages>,
     /// The time that the timer is set for.
     wake: Cell<Option<Instant>>,
@@ -94,12 +96,14 @@ struct Events {
 }
 
 impl Link {
-    /// A link without a connection; [`bind`](Self::bind) it before use.
-    pub(crate) fn new(tls: Option<Rc<Tls>>) -> Self {
+    /// A link without a connection; [`bind`](Self::bind) it before use. With TLS it takes who is
+    /// connected to for nobody else than `server`.
+    pub(crate) fn new(tls: Option<Rc<Tls>>, server: Option<Peer>) -> Self {
         Self(Rc::new(Shared {
             handler: Cell::new(None),
             peer: RefCell::new(None),
             tls,
+            server,
             messages: Rc::default(),
             wake: Cell::new(None),
             timer_put_off: Cell::new(false),
@@ -159,7 +163,7 @@ impl Link {
                 peer.connect_result().map_err(LinkError::Connect)?;
             }
             let Some(tls) = &self.0.tls else { return Ok(true) };
-            if !handshaking && !tls.start(peer, &self.0.messages) {
+            if !handshaking && !tls.start(peer, self.0.server.as_ref(), &self.0.messages) {
                 return Err(LinkError::Handshake(self.said().unwrap_or_default()));
             }
             self.handshake(peer, tls)

@@ -4,16 +4,17 @@ use std::ffi::CString;
 use std::rc::Rc;
 
 use nginx_sys::ngx_log_t;
+use ssl_session_cache_core::plan;
 
 use crate::nginx::{ClientTls, Log, PeerConnection};
 use crate::openssl::{Messages, Reason, SslCtx};
 
-/// How TLS to a server is spoken.
+/// How TLS to the servers of a store is spoken.
 #[derive(PartialEq, Eq)]
 pub(crate) struct TlsSettings {
-    /// Who the server is; not known for a unix socket without a configured name.
-    pub(crate) peer: Option<Peer>,
-    /// Whether the server must prove to be the peer.
+    /// Who each of them is, if that is configured.
+    pub(crate) name: Option<Peer>,
+    /// Whether a server must prove who it is.
     pub(crate) verify: bool,
     /// A file with the certificates to trust, in place of the system's.
     pub(crate) ca: Option<CString>,
@@ -22,7 +23,7 @@ pub(crate) struct TlsSettings {
 }
 
 /// Whom a certificate is for.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Peer {
     /// A DNS name.
     Name(CString),
@@ -49,13 +50,12 @@ pub(crate) struct TlsError {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum TlsPart {
     Context,
-    Peer,
     Ca,
     Certificate,
     Key,
 }
 
-/// TLS as a client, for the connections to one server.
+/// TLS as a client, for the connections to the servers of one store.
 pub(crate) struct Tls {
     settings: TlsSettings,
     client: ClientTls,
@@ -75,15 +75,27 @@ impl Tls {
         Ok(Self { settings, client })
     }
 
-    /// Puts TLS on a connection, which has none; false without memory.
-    pub(super) fn start(&self, connection: &PeerConnection, messages: &Rc<Messages>) -> bool {
+    /// Who a server is whose place says that it is this one.
+    pub(crate) fn peer(&self, of_place: Option<Peer>) -> Option<Peer> {
+        self.settings.name.clone().or(of_place)
+    }
+
+    /// Puts TLS on a connection, which has none; false without memory, and where it is not known who
+    /// has to be proved.
+    pub(super) fn start(
+        &self,
+        connection: &PeerConnection,
+        peer: Option<&Peer>,
+        messages: &Rc<Messages>,
+    ) -> bool {
         let Some(ssl) = connection.start_tls(&self.client) else { return false };
         if !ssl.count_messages(messages) {
             return false;
         }
-        match &self.settings.peer {
-            Some(Peer::Name(name)) => ssl.ask_for(name),
-            Some(Peer::Address(_)) | None => true,
+        match peer {
+            Some(Peer::Name(name)) => ssl.ask_for(name) && ssl.expect_name(name),
+            Some(Peer::Address(address)) => ssl.expect_address(address),
+            None => !self.settings.verify,
         }
     }
 
@@ -104,12 +116,6 @@ impl TlsSettings {
             if self.ca.is_none() {
                 ctx.trust_system().map_err(|reason| TlsPart::Ca.failed(reason))?;
             }
-            let expected = match &self.peer {
-                Some(Peer::Name(name)) => ctx.expect_name(name),
-                Some(Peer::Address(address)) => ctx.expect_address(address),
-                None => Err(Reason::take()),
-            };
-            expected.map_err(|reason| TlsPart::Peer.failed(reason))?;
         }
         if let Some(Identity { certificate, key }) = &self.identity {
             let certified = ctx.use_certificate(certificate);
@@ -117,6 +123,16 @@ impl TlsSettings {
             ctx.use_key(key).map_err(|reason| TlsPart::Key.failed(reason))?;
         }
         Ok(())
+    }
+}
+
+impl From<plan::Peer> for Peer {
+    fn from(peer: plan::Peer) -> Self {
+        let text = |text| CString::new(text).expect("read without control characters");
+        match peer {
+            plan::Peer::Name(name) => Self::Name(text(name)),
+            plan::Peer::Address(address) => Self::Address(text(address)),
+        }
     }
 }
 

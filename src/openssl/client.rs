@@ -4,13 +4,12 @@ use core::ffi::{c_char, c_int, c_void, CStr};
 use core::ptr;
 
 use nginx_sys::{
-    SSL_CTX_check_private_key, SSL_CTX_get0_param, SSL_CTX_load_verify_locations,
-    SSL_CTX_set_default_passwd_cb, SSL_CTX_set_default_verify_paths, SSL_CTX_set_verify,
-    SSL_CTX_use_PrivateKey_file, SSL_CTX_use_certificate_chain_file, SSL_ctrl,
-    SSL_get_verify_result, TLSEXT_NAMETYPE_host_name, X509_VERIFY_PARAM_set1_host,
-    X509_VERIFY_PARAM_set1_ip_asc, X509_verify_cert_error_string, SSL_CTRL_MODE,
-    SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_FILETYPE_PEM, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
-    SSL_MODE_ENABLE_PARTIAL_WRITE, SSL_VERIFY_PEER, X509_V_OK,
+    SSL_CTX_check_private_key, SSL_CTX_load_verify_locations, SSL_CTX_set_default_passwd_cb,
+    SSL_CTX_set_default_verify_paths, SSL_CTX_set_verify, SSL_CTX_use_PrivateKey_file,
+    SSL_CTX_use_certificate_chain_file, SSL_ctrl, SSL_get0_param, SSL_get_verify_result,
+    TLSEXT_NAMETYPE_host_name, X509_VERIFY_PARAM_set1_host, X509_VERIFY_PARAM_set1_ip_asc,
+    X509_verify_cert_error_string, SSL_CTRL_MODE, SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_FILETYPE_PEM,
+    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_MODE_ENABLE_PARTIAL_WRITE, SSL_VERIFY_PEER, X509_V_OK,
 };
 
 use crate::openssl::errors::take_reason;
@@ -52,23 +51,6 @@ impl SslCtx {
         unsafe { SSL_CTX_set_verify(self.as_ptr(), SSL_VERIFY_PEER as c_int, None) };
     }
 
-    /// The server has to prove this DNS name.
-    pub(crate) fn expect_name(self, name: &CStr) -> Result<(), Reason> {
-        let len = name.to_bytes().len();
-        // SAFETY: the SSL_CTX is valid, and has parameters of verification.
-        check(unsafe {
-            X509_VERIFY_PARAM_set1_host(SSL_CTX_get0_param(self.as_ptr()), name.as_ptr(), len)
-        })
-    }
-
-    /// The server has to prove this IP address.
-    pub(crate) fn expect_address(self, address: &CStr) -> Result<(), Reason> {
-        // SAFETY: the SSL_CTX is valid, and has parameters of verification.
-        check(unsafe {
-            X509_VERIFY_PARAM_set1_ip_asc(SSL_CTX_get0_param(self.as_ptr()), address.as_ptr())
-        })
-    }
-
     /// Shows the certificate of a file, with its chain.
     pub(crate) fn use_certificate(self, file: &CStr) -> Result<(), Reason> {
         // SAFETY: the SSL_CTX is valid, and the function has the type that OpenSSL asks for.
@@ -98,6 +80,23 @@ impl Ssl<'_> {
         // SAFETY: the SSL is valid; SSL_set_tlsext_host_name() is a macro for this call, and OpenSSL
         // copies the name.
         unsafe { SSL_ctrl(self.as_ptr(), command, TLSEXT_NAMETYPE_host_name.into(), name) == 1 }
+    }
+
+    /// The server has to prove this DNS name, if it has to prove anything; false without memory.
+    pub(crate) fn expect_name(self, name: &CStr) -> bool {
+        let len = name.to_bytes().len();
+        // SAFETY: the SSL is valid, and has parameters of verification.
+        unsafe {
+            X509_VERIFY_PARAM_set1_host(SSL_get0_param(self.as_ptr()), name.as_ptr(), len) == 1
+        }
+    }
+
+    /// The server has to prove this IP address, if it has to prove anything; false without memory.
+    pub(crate) fn expect_address(self, address: &CStr) -> bool {
+        // SAFETY: the SSL is valid, and has parameters of verification.
+        unsafe {
+            X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(self.as_ptr()), address.as_ptr()) == 1
+        }
     }
 
     /// What is wrong with the server's certificate, if anything is.

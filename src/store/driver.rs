@@ -78,15 +78,16 @@ impl Driver {
         tell: Tell,
         log: *mut ngx_log_t,
     ) -> Rc<Self> {
+        let location = &settings.locations[0];
         let server = Server::new(
             settings.protocol(),
             settings.limits(),
-            settings.location.addresses.as_slice().into(),
-            resolver.is_some() && settings.location.name.is_some(),
+            location.addresses.as_slice().into(),
+            resolver.is_some() && location.name.is_some(),
             RandomState::new().build_hasher().finish(),
             now(),
         );
-        let link = Link::new(settings.tls.clone());
+        let link = Link::new(settings.tls.clone(), location.peer.clone());
         let stats = StoreStats::of(&settings.name());
         let driver = Rc::new_cyclic(|driver: &Weak<Self>| Self {
             scout: Scout::new(Rc::clone(&settings), Weak::clone(driver) as _),
@@ -270,7 +271,7 @@ impl Driver {
             }
             Action::Close => self.link.close(),
             Action::Resolve => {
-                let Location { name, port, .. } = &self.settings.location;
+                let Location { name, port, .. } = &self.settings.locations[0];
                 if let (Some(resolver), Some(name)) = (self.resolver, name) {
                     self.name_lookup.start(resolver, name, *port);
                 }

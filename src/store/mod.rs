@@ -15,7 +15,7 @@ use crate::nginx::now;
 use self::driver::Driver;
 
 pub(crate) use self::lookup::{LookupId, Tell};
-pub(crate) use self::settings::Settings;
+pub(crate) use self::settings::{Settings, Shape};
 
 mod driver;
 mod log;

@@ -51,7 +51,7 @@ impl From<LinkError> for Found {
 
 impl Scout {
     pub(super) fn new(settings: Rc<Settings>, sender: Weak<dyn Sender>) -> Self {
-        let link = Link::new(settings.tls.clone());
+        let link = Link::new(settings.tls.clone(), settings.locations[0].peer.clone());
         Self { settings, sender, link, attempt: RefCell::new(None) }
     }
 

@@ -12,7 +12,12 @@ use crate::net::{Address, Location, Tls};
 /// How to reach a store, and its limits.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Settings {
-    pub(crate) location: Location,
+    /// What a block calls it; none of a store of one line.
+    pub(crate) name: Option<String>,
+    /// Where it is, or where it is asked for, in configured order; at least one.
+    pub(crate) locations: Vec<Location>,
+    /// What the servers there are to each other.
+    pub(crate) shape: Shape,
     pub(crate) kind: Kind,
     /// The wait between attempts to connect, and the idleness after which the store is probed.
     pub(crate) interval: Duration,
@@ -26,12 +31,32 @@ pub(crate) struct Settings {
     pub(crate) database: u16,
     /// How TLS is spoken, if it is.
     pub(crate) tls: Option<Rc<Tls>>,
+    /// The number of the site whose store this is.
+    pub(crate) site: Option<u8>,
+}
+
+/// What the servers of a store are to each other.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Each has a part of the sessions; one has all of them.
+    Servers,
+    /// Nodes of a Redis Cluster, which know of the others.
+    Cluster,
+    /// Sentinels, which know where the store is.
+    Sentinel {
+        /// What the Sentinels call it.
+        master: Box<[u8]>,
+        credentials: Option<Credentials>,
+    },
 }
 
 impl Settings {
     /// The store as its counters name it: as it is configured.
     pub(crate) fn name(&self) -> String {
-        let Location { addresses, name, port } = &self.location;
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
+        let Location { addresses, name, port, .. } = &self.locations[0];
         match name {
             Some(name) => format!("{} {name}:{port}", self.kind.name()),
             None => server_name(self.kind, &addresses[0]),

@@ -4,8 +4,9 @@ use core::time::Duration;
 
 use crate::plan::error::{incomplete, invalid, text, unexpected, PlanError};
 use crate::plan::table::{Known, Parameter, Words, PARAMETERS};
-use crate::plan::types::{Auth, AuthFile, Kind, Place, SessionsPlan, StorePlan, Suspend, TlsPlan};
-use crate::plan::value::{ip_address, peer_of, Refusal};
+use crate::plan::types::{Auth, AuthFile, Kind, Place, SessionsPlan, Shape, StorePlan};
+use crate::plan::types::{Suspend, TlsPlan};
+use crate::plan::value::{ip_address, Refusal};
 use crate::protocol::Credentials;
 
 /// What is expected of the path of a unix socket.
@@ -89,15 +90,21 @@ impl<'a> Words<'a> {
 
     /// What is said of the store, with the defaults filled in.
     pub(super) fn store(&self) -> Result<StorePlan<'a>, PlanError> {
+        let place = self.place()?;
+        let tls = self.tls(&place)?;
         Ok(StorePlan {
-            place: self.place()?,
+            servers: vec![place],
+            shape: Shape::Servers,
             kind: self.kind(),
             interval: self.interval.unwrap_or(Duration::from_millis(200)),
             count: self.count.unwrap_or(Some(5000)),
             timeout: self.timeout.unwrap_or(Duration::from_secs(1)),
             auth: self.auth()?,
             database: self.database.unwrap_or(0),
-            tls: self.tls()?,
+            tls,
+            resolver: Vec::new(),
+            fallback: None,
+            site: None,
         })
     }
 
@@ -134,19 +141,16 @@ impl<'a> Words<'a> {
         })
     }
 
-    fn tls(&self) -> Result<Option<TlsPlan<'a>>, PlanError> {
+    fn tls(&self, place: &Place<'_>) -> Result<Option<TlsPlan<'a>>, PlanError> {
         if self.tls != Some(true) {
             return Ok(None);
         }
         let verify = self.tls_verify.unwrap_or(true);
-        let is_host = self.unix_path().is_none();
-        let host = || is_host.then(|| peer_of(self.host())).flatten();
-        let peer = self.tls_name.clone().or_else(host);
-        if verify && peer.is_none() {
+        if verify && self.tls_name.is_none() && place.peer().is_none() {
             return Err(incomplete("tls", "\"tls_name=\""));
         }
         let identity = self.tls_cert.zip(self.tls_key);
-        Ok(Some(TlsPlan { peer, verify, ca: self.tls_ca, identity }))
+        Ok(Some(TlsPlan { name: self.tls_name.clone(), verify, ca: self.tls_ca, identity }))
     }
 }
 

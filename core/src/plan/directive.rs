@@ -171,11 +171,11 @@ mod tests {
         for host in ["127.0.0.1", "::1", "[::1]", "localhost", "a_b.example.", "300.1.1.1.example"]
         {
             let word = format!("addr={host}");
-            assert_eq!(store(&[&word]).place, Place::Host(host.as_bytes(), 6379));
+            assert_eq!(store(&[&word]).servers, [Place::Host(host.as_bytes(), 6379)]);
         }
-        assert_eq!(store(&["addr=unix:/s"]).place, Place::Unix(b"/s"));
+        assert_eq!(store(&["addr=unix:/s"]).servers, [Place::Unix(b"/s")]);
         let longest = "x".repeat(106);
-        assert!(matches!(store(&[&format!("addr=unix:/{longest}")]).place, Place::Unix(_)));
+        assert!(matches!(store(&[&format!("addr=unix:/{longest}")]).servers[..], [Place::Unix(_)]));
 
         invalid_values("addr", &[""], "an IP address or a name");
         invalid_values(
@@ -189,9 +189,9 @@ mod tests {
 
     #[test]
     fn port() {
-        assert_eq!(store(&["port=1"]).place, Place::Host(b"127.0.0.1", 1));
-        assert_eq!(store(&["port=65535"]).place, Place::Host(b"127.0.0.1", 65535));
-        assert_eq!(store(&["type=memcached"]).place, Place::Host(b"127.0.0.1", 11211));
+        assert_eq!(store(&["port=1"]).servers, [Place::Host(b"127.0.0.1", 1)]);
+        assert_eq!(store(&["port=65535"]).servers, [Place::Host(b"127.0.0.1", 65535)]);
+        assert_eq!(store(&["type=memcached"]).servers, [Place::Host(b"127.0.0.1", 11211)]);
         let bad = ["", "0", "65536", "-1", "+1", "abc", "1x", "99999999999999999999"];
         invalid_values("port", &bad, "a number from 1 to 65535");
         refused(
@@ -324,17 +324,16 @@ mod tests {
     #[test]
     fn tls() {
         assert_eq!(store(&["tls=off"]).tls, None);
-        let peer = Some(Peer::Address("127.0.0.1".to_owned()));
         assert_eq!(
             store(&["tls=on"]).tls,
-            Some(TlsPlan { peer, verify: true, ca: None, identity: None })
+            Some(TlsPlan { name: None, verify: true, ca: None, identity: None })
         );
         let words =
             ["tls=on", "addr=a", "tls_ca=ca", "tls_cert=crt", "tls_key=key", "tls_verify=off"];
         assert_eq!(
             store(&words).tls,
             Some(TlsPlan {
-                peer: Some(Peer::Name("a".to_owned())),
+                name: None,
                 verify: false,
                 ca: Some(b"ca"),
                 identity: Some((b"crt", b"key")),
@@ -364,7 +363,7 @@ mod tests {
 
     #[test]
     fn tls_name() {
-        let peer = |words: &[&str]| store(words).tls.unwrap().peer;
+        let peer = |words: &[&str]| store(words).tls.unwrap().name;
         for (text, name) in [("redis.example.", "redis.example"), ("a_b", "a_b")] {
             let word = format!("tls_name={text}");
             assert_eq!(peer(&["tls=on", &word]), Some(Peer::Name(name.to_owned())));

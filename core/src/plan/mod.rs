@@ -17,5 +17,5 @@ pub use self::directive::Directive;
 pub use self::error::{text, PlanError};
 pub use self::table::{syntax, Group, Known, Parameter, PARAMETERS};
 pub use self::types::{
-    Auth, AuthFile, Kind, Peer, Place, SessionsPlan, StorePlan, Suspend, TlsPlan,
+    Auth, AuthFile, Kind, Peer, Place, SessionsPlan, Shape, StorePlan, Suspend, TlsPlan,
 };

@@ -1,15 +1,21 @@
 //! Plain values: what a store is, and what is kept of sessions there.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
+use crate::plan::error::text;
+use crate::plan::value::{ip_address, peer_of};
 use crate::protocol::Credentials;
 use crate::session::Keyspace;
 
 /// Where a store is, how it is spoken to, and its limits.
 #[derive(PartialEq, Eq)]
 pub struct StorePlan<'a> {
-    /// Where it is.
-    pub place: Place<'a>,
+    /// Where it is, or where it is asked for: at least one, no two with the same
+    /// [word](Place::word).
+    pub servers: Vec<Place<'a>>,
+    /// What the servers are to each other.
+    pub shape: Shape<'a>,
     /// What kind of server it is.
     pub kind: Kind,
     /// The wait between attempts to connect, and the idleness after which it is probed.
@@ -24,6 +30,28 @@ pub struct StorePlan<'a> {
     pub database: u16,
     /// How TLS is spoken, if it is.
     pub tls: Option<TlsPlan<'a>>,
+    /// The words of a resolver of its own, as nginx's `resolver` has them; empty without one.
+    pub resolver: Vec<&'a [u8]>,
+    /// The name of the store that is asked for what this one does not have.
+    pub fallback: Option<&'a [u8]>,
+    /// The number of the site whose store this is.
+    pub site: Option<u8>,
+}
+
+/// What the servers of a store are to each other.
+#[derive(PartialEq, Eq)]
+pub enum Shape<'a> {
+    /// Each has a part of the sessions; one has all of them.
+    Servers,
+    /// Nodes of a Redis Cluster, which know of the others.
+    Cluster,
+    /// Sentinels, which know where the store is.
+    Sentinel {
+        /// What the Sentinels call it.
+        master: &'a [u8],
+        /// Who their client says it is.
+        auth: Option<Auth<'a>>,
+    },
 }
 
 /// What is kept of sessions in a store, and how handshakes wait for it.
@@ -87,10 +115,10 @@ pub struct AuthFile<'a> {
 /// How TLS to a store is spoken.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TlsPlan<'a> {
-    /// Who the server is; not known for a unix socket without a name, which goes with not verifying
-    /// alone.
-    pub peer: Option<Peer>,
-    /// Whether the server must prove to be the peer.
+    /// Who each server is, if not who its place says. Unix sockets are without one only where
+    /// nothing is verified.
+    pub name: Option<Peer>,
+    /// Whether a server must prove who it is.
     pub verify: bool,
     /// A file with the certificates to trust, in place of the system's.
     pub ca: Option<&'a [u8]>,
@@ -105,6 +133,29 @@ pub enum Peer {
     Name(String),
     /// An IP address, as text.
     Address(String),
+}
+
+impl Place<'_> {
+    /// The place in the one form that all machines have in common, however it is configured:
+    /// `127.0.0.1:6379`, `[::1]:6379`, `redis.example.net:6379`, `unix:/path`. Which of several
+    /// servers has a session follows from it.
+    pub fn word(&self) -> String {
+        match *self {
+            Self::Host(host, port) => match ip_address(host) {
+                Some(address) => SocketAddr::new(address, port).to_string(),
+                None => format!("{}:{port}", text(host).to_ascii_lowercase()),
+            },
+            Self::Unix(path) => format!("unix:{}", text(path)),
+        }
+    }
+
+    /// Whom the certificate of a server there is for; not known of a unix socket.
+    pub fn peer(&self) -> Option<Peer> {
+        match self {
+            Self::Host(host, _) => peer_of(host),
+            Self::Unix(_) => None,
+        }
+    }
 }
 
 impl Kind {
@@ -122,5 +173,25 @@ impl Kind {
             Self::Redis => 6379,
             Self::Memcached => 11211,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_word_for_each_place() {
+        for (host, word) in [
+            ("127.0.0.1", "127.0.0.1:6379"),
+            ("::1", "[::1]:6379"),
+            ("[::1]", "[::1]:6379"),
+            ("[0:0::0001]", "[::1]:6379"),
+            ("Redis-1.Example.NET", "redis-1.example.net:6379"),
+            ("redis.", "redis.:6379"),
+        ] {
+            assert_eq!(Place::Host(host.as_bytes(), 6379).word(), word);
+        }
+        assert_eq!(Place::Unix(b"/run/Redis").word(), "unix:/run/Redis");
     }
 }
