@@ -11,7 +11,7 @@ use std::time::Duration;
 pub struct Backoff {
     interval: Duration,
     failures: u32,
-    state: u64,
+    random: Random,
 }
 
 impl Backoff {
@@ -19,25 +19,35 @@ impl Backoff {
 
     /// `seed` should differ between workers and machines.
     pub fn new(interval: Duration, seed: u64) -> Self {
-        Self { interval, failures: 0, state: seed }
+        Self { interval, failures: 0, random: Random::new(seed) }
     }
 
     /// The wait after one more failure.
     pub fn failed(&mut self) -> Duration {
         self.failures = (self.failures + 1).min(Self::MAX_INTERVALS);
         let half = self.interval.saturating_mul(self.failures) / 2;
-        half + half.mul_f64(self.random())
+        half + half.mul_f64(self.random.fraction())
     }
 
     /// The store is usable: the next failure is a first one.
     pub fn succeeded(&mut self) {
         self.failures = 0;
     }
+}
 
-    /// The next number of SplitMix64, as a fraction below one.
-    fn random(&mut self) -> f64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
+/// Chance, the same for the same seed: SplitMix64.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number, as a fraction below one.
+    pub(crate) fn fraction(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;

@@ -10,6 +10,7 @@ mod log;
 mod pipeline;
 mod scout;
 
+pub(crate) use backoff::Random;
 pub use completions::{Completions, Ended, Lookup, Unavailable};
 pub use life::{Action, Counts, Loss, Server, Settings, State, MAX_WAITING};
 pub use log::Line;

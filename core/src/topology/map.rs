@@ -144,12 +144,12 @@ fn read_number(value: &Value<'_>) -> Result<u16, MapError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// What a server answers: `[…]` is an array, `"…"` a string, `nil` is none, other words are
     /// integers.
-    fn reply(text: &str) -> Vec<u8> {
+    pub(crate) fn reply(text: &str) -> Vec<u8> {
         fn array(words: &mut std::str::SplitWhitespace<'_>) -> Vec<u8> {
             let (mut count, mut values) = (0, Vec::new());
             while let Some(word) = words.next() {

@@ -1,5 +1,6 @@
 //! A store that is many servers: who is there, and who has a key.
 
+mod cluster;
 mod endpoint;
 mod map;
 mod rendezvous;
@@ -7,6 +8,7 @@ mod slots;
 
 use slotmap::new_key_type;
 
+pub use self::cluster::{Change, Cluster, Whom, MAX_NODES};
 pub use self::endpoint::{Endpoint, Host};
 pub use self::map::{Map, MapError, MAX_MASTERS};
 pub use self::rendezvous::{word, Rendezvous};
