@@ -7,13 +7,16 @@ mod redis;
 mod reply;
 mod request;
 pub(crate) mod resp;
+mod scanner;
 mod text;
 
 pub use error::ProtocolError;
 pub use memcached::Memcached;
+pub(crate) use redis::push_bulk;
 pub use redis::Redis;
 pub use reply::{Reason, Redirect, Refusal, Reply, Rest};
 pub use request::{Asked, Request};
+pub(crate) use scanner::Scanner;
 
 /// The longest record that is stored, and so the longest that can be a server's reply. OpenSSL's
 /// serialised sessions are a few hundred bytes, a few thousand with client certificates.

@@ -6,10 +6,10 @@ use crate::protocol::text::{line, number};
 use crate::protocol::{ProtocolError, Reply, Rest, MAX_SKIPPED};
 
 /// Arrays are nested no deeper: those of `CLUSTER SLOTS` are four deep.
-const MAX_DEPTH: usize = 4;
+pub(crate) const MAX_DEPTH: usize = 4;
 
 /// The most elements of an array.
-const MAX_ELEMENTS: u64 = 16 * 1024;
+pub(crate) const MAX_ELEMENTS: u64 = 16 * 1024;
 
 /// A value as Redis sends it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ mod breaker;
 mod buffer;
 mod completions;
 mod homing;
+mod inquiry;
 mod life;
 mod log;
 mod pipeline;
@@ -12,6 +13,7 @@ mod scout;
 
 pub(crate) use backoff::Random;
 pub use completions::{Completions, Ended, Lookup, Unavailable};
+pub use inquiry::{Answer, Inquiry, InquiryError, Question};
 pub use life::{Action, Counts, Loss, Server, Settings, State, MAX_WAITING};
 pub use log::Line;
 pub use scout::{Scout, Unusable};
