@@ -165,6 +165,8 @@ pub struct Server<A, T> {
     address: usize,
     /// When the server's name is looked up again, if it is.
     resolve_at: Option<Instant>,
+    /// Whether it is looked up by asking who knows which server takes records.
+    is_discovered: bool,
     /// Failures in a row: attempts to connect, and connections that have not lasted.
     failures: usize,
     homing: Homing,
@@ -221,6 +223,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             addresses,
             address: 0,
             resolve_at: is_named.then_some(now),
+            is_discovered: false,
             failures: 0,
             homing: Homing::new(),
             replicas: 0,
@@ -233,6 +236,12 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             counts: Counts::default(),
             actions: VecDeque::new(),
         }
+    }
+
+    /// The same, and its name is known to who knows which server takes records now: one that does not
+    /// is left for whatever the name stands for then, though it is the only one.
+    pub fn discovered(self) -> Self {
+        Self { is_discovered: true, ..self }
     }
 
     /// Begins to connect, and to look the server's name up.
@@ -660,10 +669,14 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     /// Whether the server, which is a replica, is left for the next one. Where all of them are, they
     /// are gone through now and then: one may have become the master.
     fn leaves_replica(&mut self, now: Instant) -> bool {
-        if now.since(self.left_replica_at) >= REPLICAS_AGAIN {
+        let (others, again) = match self.is_discovered {
+            true => (1, RESOLVE_RETRY),
+            false => (self.addresses.len() - 1, REPLICAS_AGAIN),
+        };
+        if now.since(self.left_replica_at) >= again {
             self.replicas = 0;
         }
-        let leaves = self.replicas + 1 < self.addresses.len();
+        let leaves = self.replicas < others;
         if leaves {
             self.replicas += 1;
             self.left_replica_at = now;
@@ -1619,6 +1632,67 @@ mod tests {
         assert!(told.contains(&"a is down, 1: it is a replica".into()), "{told:?}");
         assert!(told.contains(&"b is up".into()), "{told:?}");
         assert_eq!(fixture.server.take_counts().sessions_failed, 2);
+    }
+
+    /// As Sentinels know the master: they are asked again, and by then it is another one.
+    #[test]
+    fn a_replica_that_was_discovered_is_left_though_it_is_the_last() {
+        let mut fixture = Fixture::with(None, &["a"]);
+        let now = fixture.now;
+        let settings = fixture.server.settings;
+        let redis = Rc::new(Redis::new(None, 0).master_only());
+        fixture.server = Server::new(redis, settings, ["a"].into(), true, 1, now).discovered();
+        let master = "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n+PONG\r\n";
+        let refuse = |fixture: &mut Fixture| {
+            fixture.put(1, b"one").unwrap();
+            fixture.send();
+            fixture.server.spare()[..13].copy_from_slice(b"-READONLY x\r\n");
+            fixture.server.received(13, fixture.now);
+            fixture.server.read_all(fixture.now);
+            fixture.server.is_connected()
+        };
+        fixture.server.start(now);
+        fixture.server.connected(now);
+        fixture.send();
+        fixture.receive(master.as_bytes()).unwrap();
+        done(&mut fixture);
+        assert!(!refuse(&mut fixture));
+        let told = done(&mut fixture);
+        assert!(told.contains(&"a is down, 1: it is a replica".into()), "{told:?}");
+        tick(&mut fixture);
+        assert_eq!(done(&mut fixture), ["resolve"], "at once");
+        assert_eq!(fixture.now, now);
+
+        let valid_until = now + Duration::from_secs(10);
+        fixture.server.resolved(Ok((vec!["b"], valid_until)), now);
+        tick(&mut fixture);
+        fixture.server.connected(fixture.now);
+        fixture.send();
+        fixture.receive(master.as_bytes()).unwrap();
+        assert!(refuse(&mut fixture), "once a second");
+        fixture.now = now + RESOLVE_RETRY;
+        assert!(!refuse(&mut fixture));
+    }
+
+    /// A master that has become a replica is no master where it must be one.
+    #[test]
+    fn a_replica_is_rejected_where_a_master_was_discovered() {
+        let mut fixture = Fixture::new();
+        let settings = fixture.server.settings;
+        let redis = Rc::new(Redis::new(None, 0).master_only());
+        fixture.server = Server::new(redis, settings, ["a"].into(), true, 1, fixture.now);
+        fixture.server.start(fixture.now);
+        done(&mut fixture);
+        fixture.server.connected(fixture.now);
+        fixture.send();
+        let reply = b"*5\r\n$5\r\nslave\r\n$1\r\nb\r\n:6379\r\n$9\r\nconnected\r\n:0\r\n";
+        fixture.server.spare()[..reply.len()].copy_from_slice(reply);
+        fixture.server.received(reply.len(), fixture.now);
+        fixture.server.read_all(fixture.now);
+        let told = done(&mut fixture);
+        assert!(told.contains(&"a is down, 1: rejected: it is a replica".into()), "{told:?}");
+        tick(&mut fixture);
+        assert_eq!(done(&mut fixture), ["resolve"]);
     }
 
     #[test]

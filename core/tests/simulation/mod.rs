@@ -126,8 +126,9 @@ impl Simulation {
         let addresses: Vec<u8> = (1..=script.byte() % 4).collect();
         let is_named = addresses.is_empty() || script.byte() % 2 == 0;
         let now = Instant::from_millis(0);
+        let server = Server::new(protocol, settings, addresses.into(), is_named, 1, now);
         let mut simulation = Self {
-            server: Server::new(protocol, settings, addresses.into(), is_named, 1, now),
+            server: if kind & 64 == 0 { server } else { server.discovered() },
             keyspace: Keyspace::default(),
             max_requests,
             now,
