@@ -34,7 +34,7 @@ impl Redis {
     }
 
     /// What an error reply says.
-    fn refusal<'a>(&self, message: &'a [u8]) -> Refusal<'a> {
+    pub(crate) fn refusal<'a>(&self, message: &'a [u8]) -> Refusal<'a> {
         Refusal { reason: reason(message), message: self.without_arguments(message) }
     }
 
@@ -44,12 +44,12 @@ impl Redis {
         const ARGUMENTS: &[u8] = b", with args";
 
         let message = &message[..position(message, ARGUMENTS).unwrap_or(message.len())];
-        let repeats_password =
-            |credentials: &Credentials| position(message, &credentials.password).is_some();
-        if self.credentials.as_ref().is_some_and(repeats_password) {
-            return code(message);
-        }
-        message
+        let repeats_password = |text: &&[u8]| {
+            let password = self.credentials.as_ref().map(|credentials| &credentials.password);
+            password.is_some_and(|password| position(text, password).is_some())
+        };
+        let texts = [message, code(message)];
+        texts.into_iter().find(|text| !repeats_password(text)).unwrap_or_default()
     }
 }
 
@@ -156,7 +156,7 @@ fn push_key(out: &mut Vec<u8>, key: &Key) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn push_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn push_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'$');
     out.extend_from_slice(Decimal::new(bytes.len() as u64).as_bytes());
     out.extend_from_slice(b"\r\n");
@@ -463,6 +463,10 @@ mod tests {
         assert_eq!(
             decode_at_every_cut(&redis, &Asked::Greeting, b"-ERR secret is no password\r\n"),
             refused(Reason::Other, b"ERR")
+        );
+        assert_eq!(
+            decode_at_every_cut(&redis, &Asked::Greeting, b"-ERR:secret is no password\r\n"),
+            refused(Reason::Other, b"")
         );
     }
 
