@@ -167,6 +167,8 @@ pub struct Server<A, T> {
     resolve_at: Option<Instant>,
     /// Whether it is looked up by asking who knows which server takes records.
     is_discovered: bool,
+    /// Whether the server is one of a cluster, where it is usual that it sends a client to another.
+    is_of_cluster: bool,
     /// Failures in a row: attempts to connect, and connections that have not lasted.
     failures: usize,
     homing: Homing,
@@ -224,6 +226,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             address: 0,
             resolve_at: is_named.then_some(now),
             is_discovered: false,
+            is_of_cluster: false,
             failures: 0,
             homing: Homing::new(),
             replicas: 0,
@@ -242,6 +245,11 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     /// is left for whatever the name stands for then, though it is the only one.
     pub fn discovered(self) -> Self {
         Self { is_discovered: true, ..self }
+    }
+
+    /// The same, and it is one of a cluster: that it sends a client to another one is no refusal.
+    pub fn of_cluster(self) -> Self {
+        Self { is_of_cluster: true, ..self }
     }
 
     /// Begins to connect, and to look the server's name up.
@@ -319,6 +327,14 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         self.has_asked = true;
         let deadline = deadline.min(now + self.settings.timeout);
         self.pipeline.ask(Request::Get(key), deadline, Some(token), now);
+        Ok(())
+    }
+
+    /// Tells the server, which is one of a cluster, that the request after this is for a key that it is
+    /// about to get from another one.
+    pub fn asking(&mut self, now: Instant) -> Result<(), Unavailable> {
+        self.admit()?;
+        self.pipeline.ask(Request::Asking, now + self.settings.timeout, None, now);
         Ok(())
     }
 
@@ -617,7 +633,10 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         let mut refused: Option<(u32, Refused)> = None;
         let mut is_read_only = false;
         let mut is_probed = false;
-        while let Some(answer) = self.pipeline.next_answer(now)? {
+        while let Some(mut answer) = self.pipeline.next_answer(now)? {
+            if self.is_of_cluster {
+                answer.refusal.take_if(|refusal| refusal.is_redirect);
+            }
             self.note(&answer, now);
             is_probed |= answer.to == Kind::Probe;
             if let Some(refusal) = answer.refusal {
@@ -1632,6 +1651,25 @@ mod tests {
         assert!(told.contains(&"a is down, 1: it is a replica".into()), "{told:?}");
         assert!(told.contains(&"b is up".into()), "{told:?}");
         assert_eq!(fixture.server.take_counts().sessions_failed, 2);
+    }
+
+    /// Of a node of a cluster it is usual, and of any other server worth a word.
+    #[test]
+    fn a_redirect_of_a_node_is_no_refusal() {
+        let told = |is_node: bool| {
+            let mut fixture = Fixture::ready();
+            done(&mut fixture);
+            if is_node {
+                fixture.server = fixture.server.of_cluster();
+            }
+            fixture.put(1, b"one").unwrap();
+            fixture.get(2).unwrap();
+            fixture.send();
+            fixture.receive(b"-MOVED 1 b:1\r\n-TRYAGAIN x\r\n").unwrap();
+            (done(&mut fixture).len(), fixture.server.take_counts().sessions_failed)
+        };
+        assert_eq!(told(true), (0, 0));
+        assert_eq!(told(false), (1, 1));
     }
 
     /// As Sentinels know the master: they are asked again, and by then it is another one.

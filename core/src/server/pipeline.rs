@@ -104,6 +104,8 @@ pub(crate) struct Refused {
     pub(crate) is_read_only: bool,
     /// The server is one of a cluster, and has not got what it was asked for.
     pub(crate) is_of_cluster: bool,
+    /// It says where that is, or when to ask again.
+    pub(crate) is_redirect: bool,
     /// The user lacks a right.
     pub(crate) is_of_right: bool,
 }
@@ -396,13 +398,13 @@ impl<T> Pending<T> {
 
 impl From<Refusal<'_>> for Refused {
     fn from(refusal: Refusal<'_>) -> Self {
+        let is_redirect =
+            matches!(refusal.reason, Reason::Moved(_) | Reason::Ask(_) | Reason::TryAgain);
         Self {
             text: refusal.text(),
             is_read_only: refusal.reason == Reason::ReadOnly,
-            is_of_cluster: matches!(
-                refusal.reason,
-                Reason::Moved(_) | Reason::Ask(_) | Reason::ClusterDown
-            ),
+            is_of_cluster: is_redirect || refusal.reason == Reason::ClusterDown,
+            is_redirect,
             is_of_right: refusal.reason == Reason::NoPermission,
         }
     }
@@ -726,21 +728,22 @@ mod tests {
 
     #[test]
     fn what_a_refusal_means() {
-        for (message, is_read_only, is_of_cluster, is_of_right) in [
-            ("READONLY x", true, false, false),
-            ("READONLY", true, false, false),
-            ("OOM x", false, false, false),
-            ("MOVED 1 a:1", false, true, false),
-            ("ASK 1 a:1", false, true, false),
-            ("CLUSTERDOWN x", false, true, false),
-            ("NOPERM x", false, false, true),
+        for (message, is_read_only, is_of_cluster, is_redirect, is_of_right) in [
+            ("READONLY x", true, false, false, false),
+            ("READONLY", true, false, false, false),
+            ("OOM x", false, false, false, false),
+            ("MOVED 1 a:1", false, true, true, false),
+            ("ASK 1 a:1", false, true, true, false),
+            ("TRYAGAIN x", false, true, true, false),
+            ("CLUSTERDOWN x", false, true, false, false),
+            ("NOPERM x", false, false, false, true),
         ] {
             let mut fixture = Fixture::ready();
             fixture.put(1, b"one");
             fixture.send();
             let answers = fixture.receive(format!("-{message}\r\n").as_bytes()).unwrap();
             let text = message.to_owned();
-            let refused = Refused { text, is_read_only, is_of_cluster, is_of_right };
+            let refused = Refused { text, is_read_only, is_of_cluster, is_redirect, is_of_right };
             assert_eq!(answers[0].refusal, Some(refused));
         }
     }

@@ -1,0 +1,296 @@
+//! A Redis Cluster: each key is asked for where its slot is, and where its nodes say that it is.
+//!
+//! <https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>, "Redirection and
+//! resharding".
+
+use std::mem;
+use std::time::Duration;
+
+use crate::protocol::Reason;
+use crate::server::{Ended, Lookup, Unavailable};
+use crate::session::Key;
+use crate::time::{earliest, Instant};
+use crate::topology::cluster::{Change, Cluster, Whom};
+use crate::topology::router::{Asking, Attempt, Next, Put, Servers, Task, Told};
+use crate::topology::{slot_of, Endpoint, Map, ServerId};
+
+/// So many redirects are followed for a lookup, and for a put or a delete, which nobody waits for.
+const LOOKUP_REDIRECTS: u8 = 2;
+const WRITE_REDIRECTS: u8 = 1;
+
+/// What a cluster cannot do now is tried again after this time, and after twice as long each further
+/// time.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
+
+/// No more requests than this wait for a cluster that cannot serve them now.
+const MAX_WAITING: usize = 4096;
+
+/// A cluster's map, and what waits for the cluster.
+pub(super) struct Redirects<T> {
+    cluster: Cluster,
+    /// The longest that anything waits.
+    timeout: Duration,
+    /// What is tried again, and when.
+    waiting: Vec<(Instant, Attempt<T>)>,
+    /// Since when the cluster has done nothing but refuse, or has been without a map.
+    down_since: Option<Instant>,
+    is_mapped: bool,
+    /// Nodes that are of no more use.
+    closed: Vec<ServerId>,
+}
+
+impl<T: Copy> Redirects<T> {
+    pub(super) fn new(seed: u64, timeout: Duration, now: Instant) -> Self {
+        Self {
+            cluster: Cluster::new(seed, now),
+            timeout,
+            waiting: Vec::new(),
+            down_since: Some(now),
+            is_mapped: false,
+            closed: Vec::new(),
+        }
+    }
+
+    pub(super) fn get(
+        &mut self,
+        servers: &impl Servers<T>,
+        key: &Key,
+        deadline: Instant,
+        token: T,
+        now: Instant,
+    ) -> Result<(), Unavailable> {
+        let next = Next::Redirects { left: LOOKUP_REDIRECTS, pause: TRY_AGAIN };
+        self.send(
+            servers,
+            Attempt { task: Task::Get(token), key: key.clone(), deadline, next },
+            now,
+        )
+    }
+
+    pub(super) fn put(
+        &mut self,
+        servers: &impl Servers<T>,
+        Put { key, record, ttl, unix_now }: Put<'_>,
+        now: Instant,
+    ) -> Result<(), Unavailable> {
+        let task = Task::Put { record: record.into(), ttl, unix_now };
+        self.send(servers, self.write(task, key, now), now)
+    }
+
+    pub(super) fn delete(
+        &mut self,
+        servers: &impl Servers<T>,
+        key: &Key,
+        now: Instant,
+    ) -> Result<(), Unavailable> {
+        self.send(servers, self.write(Task::Delete, key, now), now)
+    }
+
+    fn write(&self, task: Task<T>, key: &Key, now: Instant) -> Attempt<T> {
+        let next = Next::Redirects { left: WRITE_REDIRECTS, pause: TRY_AGAIN };
+        Attempt { task, key: key.clone(), deadline: now + self.timeout, next }
+    }
+
+    /// Asks the node that has the key's slot. Where no map is known yet, it is waited for: a new worker
+    /// has clients before a map.
+    fn send(
+        &mut self,
+        servers: &impl Servers<T>,
+        attempt: Attempt<T>,
+        now: Instant,
+    ) -> Result<(), Unavailable> {
+        match self.cluster.server_of(slot_of(&attempt.key), now) {
+            Some(server) => self.ask(servers, server, attempt, Asking::No, now),
+            None if self.is_mapped => Err(Unavailable::Down),
+            None => self.wait(attempt, Unavailable::Down, now),
+        }
+    }
+
+    fn ask(
+        &mut self,
+        servers: &impl Servers<T>,
+        server: ServerId,
+        attempt: Attempt<T>,
+        asking: Asking,
+        now: Instant,
+    ) -> Result<(), Unavailable> {
+        self.open(servers);
+        let Attempt { task, key, deadline, .. } = attempt.clone();
+        let routed = attempt.routed();
+        let asked = match task {
+            Task::Get(_) => servers.get(server, &key, deadline, asking, routed),
+            Task::Put { record, ttl, unix_now } => {
+                let put = Put { key: &key, record: &record, ttl, unix_now };
+                servers.put(server, put, asking, Some(routed))
+            }
+            Task::Delete => servers.delete(server, &key, asking, Some(routed)),
+        };
+        if asked == Err(Unavailable::Down) {
+            self.cluster.lost(server, now);
+        }
+        asked
+    }
+
+    /// A request has ended at a server: it is sent on, waits, or has ended.
+    pub(super) fn ended<'a>(
+        &mut self,
+        servers: &impl Servers<T>,
+        server: ServerId,
+        attempt: Attempt<T>,
+        ended: Ended<'a>,
+        now: Instant,
+    ) -> Option<Told<'a, T>> {
+        let Ended::Refused(reason) = ended else {
+            match ended {
+                Ended::Unavailable(_) => self.cluster.lost(server, now),
+                _ => self.down_since = None,
+            }
+            return told(attempt.task, ended.into());
+        };
+        let task = attempt.task.clone();
+        let asked = match reason {
+            Reason::Moved(to) => {
+                let to = to.and_then(|to| self.cluster.moved(server, to, now));
+                self.redirect(servers, attempt, to, Asking::No, now)
+            }
+            Reason::Ask(to) => {
+                let to = to.and_then(|to| self.cluster.asked(server, to, now));
+                self.redirect(servers, attempt, to, Asking::Yes, now)
+            }
+            Reason::TryAgain => self.wait_to_get(attempt, now),
+            Reason::ClusterDown => {
+                self.cluster.cluster_down(now);
+                self.wait_to_get(attempt, now)
+            }
+            Reason::ReadOnly | Reason::MasterDown | Reason::Loading => {
+                self.cluster.lost(server, now);
+                Err(Unavailable::Refused)
+            }
+            _ => Err(Unavailable::Refused),
+        };
+        let unavailable = asked.err()?;
+        // A record that was refused for good is counted where its server is.
+        let is_redirect = matches!(reason, Reason::Moved(_) | Reason::Ask(_) | Reason::TryAgain);
+        if is_redirect && matches!(task, Task::Put { .. }) {
+            servers.record_failed();
+        }
+        told(task, Lookup::Unavailable(unavailable))
+    }
+
+    fn redirect(
+        &mut self,
+        servers: &impl Servers<T>,
+        mut attempt: Attempt<T>,
+        to: Option<ServerId>,
+        asking: Asking,
+        now: Instant,
+    ) -> Result<(), Unavailable> {
+        let Next::Redirects { left, .. } = &mut attempt.next else {
+            return Err(Unavailable::Refused);
+        };
+        *left = left.checked_sub(1).ok_or(Unavailable::Refused)?;
+        if attempt.deadline <= now {
+            return Err(Unavailable::Timeout);
+        }
+        self.ask(servers, to.ok_or(Unavailable::Refused)?, attempt, asking, now)
+    }
+
+    /// Asks again a little later for what somebody waits for.
+    fn wait_to_get(&mut self, attempt: Attempt<T>, now: Instant) -> Result<(), Unavailable> {
+        match attempt.task {
+            Task::Get(_) => self.wait(attempt, Unavailable::Refused, now),
+            Task::Put { .. } | Task::Delete => Err(Unavailable::Refused),
+        }
+    }
+
+    /// Asks again a little later, unless the cluster has been of no use for long, for this reason: that
+    /// shall not cost each handshake a wait.
+    fn wait(
+        &mut self,
+        mut attempt: Attempt<T>,
+        reason: Unavailable,
+        now: Instant,
+    ) -> Result<(), Unavailable> {
+        let since = *self.down_since.get_or_insert(now);
+        let Next::Redirects { pause, .. } = &mut attempt.next else { return Err(reason) };
+        let at = now + *pause;
+        *pause *= 2;
+        let is_full = self.waiting.len() >= MAX_WAITING;
+        if now.since(since) >= self.timeout || at >= attempt.deadline || is_full {
+            return Err(reason);
+        }
+        self.waiting.push((at, attempt));
+        Ok(())
+    }
+
+    /// Has the nodes be there that are about to be asked.
+    fn open(&mut self, servers: &impl Servers<T>) {
+        while let Some(change) = self.cluster.change() {
+            match change {
+                Change::Open(server, endpoint) => servers.open(server, &endpoint),
+                Change::Close(server) => self.closed.push(server),
+            }
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let waiting = self.waiting.iter().map(|(at, _)| *at).min();
+        earliest([waiting, self.cluster.deadline()])
+    }
+
+    pub(super) fn tick(
+        &mut self,
+        servers: &impl Servers<T>,
+        now: Instant,
+        mut tell: impl FnMut(T, Unavailable),
+    ) {
+        let is_due = |(at, _): &(Instant, Attempt<T>)| *at <= now;
+        if !self.waiting.iter().any(is_due) {
+            return;
+        }
+        let (due, later): (Vec<_>, _) = mem::take(&mut self.waiting).into_iter().partition(is_due);
+        self.waiting = later;
+        for (_, attempt) in due {
+            let task = attempt.task.clone();
+            match (task, self.send(servers, attempt, now)) {
+                (Task::Get(token), Err(reason)) => tell(token, reason),
+                (Task::Put { .. }, Err(_)) => servers.record_failed(),
+                (Task::Delete, Err(_)) | (_, Ok(())) => {}
+            }
+        }
+    }
+
+    pub(super) fn lost(&mut self, server: ServerId, now: Instant) {
+        self.cluster.lost(server, now);
+    }
+
+    pub(super) fn closed(&mut self) -> Option<ServerId> {
+        self.closed.pop()
+    }
+
+    pub(super) fn inquiry(&mut self, servers: &impl Servers<T>, now: Instant) -> Option<Whom> {
+        let whom = self.cluster.inquiry(now);
+        self.open(servers);
+        whom
+    }
+
+    pub(super) fn mapped(&mut self, map: Option<&Map>, now: Instant) {
+        self.cluster.answered(map, now);
+        if map.is_some() {
+            self.is_mapped = true;
+            self.waiting.iter_mut().for_each(|(at, _)| *at = now);
+        }
+    }
+
+    pub(super) fn endpoint(&self, server: ServerId) -> Option<&Endpoint> {
+        self.cluster.endpoint(server)
+    }
+}
+
+/// What is told of the end of a task: of a lookup alone.
+fn told<T>(task: Task<T>, lookup: Lookup<'_>) -> Option<Told<'_, T>> {
+    match task {
+        Task::Get(token) => Some((token, lookup)),
+        Task::Put { .. } | Task::Delete => None,
+    }
+}
