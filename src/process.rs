@@ -8,7 +8,7 @@ use ngx::core::Status;
 
 use crate::conf::CycleConf;
 use crate::nginx::{log, process_serves_clients};
-use crate::store::Store;
+use crate::store::{Store, StoreConf};
 use crate::{attach, counters, handshake};
 
 pub(crate) unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
@@ -32,10 +32,11 @@ pub(crate) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int
     let stores = conf.stores();
     if process_serves_clients() && !stores.is_empty() {
         counters::enter();
-        for store in stores {
+        let start = |store: Rc<StoreConf>| {
             let started = Store::start(&store, handshake::answered, cycle.log);
-            conf.use_store(&store, Some(&Rc::new(started)));
-        }
+            (store, started)
+        };
+        conf.use_stores(stores.into_iter().map(start).collect());
     }
     Status::NGX_OK.into()
 }
@@ -43,6 +44,6 @@ pub(crate) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int
 pub(crate) unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
     // SAFETY: nginx passes its current cycle.
     let conf = CycleConf::of(unsafe { &*cycle });
-    conf.stores().iter().for_each(|store| conf.use_store(store, None));
+    conf.stop_stores();
     counters::leave();
 }

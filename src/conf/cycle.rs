@@ -28,6 +28,8 @@ pub(crate) static mut CORE: ngx_core_module_t = ngx_core_module_t {
 pub(crate) struct CycleConf {
     /// The stores that the configuration names; equal directives share one.
     stores: RefCell<Vec<Rc<StoreConf>>>,
+    /// The stores as this worker has them.
+    running: RefCell<Vec<Rc<Store>>>,
     /// What the callbacks of an SSL_CTX use, which keeps the address: a box would forbid that, as
     /// who moves one claims to have the only pointer.
     caches: RefCell<Vec<Rc<SessionCache>>>,
@@ -83,10 +85,20 @@ impl CycleConf {
         self.caches.borrow_mut().push(cache);
     }
 
-    /// Gives the callbacks a store as this worker has it, or takes it away.
-    pub(crate) fn use_store(&self, conf: &StoreConf, store: Option<&Rc<Store>>) {
-        let uses = |cache: &&Rc<SessionCache>| ptr::eq(cache.store_conf(), conf);
-        self.caches().iter().filter(uses).for_each(|cache| cache.use_store(store.cloned()));
+    /// Gives the callbacks the stores as this worker has them; each is in place of the one of its
+    /// configuration.
+    pub(crate) fn use_stores(&self, stores: Vec<(Rc<StoreConf>, Rc<Store>)>) {
+        for cache in &*self.caches() {
+            let store = stores.iter().find(|(conf, _)| ptr::eq(cache.store_conf(), &**conf));
+            cache.use_store(store.map(|(_, store)| Rc::clone(store)));
+        }
+        self.running.replace(stores.into_iter().map(|(_, store)| store).collect());
+    }
+
+    /// Takes the stores away from the callbacks, and closes their connections.
+    pub(crate) fn stop_stores(&self) {
+        self.caches().iter().for_each(|cache| cache.use_store(None));
+        self.running.take().iter().for_each(|store| store.stop());
     }
 
     /// The ways in which handshakes are suspended.

@@ -19,10 +19,11 @@ pub(crate) struct StoreStats {
 }
 
 impl StoreStats {
-    /// Of the store of this name; `None` in a process that does not count.
-    pub(crate) fn of(name: &str) -> Option<Self> {
+    /// Of a server of the store of this name, or of all of the store; `None` in a process that does not
+    /// count.
+    pub(crate) fn of(store: &str, server: Option<&str>) -> Option<Self> {
         let worker = zone::own_slot()?;
-        let store = zone::server_slot(name, WHOLE);
+        let store = zone::server_slot(store, server.unwrap_or(WHOLE));
         Some(Self { worker, store, pid: worker.owner.load(Relaxed) })
     }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use nginx_sys::{ngx_cycle_t, SSL_CTX};
 use ssl_session_cache_core::hello::ServerAbilities;
+use ssl_session_cache_core::topology::Put;
 
 use crate::handshake::lookup::SessionId;
 use crate::handshake::notes;
@@ -177,7 +178,7 @@ impl SessionCache {
         let max_ttl = if session.is_tls13() { MAX_TTL_TLS13 } else { MAX_TTL };
         let ttl = session.expires().saturating_sub(now).clamp(1, max_ttl);
         let written = self.records.encode(entry.minted.as_ref(), session, |record| {
-            store.put(&entry.key, record, ttl as u32, now as u64);
+            store.put(Put { key: &entry.key, record, ttl: ttl as u32, unix_now: now as u64 });
         });
         if written.is_none() {
             store.drop_record();

@@ -2,8 +2,9 @@
 
 use nginx_sys::ngx_pool_t;
 use ssl_session_cache_core::plan::Place;
+use ssl_session_cache_core::topology::{Endpoint, Host};
 
-use crate::net::tls::Peer;
+use crate::net::tls::{Peer, Tls};
 use crate::nginx::SockAddr;
 
 /// A socket address of a store. Its order, by family and bytes, is the same on every machine.
@@ -42,7 +43,7 @@ impl Address {
 }
 
 /// Where a server is, as configured: its addresses, and the name that they were found by.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Location {
     /// [`Place::word`]: which of several servers has a session follows from it.
     pub(crate) word: String,
@@ -56,6 +57,21 @@ pub(crate) struct Location {
 }
 
 impl Location {
+    /// Where a server says that another one is. A name that it tells is that of the other's
+    /// certificate; whose address it tells is who the configuration says, or that address.
+    pub(crate) fn told(endpoint: &Endpoint, tls: Option<&Tls>) -> Self {
+        let port = endpoint.port;
+        let (addresses, name, told) = match &endpoint.host {
+            Host::Address(ip) => (vec![Address::new(SockAddr::ip(*ip), port)], None, Peer::of(*ip)),
+            Host::Name(name) => (Vec::new(), Some(name.to_string()), Peer::named(name)),
+        };
+        let peer = match (&name, tls) {
+            (None, Some(tls)) => tls.peer(Some(told)),
+            _ => Some(told),
+        };
+        Self { word: endpoint.to_string(), addresses, name, port, peer }
+    }
+
     /// Finds the addresses of a place; `None` where the path of a unix socket is not absolute, or
     /// longer than the system's limit.
     ///

@@ -1,6 +1,7 @@
 //! TLS to a server: who it is, whom it is trusted by, and what is shown to it.
 
 use std::ffi::CString;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use nginx_sys::ngx_log_t;
@@ -59,6 +60,18 @@ pub(crate) enum TlsPart {
 pub(crate) struct Tls {
     settings: TlsSettings,
     client: ClientTls,
+}
+
+impl Peer {
+    /// A server that is known by its address.
+    pub(super) fn of(address: IpAddr) -> Self {
+        Self::Address(CString::new(address.to_string()).expect("digits"))
+    }
+
+    /// A server that is known by its name, which is one as RFC 1123 has it.
+    pub(super) fn named(name: &str) -> Self {
+        Self::Name(CString::new(name).expect("letters, digits, hyphens and dots"))
+    }
 }
 
 impl Tls {

@@ -1,6 +1,7 @@
 //! Socket addresses.
 
 use core::ffi::c_char;
+use core::net::IpAddr;
 use core::{mem, ptr, slice};
 
 use nginx_sys::{
@@ -48,6 +49,30 @@ impl SockAddr {
             let mut address = mem::zeroed::<ngx_addr_t>();
             let rc = ngx_parse_addr(pool, &mut address, text.as_ptr().cast_mut(), text.len());
             (rc == NGX_OK as isize).then(|| Self::copy(address.sockaddr, address.socklen))
+        }
+    }
+
+    /// An IPv4 or IPv6 address.
+    pub(crate) fn ip(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => {
+                // SAFETY: all-zero is a valid socket address, of no family.
+                let mut socket: libc::sockaddr_in = unsafe { mem::zeroed() };
+                socket.sin_family = libc::AF_INET as _;
+                socket.sin_addr.s_addr = u32::from_ne_bytes(address.octets());
+                let len = mem::size_of_val(&socket) as socklen_t;
+                // SAFETY: the socket address is valid, and of this length.
+                unsafe { Self::copy((&raw const socket).cast(), len) }
+            }
+            IpAddr::V6(address) => {
+                // SAFETY: as above.
+                let mut socket: libc::sockaddr_in6 = unsafe { mem::zeroed() };
+                socket.sin6_family = libc::AF_INET6 as _;
+                socket.sin6_addr.s6_addr = address.octets();
+                let len = mem::size_of_val(&socket) as socklen_t;
+                // SAFETY: as above.
+                unsafe { Self::copy((&raw const socket).cast(), len) }
+            }
         }
     }
 

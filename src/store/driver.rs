@@ -10,9 +10,10 @@ use std::rc::{Rc, Weak};
 use nginx_sys::{ngx_exiting, ngx_log_t};
 use ssl_session_cache_core::report::Event;
 use ssl_session_cache_core::server::{
-    Action, Completions, Counts, Lookup, Loss, Server, Unavailable,
+    Action, Completions, Counts, Ended, Lookup, Loss, Server, Unavailable,
 };
 use ssl_session_cache_core::session::Key;
+use ssl_session_cache_core::topology::{Asking, Put, Routed, ServerId};
 use ssl_session_cache_core::Instant;
 
 use crate::counters::StoreStats;
@@ -21,9 +22,9 @@ use crate::net::{
 };
 use crate::nginx::{clients_may_handshake, now, turn_is_long};
 use crate::store::log;
-use crate::store::lookup::{LookupId, Tell};
+use crate::store::lookup::LookupId;
 use crate::store::scout::{Scout, Sender};
-use crate::store::settings::Settings;
+use crate::store::settings::{Settings, Shape};
 
 /// A server, its connection and what else nginx has to do for it.
 ///
@@ -31,7 +32,12 @@ use crate::store::settings::Settings;
 ///
 /// The connection is closed. [`stop`](Self::stop) it before: nothing is told of what waits.
 pub(super) struct Driver {
+    /// What the server is known by in its store.
+    id: ServerId,
+    /// Who is told how requests end.
+    owner: Weak<dyn Owner>,
     settings: Rc<Settings>,
+    location: Location,
     resolver: Option<Resolver>,
     link: Link,
     /// The connection takes no more for now.
@@ -49,17 +55,26 @@ pub(super) struct Driver {
     /// is never borrowed where a handshake can go on: neither while it is told how a lookup has
     /// ended, nor where nginx needs a connection, for a link or a name, and may close others.
     server: RefCell<Server<Address, Asked>>,
-    /// Who is told how lookups end, and those that are told of next.
-    tell: Tell,
+    /// What its owner is told of next.
     ended: Cell<Completions<Asked>>,
     log: *mut ngx_log_t,
 }
 
-/// A lookup that the server was asked for.
+/// Whose server it is. The driver may be asked meanwhile.
+pub(super) trait Owner {
+    /// A request has ended.
+    fn ended(&self, server: ServerId, routed: Routed<LookupId>, ended: Ended<'_>);
+
+    /// The connection is lost, or could not be made.
+    fn lost(&self, server: ServerId);
+}
+
+/// A request whose end is told.
 struct Asked {
-    id: LookupId,
-    /// By a clock finer than that of deadlines, which is kept for each turn of the event loop.
-    began: std::time::Instant,
+    routed: Routed<LookupId>,
+    /// When a lookup began, by a clock finer than that of deadlines, which is kept for each turn of
+    /// the event loop; none of a put or delete.
+    began: Option<std::time::Instant>,
 }
 
 impl From<LinkError> for Loss {
@@ -73,12 +88,13 @@ impl From<LinkError> for Loss {
 
 impl Driver {
     pub(super) fn new(
+        id: ServerId,
+        owner: Weak<dyn Owner>,
         settings: Rc<Settings>,
+        location: Location,
         resolver: Option<Resolver>,
-        tell: Tell,
         log: *mut ngx_log_t,
     ) -> Rc<Self> {
-        let location = &settings.locations[0];
         let server = Server::new(
             settings.protocol(),
             settings.limits(),
@@ -87,11 +103,23 @@ impl Driver {
             RandomState::new().build_hasher().finish(),
             now(),
         );
+        let server = match settings.shape {
+            Shape::Servers => server,
+            Shape::Cluster => server.of_cluster(),
+            Shape::Sentinel { .. } => server.discovered(),
+        };
         let link = Link::new(settings.tls.clone(), location.peer.clone());
-        let stats = StoreStats::of(&settings.name());
+        let stats = StoreStats::of(&settings.name(), settings.server_of(&location));
         let driver = Rc::new_cyclic(|driver: &Weak<Self>| Self {
-            scout: Scout::new(Rc::clone(&settings), Weak::clone(driver) as _),
+            scout: Scout::new(
+                Rc::clone(&settings),
+                location.peer.clone(),
+                Weak::clone(driver) as _,
+            ),
+            id,
+            owner,
             settings,
+            location,
             resolver,
             link,
             is_blocked: Cell::new(false),
@@ -100,7 +128,6 @@ impl Driver {
             has_flushed: Cell::new(false),
             turns_are_long: Cell::new(false),
             server: RefCell::new(server),
-            tell,
             ended: Cell::default(),
             log,
         });
@@ -120,6 +147,12 @@ impl Driver {
         self.go_on();
     }
 
+    /// The same from within a handshake: at the end of the turn.
+    pub(super) fn start_later(&self) {
+        self.server.borrow_mut().start(now());
+        self.link.at_turn_end();
+    }
+
     /// Closes the connection, and ends what waits.
     pub(super) fn stop(&self) {
         self.server.borrow_mut().stop(now());
@@ -130,39 +163,60 @@ impl Driver {
         &self,
         key: &Key,
         deadline: Instant,
-        id: LookupId,
+        asking: Asking,
+        routed: Routed<LookupId>,
     ) -> Result<(), Unavailable> {
-        let asked = Asked { id, began: std::time::Instant::now() };
-        let begun = self.server.borrow_mut().get(key, deadline, asked, now());
+        let asked = Asked { routed, began: Some(std::time::Instant::now()) };
+        let begun = self.ask(asking, |server| server.get(key, deadline, asked, now()));
         if let Some(stats) = self.stats {
             match begun {
                 Ok(()) => stats.lookup_begun(),
                 Err(unavailable) => stats.lookup_turned_away(unavailable.into()),
             }
         }
-        if begun.is_ok() {
-            self.link.at_turn_end();
-        }
         begun
     }
 
-    pub(super) fn put(&self, key: &Key, record: &[u8], ttl: u32, unix_now: u64) {
-        if self.server.borrow_mut().put(key, record, ttl, unix_now, None, now()).is_err() {
-            self.drop_record();
-            return;
-        }
+    pub(super) fn put(
+        &self,
+        Put { key, record, ttl, unix_now }: Put<'_>,
+        asking: Asking,
+        routed: Option<Routed<LookupId>>,
+    ) -> Result<(), Unavailable> {
+        let asked = routed.map(|routed| Asked { routed, began: None });
+        self.ask(asking, |server| server.put(key, record, ttl, unix_now, asked, now()))?;
         self.count(Event::SessionSent, 1);
-        self.link.at_turn_end();
         if self.turns_are_long.get() || turn_is_long() {
             self.send_now();
         }
+        Ok(())
     }
 
-    pub(super) fn delete(&self, key: &Key) {
-        if self.server.borrow_mut().delete(key, None, now()).is_ok() {
-            self.count(Event::DeleteSent, 1);
-            self.link.at_turn_end();
+    pub(super) fn delete(
+        &self,
+        key: &Key,
+        asking: Asking,
+        routed: Option<Routed<LookupId>>,
+    ) -> Result<(), Unavailable> {
+        let asked = routed.map(|routed| Asked { routed, began: None });
+        self.ask(asking, |server| server.delete(key, asked, now()))?;
+        self.count(Event::DeleteSent, 1);
+        Ok(())
+    }
+
+    /// Queues a request for the end of the turn.
+    fn ask(
+        &self,
+        asking: Asking,
+        request: impl FnOnce(&mut Server<Address, Asked>) -> Result<(), Unavailable>,
+    ) -> Result<(), Unavailable> {
+        let server = &mut *self.server.borrow_mut();
+        if asking == Asking::Yes {
+            server.asking(now())?;
         }
+        request(server)?;
+        self.link.at_turn_end();
+        Ok(())
     }
 
     /// A handshake is over whose sessions may wait for the end of the turn: they are written, once in
@@ -171,10 +225,6 @@ impl Driver {
         if !self.has_flushed.get() {
             self.has_flushed.set(self.send_now() > 0);
         }
-    }
-
-    pub(super) fn drop_record(&self) {
-        self.count(Event::SessionDropped, 1);
     }
 
     /// Writes at once what has waited for the end of the turn, and returns how much that was.
@@ -271,18 +321,18 @@ impl Driver {
             }
             Action::Close => self.link.close(),
             Action::Resolve => {
-                let Location { name, port, .. } = &self.settings.locations[0];
+                let Location { name, port, .. } = &self.location;
                 if let (Some(resolver), Some(name)) = (self.resolver, name) {
                     self.name_lookup.start(resolver, name, *port);
                 }
             }
             Action::Scout(address, key) => self.scout.start(&address, key),
             Action::StopScout => self.scout.stop(),
-            Action::Log(line) => log::write(self.log, &self.settings, line),
+            Action::Log(line) => log::write(self.log, &self.settings, &self.location, line),
         }
     }
 
-    /// Tells of the lookups that have ended.
+    /// Tells of the requests that have ended.
     fn tell_ended(&self) {
         let mut ended = {
             let server = &mut *self.server.borrow_mut();
@@ -291,26 +341,34 @@ impl Driver {
             }
             mem::replace(server.completions(), self.ended.take())
         };
-        ended.drain(|Asked { id, began }, ended| {
-            let lookup = Lookup::from(ended);
-            if let Some(stats) = self.stats {
-                stats.lookup_ended(lookup.into(), began.elapsed());
+        let owner = self.owner.upgrade();
+        ended.drain(|Asked { routed, began }, ended| {
+            if let Some((stats, began)) = self.stats.zip(began) {
+                stats.lookup_ended(Lookup::from(ended).into(), began.elapsed());
             }
-            (self.tell)(id, lookup, now());
+            if let Some(owner) = &owner {
+                owner.ended(self.id, routed, ended);
+            }
         });
         self.ended.set(ended);
     }
 
-    /// Counts what has happened, and shows how things are now.
+    /// Counts and tells what has happened, and shows how things are now.
     fn show(&self) {
-        let server = &mut *self.server.borrow_mut();
-        let Counts { connected, failed, sessions_failed } = server.take_counts();
-        self.count(Event::Connected, connected);
-        self.count(Event::Failed, failed);
-        self.count(Event::SessionFailed, sessions_failed);
-        if let Some(stats) = self.stats {
-            let (requests, bytes) = (server.waiting_requests(), server.waiting_bytes());
-            stats.show(server.state(), server.is_paused(), requests, bytes);
+        let failed = {
+            let server = &mut *self.server.borrow_mut();
+            let Counts { connected, failed, sessions_failed } = server.take_counts();
+            self.count(Event::Connected, connected);
+            self.count(Event::Failed, failed);
+            self.count(Event::SessionFailed, sessions_failed);
+            if let Some(stats) = self.stats {
+                let (requests, bytes) = (server.waiting_requests(), server.waiting_bytes());
+                stats.show(server.state(), server.is_paused(), requests, bytes);
+            }
+            failed
+        };
+        if let (true, Some(owner)) = (failed > 0, self.owner.upgrade()) {
+            owner.lost(self.id);
         }
     }
 

@@ -3,13 +3,19 @@
 use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::server::Line;
 
-use crate::net::Address;
+use crate::net::{Address, Location};
 use crate::nginx::log;
 use crate::store::settings::{server_name, Settings};
 
 /// Writes a line to nginx's log.
-pub(super) fn write(log: *mut ngx_log_t, settings: &Settings, line: Line<Address>) {
+pub(super) fn write(
+    log: *mut ngx_log_t,
+    settings: &Settings,
+    location: &Location,
+    line: Line<Address>,
+) {
     let server = |address| server_name(settings.kind, &address);
+    let name = || format!("{} {}", settings.kind.name(), location.word);
     match line {
         Line::Up { address } => {
             log!(NGX_LOG_NOTICE, log, "{} is up", server(address));
@@ -47,7 +53,7 @@ pub(super) fn write(log: *mut ngx_log_t, settings: &Settings, line: Line<Address
                 NGX_LOG_WARN,
                 log,
                 "{} cannot be resolved: {reason}; its last addresses stay in use",
-                settings.name()
+                name()
             );
         }
         Line::Unresolved { reason, has_addresses: false } => {
@@ -55,11 +61,11 @@ pub(super) fn write(log: *mut ngx_log_t, settings: &Settings, line: Line<Address
                 NGX_LOG_ERR,
                 log,
                 "{} cannot be resolved: {reason}; handshakes are full ones until it is",
-                settings.name()
+                name()
             );
         }
         Line::Resolved => {
-            log!(NGX_LOG_NOTICE, log, "{} is resolved again", settings.name());
+            log!(NGX_LOG_NOTICE, log, "{} is resolved again", name());
         }
         Line::Dropped { address } => {
             log!(NGX_LOG_NOTICE, log, "{} is not in use any more", server(address));

@@ -1,18 +1,20 @@
-//! Stores, and the driver that a worker has for each.
+//! Stores, and what a worker has of each: a router, and a driver for each of its servers.
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::time::Duration;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use nginx_sys::ngx_log_t;
-use ssl_session_cache_core::server::Unavailable;
+use ssl_session_cache_core::server::{Ended, Unavailable};
 use ssl_session_cache_core::session::Key;
+use ssl_session_cache_core::topology::{Put, Routed, Router, ServerId};
 use ssl_session_cache_core::Instant;
 
 use crate::net::Resolver;
 use crate::nginx::now;
 
-use self::driver::Driver;
+use self::driver::Owner;
+use self::servers::Drivers;
 
 pub(crate) use self::lookup::{LookupId, Tell};
 pub(crate) use self::settings::{Settings, Shape};
@@ -21,12 +23,13 @@ mod driver;
 mod log;
 mod lookup;
 mod scout;
+mod servers;
 mod settings;
 
 /// A store, as the configuration has it: what a worker makes a [`Store`] of.
 pub(crate) struct StoreConf {
     settings: Rc<Settings>,
-    /// What looks the store's name up again.
+    /// What looks the names of the store's servers up again.
     resolver: Cell<Option<Resolver>>,
 }
 
@@ -39,36 +42,60 @@ impl StoreConf {
         &self.settings
     }
 
-    /// Has the store's name looked up again whenever its time is over. Where servers with different
-    /// resolvers share the store, the first one's is used.
+    /// Has the names of the store's servers looked up again whenever their time is over. Where
+    /// servers with different resolvers share the store, the first one's is used.
     pub(crate) fn resolve_by(&self, resolver: Option<Resolver>) {
         self.resolver.set(self.resolver.get().or(resolver));
     }
 
-    /// Whether the store's name is looked up again.
+    /// Whether the names of the store's servers are looked up again.
     pub(crate) fn has_resolver(&self) -> bool {
         self.resolver.get().is_some()
     }
 }
 
-/// A store, as a worker has it. One server today: where a store is many, this is what maps a key to
-/// the driver of one.
+/// A store, as a worker has it.
 ///
 /// # Drop behaviour
 ///
-/// The connection is closed, and what waits for it ends.
+/// The connections are closed. [`stop`](Self::stop) it before: nothing is told of what waits.
 pub(crate) struct Store {
     settings: Rc<Settings>,
-    driver: Rc<Driver>,
+    /// Who is told how lookups end.
+    tell: Tell,
+    /// Borrowed by the methods that handshakes call, and never where a handshake can go on: see
+    /// [`driver::Driver`].
+    router: RefCell<Router<LookupId>>,
+    drivers: Drivers,
 }
 
 impl Store {
     /// Begins to connect.
-    pub(crate) fn start(conf: &StoreConf, tell: Tell, log: *mut ngx_log_t) -> Self {
+    pub(crate) fn start(conf: &StoreConf, tell: Tell, log: *mut ngx_log_t) -> Rc<Self> {
         let settings = Rc::clone(&conf.settings);
-        let driver = Driver::new(Rc::clone(&settings), conf.resolver.get(), tell, log);
-        driver.start();
-        Self { settings, driver }
+        let locations = &settings.locations;
+        let (router, servers) = match &**locations {
+            [_] => {
+                let (router, server) = Router::one();
+                (router, vec![server])
+            }
+            _ => Router::spread(locations.iter().map(|location| location.word.as_bytes())),
+        };
+        let store = Rc::new_cyclic(|store: &Weak<Self>| {
+            let owner = Weak::clone(store);
+            let drivers = Drivers::new(owner, Rc::clone(&settings), conf.resolver.get(), log);
+            let settings = Rc::clone(&settings);
+            Self { settings, tell, router: RefCell::new(router), drivers }
+        });
+        for (server, location) in servers.into_iter().zip(locations) {
+            store.drivers.add(server, location.clone()).start();
+        }
+        store
+    }
+
+    /// Closes the connections, and ends what waits.
+    pub(crate) fn stop(&self) {
+        self.drivers.stop();
     }
 
     /// The time that deadlines are told in.
@@ -89,33 +116,42 @@ impl Store {
         deadline: Instant,
         id: LookupId,
     ) -> Result<(), Unavailable> {
-        self.driver.get(key, deadline, id)
+        self.router.borrow_mut().get(&self.drivers, key, deadline, id, now())
     }
 
-    /// Puts a record there for `ttl` seconds from `unix_now`, or drops it where that cannot be done.
-    pub(crate) fn put(&self, key: &Key, record: &[u8], ttl: u32, unix_now: u64) {
-        self.driver.put(key, record, ttl, unix_now);
+    /// Puts a record there, or drops it where that cannot be done.
+    pub(crate) fn put(&self, put: Put<'_>) {
+        if self.router.borrow_mut().put(&self.drivers, put, now()).is_err() {
+            self.drop_record();
+        }
     }
 
     /// Writes what was queued without waiting for the end of the turn: the client of a session that
     /// was put may be back before that, on another machine.
     pub(crate) fn flush(&self) {
-        self.driver.flush();
+        self.drivers.flush();
     }
 
     /// Counts a record as dropped that could not even be made.
     pub(crate) fn drop_record(&self) {
-        self.driver.drop_record();
+        self.drivers.drop_record();
     }
 
     /// Deletes a record, or leaves it to its time to live where that cannot be done.
     pub(crate) fn delete(&self, key: &Key) {
-        self.driver.delete(key);
+        let _ = self.router.borrow_mut().delete(&self.drivers, key, now());
     }
 }
 
-impl Drop for Store {
-    fn drop(&mut self) {
-        self.driver.stop();
+impl Owner for Store {
+    fn ended(&self, server: ServerId, routed: Routed<LookupId>, ended: Ended<'_>) {
+        let told = self.router.borrow_mut().ended(&self.drivers, server, routed, ended, now());
+        if let Some((id, lookup)) = told {
+            (self.tell)(id, lookup, now());
+        }
+    }
+
+    fn lost(&self, server: ServerId) {
+        self.router.borrow_mut().lost(server, now());
     }
 }

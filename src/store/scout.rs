@@ -8,7 +8,7 @@ use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::server::{self, Unusable};
 use ssl_session_cache_core::session::Key;
 
-use crate::net::{Address, Handler, Io, Link, LinkError};
+use crate::net::{Address, Handler, Io, Link, LinkError, Peer};
 use crate::nginx::now;
 use crate::store::settings::Settings;
 
@@ -50,8 +50,12 @@ impl From<LinkError> for Found {
 }
 
 impl Scout {
-    pub(super) fn new(settings: Rc<Settings>, sender: Weak<dyn Sender>) -> Self {
-        let link = Link::new(settings.tls.clone(), settings.locations[0].peer.clone());
+    pub(super) fn new(
+        settings: Rc<Settings>,
+        peer: Option<Peer>,
+        sender: Weak<dyn Sender>,
+    ) -> Self {
+        let link = Link::new(settings.tls.clone(), peer);
         Self { settings, sender, link, attempt: RefCell::new(None) }
     }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use ssl_session_cache_core::plan::Kind;
 use ssl_session_cache_core::protocol::{Credentials, Memcached, Protocol, Redis};
 use ssl_session_cache_core::server::Settings as Limits;
+use ssl_session_cache_core::topology::Endpoint;
 
 use crate::net::{Address, Location, Tls};
 
@@ -61,6 +62,24 @@ impl Settings {
             Some(name) => format!("{} {name}:{port}", self.kind.name()),
             None => server_name(self.kind, &addresses[0]),
         }
+    }
+
+    /// The server at a location as its counters name it; `None` where it is all of the store.
+    pub(super) fn server_of<'a>(&self, location: &'a Location) -> Option<&'a str> {
+        let is_one = match self.shape {
+            Shape::Servers => self.locations.len() == 1,
+            Shape::Cluster => false,
+            Shape::Sentinel { .. } => true,
+        };
+        (!is_one).then_some(&*location.word)
+    }
+
+    /// Where a node of a cluster is: at the address that another one tells, or where the
+    /// configuration names it too.
+    pub(super) fn location_of(&self, endpoint: &Endpoint) -> Location {
+        let word = endpoint.to_string();
+        let known = self.locations.iter().find(|location| location.word == word);
+        known.cloned().unwrap_or_else(|| Location::told(endpoint, self.tls.as_deref()))
     }
 
     pub(super) fn limits(&self) -> Limits {

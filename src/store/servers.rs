@@ -1,0 +1,135 @@
+//! The drivers of a store's servers.
+
+use core::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use nginx_sys::ngx_log_t;
+use slotmap::SecondaryMap;
+use ssl_session_cache_core::report::Event;
+use ssl_session_cache_core::server::Unavailable;
+use ssl_session_cache_core::session::Key;
+use ssl_session_cache_core::topology::{Asking, Endpoint, Put, Routed, ServerId, Servers};
+use ssl_session_cache_core::Instant;
+
+use crate::counters::StoreStats;
+use crate::net::{Location, Resolver};
+use crate::store::driver::{Driver, Owner};
+use crate::store::lookup::LookupId;
+use crate::store::settings::Settings;
+
+/// The drivers of a store's servers, each by what its server is known by.
+pub(super) struct Drivers {
+    owner: Weak<dyn Owner>,
+    settings: Rc<Settings>,
+    resolver: Option<Resolver>,
+    drivers: RefCell<SecondaryMap<ServerId, Rc<Driver>>>,
+    /// What is counted of the store and of none of its servers.
+    stats: Option<StoreStats>,
+    log: *mut ngx_log_t,
+}
+
+impl Drivers {
+    pub(super) fn new(
+        owner: Weak<dyn Owner>,
+        settings: Rc<Settings>,
+        resolver: Option<Resolver>,
+        log: *mut ngx_log_t,
+    ) -> Self {
+        let stats = StoreStats::of(&settings.name(), None);
+        Self { owner, settings, resolver, drivers: RefCell::default(), stats, log }
+    }
+
+    /// Adds a server, without a connection yet.
+    pub(super) fn add(&self, server: ServerId, location: Location) -> Rc<Driver> {
+        let driver = Driver::new(
+            server,
+            Weak::clone(&self.owner),
+            Rc::clone(&self.settings),
+            location,
+            self.resolver,
+            self.log,
+        );
+        self.drivers.borrow_mut().insert(server, Rc::clone(&driver));
+        driver
+    }
+
+    /// Closes the connection to a server, and forgets it.
+    pub(super) fn remove(&self, server: ServerId) {
+        let driver = self.drivers.borrow_mut().remove(server);
+        if let Some(driver) = driver {
+            driver.stop();
+        }
+    }
+
+    /// Closes all connections, and ends what waits.
+    pub(super) fn stop(&self) {
+        let drivers: Vec<_> = self.drivers.borrow().values().map(Rc::clone).collect();
+        drivers.iter().for_each(|driver| driver.stop());
+    }
+
+    /// Writes what was queued for the end of the turn.
+    pub(super) fn flush(&self) {
+        self.drivers.borrow().values().for_each(|driver| driver.flush());
+    }
+
+    /// Counts a record as dropped.
+    pub(super) fn drop_record(&self) {
+        self.count(Event::SessionDropped);
+    }
+
+    fn count(&self, event: Event) {
+        if let Some(stats) = self.stats {
+            stats.count(event, 1);
+        }
+    }
+
+    fn ask(
+        &self,
+        server: ServerId,
+        request: impl FnOnce(&Driver) -> Result<(), Unavailable>,
+    ) -> Result<(), Unavailable> {
+        self.drivers.borrow().get(server).map_or(Err(Unavailable::Down), |driver| request(driver))
+    }
+}
+
+impl Servers<LookupId> for Drivers {
+    fn get(
+        &self,
+        server: ServerId,
+        key: &Key,
+        deadline: Instant,
+        asking: Asking,
+        routed: Routed<LookupId>,
+    ) -> Result<(), Unavailable> {
+        self.ask(server, |driver| driver.get(key, deadline, asking, routed))
+    }
+
+    fn put(
+        &self,
+        server: ServerId,
+        put: Put<'_>,
+        asking: Asking,
+        routed: Option<Routed<LookupId>>,
+    ) -> Result<(), Unavailable> {
+        self.ask(server, |driver| driver.put(put, asking, routed))
+    }
+
+    fn delete(
+        &self,
+        server: ServerId,
+        key: &Key,
+        asking: Asking,
+        routed: Option<Routed<LookupId>>,
+    ) -> Result<(), Unavailable> {
+        self.ask(server, |driver| driver.delete(key, asking, routed))
+    }
+
+    fn open(&self, server: ServerId, endpoint: &Endpoint) {
+        let location = self.settings.location_of(endpoint);
+        self.add(server, location).start_later();
+    }
+
+    fn record_failed(&self) {
+        self.count(Event::SessionFailed);
+    }
+}
