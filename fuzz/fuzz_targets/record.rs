@@ -86,7 +86,7 @@ fn open(sealer: &ToySealer, session: &Minted, record: &[u8]) -> Result<Vec<u8>, 
 fn check(data: &[u8]) {
     let mut sealer = Sealer::new(Hashed);
     sealer.add(Hashed).unwrap();
-    let id: [u8; ID_LEN] = sealer.mint(b"fifteen bytes!!", &[0; HELLO_RANDOM_LEN]).unwrap();
+    let id: [u8; ID_LEN] = sealer.mint(b"fifteen bytes!!", &[0; HELLO_RANDOM_LEN], 0).unwrap();
     let session = sealer.recognise(&id).unwrap();
     let record = seal(&sealer, &session);
 

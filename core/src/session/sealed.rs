@@ -10,17 +10,20 @@
 //! (one byte) and a seed (15 bytes), as RFC 8452, section 4, derives its keys:
 //!
 //! ```text
-//! mark            = AES(0 | 0...)                 of the key
-//! tag             = AES(1 | seed)                 of the session
-//! name            = AES(2 | seed)
+//! mark            = AES(0 | 0...)                         of the key
+//! tag             = AES(16 * site + 1 | seed)             of the session
+//! name            = AES(16 * site + 2 | seed)
 //! record key      = AES(3 | seed) | AES(4 | seed)
 //! ```
 //!
-//! A session id is minted as `seed | mark[0] | tag`: 32 bytes, the only length of a stateful ticket
-//! that OpenSSL looks up. The seed is random: 15 bytes of our own, XORed with the last 15 of the
-//! ClientHello's random. Whoever has the key can tell an id of its own from any other without
+//! A session id is minted as `seed | mark[0] XOR site | tag`: 32 bytes, the only length of a stateful
+//! ticket that OpenSSL looks up. The seed is random: 15 bytes of our own, XORed with the last 15 of
+//! the ClientHello's random. Whoever has the key can tell an id of its own from any other without
 //! asking the store. The first byte of the mark tells at once that an id is not of a key, or else
 //! of which of several; what then decides is the tag.
+//!
+//! The site is a number below 16, 0 where none is configured: it tells which of several stores the
+//! session lies in. It is in the label of the tag, so that an id with another site is none of ours.
 //!
 //! The session lies in the store under `name`. It is sealed with AES-256-GCM (NIST SP 800-38D)
 //! under the record key of its id and a random nonce:
@@ -83,9 +86,12 @@ pub const NONCE_LEN: usize = 12;
 /// The length of the tag that GCM ends a record with, in bytes.
 pub const TAG_LEN: usize = 16;
 
+/// The sites that an id can tell: so many, from 0, which is for none.
+pub const SITES: u8 = 16;
+
 const BLOCK_LEN: usize = 16;
 
-/// The label of a tag; that of the name is the next.
+/// The label of a tag; that of the name is the next. Each site has its own, [`SITES`] apart.
 const TAG: u8 = 1;
 /// The label of the first half of a record key; that of the second is the next.
 const RECORD_KEY: u8 = 3;
@@ -160,6 +166,7 @@ pub enum KeyError {
 pub struct Minted {
     id: [u8; ID_LEN],
     name: [u8; BLOCK_LEN],
+    site: u8,
     /// The index of the key in its sealer.
     key: usize,
 }
@@ -211,20 +218,21 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
         Ok(())
     }
 
-    /// The session id made of `random`, which must be that, and of the ClientHello's random; `None`
-    /// without a key, or where the cipher failed.
+    /// The session id made of `random`, which must be that, and of the ClientHello's random, at a
+    /// `site` below [`SITES`]; `None` without a key, or where the cipher failed.
     pub fn mint(
         &self,
         random: &[u8; SEED_LEN],
         hello: &[u8; HELLO_RANDOM_LEN],
+        site: u8,
     ) -> Option<[u8; ID_LEN]> {
         let key = self.keys.first()?;
         let hello = hello.last_chunk::<SEED_LEN>()?;
         let seed = core::array::from_fn(|i| random[i] ^ hello[i]);
         let mut id = [0; ID_LEN];
         id[..SEED_LEN].copy_from_slice(&seed);
-        id[SEED_LEN] = key.mark[0];
-        key.derive(TAG, &seed, &mut id[SEED_LEN + 1..])?;
+        id[SEED_LEN] = key.mark[0] ^ site;
+        key.derive(tag_of(site), &seed, &mut id[SEED_LEN + 1..])?;
         Some(id)
     }
 
@@ -234,12 +242,12 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
         let id: &[u8; ID_LEN] = id.try_into().ok()?;
         let (seed, rest) = id.split_first_chunk::<SEED_LEN>()?;
         let (&mark, tag) = rest.split_first()?;
-        let mut keys = self.keys.iter().enumerate().filter(|(_, key)| key.mark[0] == mark);
-        keys.find_map(|(index, key)| {
+        self.keys.iter().enumerate().find_map(|(index, key)| {
+            let site = Some(key.mark[0] ^ mark).filter(|site| *site < SITES)?;
             let mut derived = [[0; BLOCK_LEN]; 2];
-            key.derive(TAG, seed, derived.as_flattened_mut())?;
+            key.derive(tag_of(site), seed, derived.as_flattened_mut())?;
             let [our_tag, name] = derived;
-            (word(&our_tag) == word(tag)).then_some(Minted { id: *id, name, key: index })
+            (word(&our_tag) == word(tag)).then_some(Minted { id: *id, name, site, key: index })
         })
     }
 
@@ -347,6 +355,16 @@ impl Minted {
     pub fn name(&self) -> &[u8] {
         &self.name
     }
+
+    /// The site that the session was made at, 0 where that has no number.
+    pub fn site(&self) -> u8 {
+        self.site
+    }
+}
+
+/// The label of the tag of an id that was minted at a site.
+fn tag_of(site: u8) -> u8 {
+    SITES * site + TAG
 }
 
 /// What GCM authenticates with a record. On the stack, which may be the small one of an OpenSSL
@@ -449,7 +467,7 @@ mod tests {
     }
 
     fn minted(sealer: &Sealer<Aes256, Gcm>, seed: &[u8; SEED_LEN]) -> Minted {
-        sealer.recognise(&sealer.mint(seed, &HELLO).unwrap()).unwrap()
+        sealer.recognise(&sealer.mint(seed, &HELLO, 0).unwrap()).unwrap()
     }
 
     fn seal(sealer: &Sealer<Aes256, Gcm>, session: &Minted, text: &[u8]) -> Vec<u8> {
@@ -488,7 +506,7 @@ mod tests {
         let sealer = sealer(&[core::array::from_fn(|i| i as u8)]);
         let mut hello = [0xff; HELLO_RANDOM_LEN];
         hello[HELLO_RANDOM_LEN - SEED_LEN..].fill(0x10);
-        let id = sealer.mint(&core::array::from_fn(|i| 0x50 + i as u8), &hello).unwrap();
+        let id = sealer.mint(&core::array::from_fn(|i| 0x50 + i as u8), &hello, 0).unwrap();
         let session = sealer.recognise(&id).unwrap();
         let nonce = core::array::from_fn(|i| 0x60 + i as u8);
         let mut buffer = [0; 64];
@@ -683,7 +701,7 @@ mod tests {
     #[test]
     fn recognises_no_changed_id() {
         let sealer = sealer(&[KEY]);
-        let id = sealer.mint(&SEED, &HELLO).unwrap();
+        let id = sealer.mint(&SEED, &HELLO, 0).unwrap();
         for bit in 0..8 * ID_LEN {
             let mut changed = id;
             changed[bit / 8] ^= 1 << (bit % 8);
@@ -696,9 +714,31 @@ mod tests {
     }
 
     #[test]
+    fn an_id_tells_its_site_and_no_other() {
+        let sealer = sealer(&[KEY]);
+        let ids: Vec<_> =
+            (0..SITES).map(|site| sealer.mint(&SEED, &HELLO, site).unwrap()).collect();
+        for (site, id) in (0..).zip(&ids) {
+            let session = sealer.recognise(id).unwrap();
+            assert_eq!(session.site(), site);
+            let others = ids.iter().filter(|other| *other != id);
+            for other in others.map(|other| sealer.recognise(other).unwrap()) {
+                assert_ne!(other.name(), session.name());
+            }
+            for other in 1..SITES {
+                let mut changed = *id;
+                changed[SEED_LEN] ^= other;
+                assert!(sealer.recognise(&changed).is_none());
+            }
+            let record = seal(&sealer, &session, TEXT);
+            assert_eq!(open(&sealer, &session, PREFIX, NOW, &record).unwrap(), TEXT);
+        }
+    }
+
+    #[test]
     fn random_bytes_that_repeat_make_another_id_for_another_client() {
         let sealer = sealer(&[KEY]);
-        assert_ne!(sealer.mint(&SEED, &HELLO), sealer.mint(&SEED, &[1; HELLO_RANDOM_LEN]));
+        assert_ne!(sealer.mint(&SEED, &HELLO, 0), sealer.mint(&SEED, &[1; HELLO_RANDOM_LEN], 0));
     }
 
     #[test]
@@ -715,7 +755,7 @@ mod tests {
     #[test]
     fn without_a_key_nothing_is_minted() {
         let sealer = sealer(&[]);
-        assert!(sealer.mint(&SEED, &HELLO).is_none());
+        assert!(sealer.mint(&SEED, &HELLO, 0).is_none());
         assert!(sealer.recognise(&[0; ID_LEN]).is_none());
     }
 
@@ -773,7 +813,7 @@ mod tests {
 
         let mut sealer = Sealer::new(Broken);
         sealer.add(Aes256::new(&KEY.into())).unwrap();
-        let session = sealer.recognise(&sealer.mint(&SEED, &HELLO).unwrap()).unwrap();
+        let session = sealer.recognise(&sealer.mint(&SEED, &HELLO, 0).unwrap()).unwrap();
         let mut buffer = [0; 256];
         let sealed = sealer.seal(&session, PREFIX, EXPIRY, &NONCE, &mut buffer, |space| {
             space[..TEXT.len()].copy_from_slice(TEXT);
