@@ -77,7 +77,7 @@ struct Shared {
     /// How TLS is spoken, if it is.
     tls: Option<Rc<Tls>>,
     /// Who the server has to be, if that is known.
-    server: Option<Peer>,
+    server: RefCell<Option<Peer>>,
     messages: Rc<Messages>,
     /// The time that the timer is set for.
     wake: Cell<Option<Instant>>,
@@ -103,7 +103,7 @@ impl Link {
             handler: Cell::new(None),
             peer: RefCell::new(None),
             tls,
-            server,
+            server: RefCell::new(server),
             messages: Rc::default(),
             wake: Cell::new(None),
             timer_put_off: Cell::new(false),
@@ -138,6 +138,11 @@ impl Link {
         });
     }
 
+    /// The next connection is to this server.
+    pub(crate) fn expect(&self, server: Option<Peer>) {
+        self.0.server.replace(server);
+    }
+
     /// Begins to connect: [`Handler::writable`] or [`Handler::readable`] is called when it is worth
     /// asking [`established`](Self::established) how that goes.
     pub(crate) fn connect(&self, sockaddr: &[u8], name: &str) -> Result<(), LinkError> {
@@ -163,7 +168,7 @@ impl Link {
                 peer.connect_result().map_err(LinkError::Connect)?;
             }
             let Some(tls) = &self.0.tls else { return Ok(true) };
-            if !handshaking && !tls.start(peer, self.0.server.as_ref(), &self.0.messages) {
+            if !handshaking && !tls.start(peer, self.0.server.borrow().as_ref(), &self.0.messages) {
                 return Err(LinkError::Handshake(self.said().unwrap_or_default()));
             }
             self.handshake(peer, tls)

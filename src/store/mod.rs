@@ -20,6 +20,7 @@ pub(crate) use self::lookup::{LookupId, Tell};
 pub(crate) use self::settings::{Settings, Shape};
 
 mod driver;
+mod errand;
 mod log;
 mod lookup;
 mod scout;

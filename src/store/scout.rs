@@ -1,15 +1,15 @@
 //! The connection of a scout, beside the one that is in use.
 
-use core::cell::RefCell;
-use core::ptr::NonNull;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::server::{self, Unusable};
 use ssl_session_cache_core::session::Key;
+use ssl_session_cache_core::Instant;
 
-use crate::net::{Address, Handler, Io, Link, LinkError, Peer};
+use crate::net::{Address, Peer};
 use crate::nginx::now;
+use crate::store::errand::{Errand, Talk};
 use crate::store::settings::Settings;
 
 /// Finds out whether the server at an address could be used.
@@ -19,10 +19,9 @@ use crate::store::settings::Settings;
 /// An attempt under way is given up.
 pub(super) struct Scout {
     settings: Rc<Settings>,
-    /// Who is told.
-    sender: Weak<dyn Sender>,
-    link: Link,
-    attempt: RefCell<Option<Attempt>>,
+    /// Who the server has to be, if that is known.
+    peer: Option<Peer>,
+    errand: Errand<server::Scout>,
 }
 
 /// Who sends a scout, and is told what it has found.
@@ -31,32 +30,18 @@ pub(super) trait Sender {
     fn scouted(&self, is_usable: bool);
 }
 
-struct Attempt {
-    scout: server::Scout,
-    is_connected: bool,
-}
-
-/// Whether the attempt goes on, or what it has found.
-enum Found {
-    Nothing,
-    Usable,
-    Unusable,
-}
-
-impl From<LinkError> for Found {
-    fn from(_error: LinkError) -> Self {
-        Self::Unusable
-    }
-}
-
 impl Scout {
     pub(super) fn new(
         settings: Rc<Settings>,
         peer: Option<Peer>,
         sender: Weak<dyn Sender>,
     ) -> Self {
-        let link = Link::new(settings.tls.clone(), peer);
-        Self { settings, sender, link, attempt: RefCell::new(None) }
+        let errand = Errand::new(settings.tls.clone(), move |found| {
+            if let Some(sender) = sender.upgrade() {
+                sender.scouted(found.is_ok());
+            }
+        });
+        Self { settings, peer, errand }
     }
 
     /// Sets nginx's log.
@@ -65,92 +50,44 @@ impl Scout {
     ///
     /// The scout may not move from now on, and the log must live as long as it.
     pub(super) unsafe fn bind(&self, log: *mut ngx_log_t) {
-        // SAFETY: as the caller promises; the link is a part of the scout.
-        unsafe { self.link.bind(NonNull::from(self), log) };
+        // SAFETY: as the caller promises; the errand is a part of the scout.
+        unsafe { self.errand.bind(log) };
     }
 
     /// Begins an attempt: [`Sender::scouted`] is called at its end, but not before this returns.
     pub(super) fn start(&self, address: &Address, key: Option<Key>) {
-        self.stop();
-        // An attempt that has failed already ends with the timer.
-        let begun = self.link.connect(address.sockaddr(), address.name());
-        let deadline = if begun.is_ok() { now() + self.settings.timeout } else { now() };
+        let deadline = now() + self.settings.timeout;
         let scout = server::Scout::new(self.settings.protocol(), key, deadline, now());
-        self.attempt.replace(Some(Attempt { scout, is_connected: false }));
-        self.link.wake_at(Some(deadline));
+        self.errand.start(address, self.peer.clone(), scout);
     }
 
     /// Gives the attempt up, if there is one; nobody is told.
     pub(super) fn stop(&self) {
-        self.link.close();
-        self.attempt.replace(None);
-    }
-
-    /// Goes on with the attempt, and tells of its end.
-    fn step(&self) {
-        let found = match &mut *self.attempt.borrow_mut() {
-            Some(attempt) => self.go_on(attempt).unwrap_or_else(|found| found),
-            None => return,
-        };
-        match found {
-            Found::Nothing => {}
-            Found::Usable => self.end(true),
-            Found::Unusable => self.end(false),
-        }
-    }
-
-    fn end(&self, is_usable: bool) {
-        self.stop();
-        if let Some(sender) = self.sender.upgrade() {
-            sender.scouted(is_usable);
-        }
-    }
-
-    fn go_on(&self, Attempt { scout, is_connected }: &mut Attempt) -> Result<Found, Found> {
-        if self.link.is_close_requested() {
-            return Ok(Found::Unusable);
-        }
-        if !*is_connected {
-            *is_connected = self.link.established()?;
-        }
-        if !*is_connected {
-            return Ok(Found::Nothing);
-        }
-        loop {
-            while !scout.unsent().is_empty() {
-                match self.link.send(scout.unsent())? {
-                    Io::Done(count) => scout.sent(count),
-                    Io::Again => break,
-                }
-            }
-            let Io::Done(count) = self.link.receive(scout.spare())? else {
-                return Ok(Found::Nothing);
-            };
-            match scout.received(count, now()) {
-                Ok(true) => return Ok(Found::Usable),
-                Ok(false) => {}
-                Err(Unusable) => return Ok(Found::Unusable),
-            }
-        }
+        self.errand.stop();
     }
 }
 
-impl Handler for Scout {
-    fn readable(&self) {
-        self.step();
+impl Talk for server::Scout {
+    type Found = ();
+    type Failure = Unusable;
+
+    fn deadline(&self) -> Instant {
+        self.deadline()
     }
 
-    fn writable(&self) {
-        self.step();
+    fn unsent(&self) -> &[u8] {
+        self.unsent()
     }
 
-    fn timer(&self) {
-        let deadline = self.attempt.borrow().as_ref().map(|attempt| attempt.scout.deadline());
-        match deadline {
-            Some(deadline) if deadline <= now() => self.end(false),
-            later => self.link.wake_at(later),
-        }
+    fn sent(&mut self, count: usize) {
+        self.sent(count);
     }
 
-    fn turn_end(&self) {}
+    fn spare(&mut self) -> &mut [u8] {
+        self.spare()
+    }
+
+    fn received(&mut self, count: usize, now: Instant) -> Result<Option<()>, Unusable> {
+        Ok(self.received(count, now)?.then_some(()))
+    }
 }
