@@ -1,5 +1,7 @@
 //! Where a server is.
 
+use std::net::{IpAddr, SocketAddr};
+
 use nginx_sys::ngx_pool_t;
 use ssl_session_cache_core::plan::Place;
 use ssl_session_cache_core::topology::{Endpoint, Host};
@@ -29,6 +31,11 @@ impl Address {
         addresses.sort();
         addresses.dedup();
         addresses
+    }
+
+    /// The IP address, where it is one.
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        self.name.parse().ok().map(|address: SocketAddr| address.ip())
     }
 
     /// The bytes of the `struct sockaddr`, for connect(2).

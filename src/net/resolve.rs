@@ -63,6 +63,11 @@ impl NameLookup {
             self.0.query.ask(resolver, name);
         }
     }
+
+    /// Gives the lookup up, if one is under way; nobody is told.
+    pub(crate) fn stop(&self) {
+        self.0.query.stop();
+    }
 }
 
 impl Drop for NameLookup {

@@ -75,6 +75,11 @@ impl NameQuery {
         !self.0.context.get().is_null()
     }
 
+    /// Gives up what is asked, if anything is; nobody is told.
+    pub(crate) fn stop(&self) {
+        self.0.stop();
+    }
+
     /// Asks, unless an answer is waited for. It may come before this returns, where nginx knows it.
     pub(crate) fn ask(&self, resolver: Resolver, name: &str) {
         if self.is_under_way() {

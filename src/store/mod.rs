@@ -21,9 +21,12 @@ pub(crate) use self::settings::{Settings, Shape};
 
 mod driver;
 mod errand;
+mod inquiry;
 mod log;
 mod lookup;
 mod scout;
+#[expect(dead_code, reason = "no configuration has Sentinels yet")]
+mod sentinel;
 mod servers;
 mod settings;
 
