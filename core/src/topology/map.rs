@@ -127,12 +127,12 @@ fn read_server(server: &Value<'_>, asked: &Host) -> Result<Option<Endpoint>, Map
     Ok(Endpoint::told(host, port, asked).or_else(ip))
 }
 
-/// What Redis 7 says of a server's address beside its endpoint.
+/// What Redis 7 says of the address of a server beside its endpoint.
 fn ip_of<'a>(rest: &[Value<'a>]) -> Option<&'a [u8]> {
     // Behind the server's id.
     let [_, Value::Array(metadata), ..] = rest else { return None };
     metadata.chunks_exact(2).find_map(|pair| match pair {
-        [Value::Bulk(b"ip"), Value::Bulk(ip)] if !ip.is_empty() => Some(*ip),
+        [Value::Bulk(b"ip"), Value::Bulk(ip)] => Some(*ip),
         _ => None,
     })
 }
@@ -222,13 +222,13 @@ pub(crate) mod tests {
             (r#"[ "n.example" 6379 "id" [ "ip" "192.0.2.9" ] ]"#, Some("n.example:6379")),
             (r#"[ "?" 6379 "id" [ "ip" "192.0.2.9" ] ]"#, Some("192.0.2.9:6379")),
             (r#"[ "?" 6379 "id" [ "x" "y" "ip" "192.0.2.9" ] ]"#, Some("192.0.2.9:6379")),
-            (r#"[ "?" 6379 "id" [ "ip" "" ] ]"#, None),
             (r#"[ "?" 6379 "id" [ "ip" ] ]"#, None),
             (r#"[ "?" 6379 "id" [ "ip" 1 ] ]"#, None),
             (r#"[ "?" 6379 "id" [ ] ]"#, None),
             (r#"[ "?" 6379 "id" ]"#, None),
             (r#"[ "a/b" 6379 "id" [ "ip" "a/b" ] ]"#, None),
-            // The asked host.
+            // The asked host; Redis 7 has no address of its own before another node has told it.
+            (r#"[ "?" 6379 "id" [ "ip" "" ] ]"#, Some("192.0.2.1:6379")),
             (r#"[ nil 6380 "id" [ "ip" "192.0.2.9" ] ]"#, Some("192.0.2.1:6380")),
             (r#"[ "" 6380 "id" ]"#, Some("192.0.2.1:6380")),
             (r#"[ "127.0.0.1" 6380 "id" ]"#, Some("192.0.2.1:6380")),
