@@ -4,7 +4,7 @@
 //! This file holds the tables by which nginx finds the modules. The parts, each of which uses those
 //! behind it only: `process` (what happens when a worker starts and exits), `frontend` (what nginx's
 //! http{} calls servers and listeners, its module, the variables and the status page), `attach` (the
-//! cache put into SSL_CTXs), `conf` (the directive), `handshake` (OpenSSL's session callbacks),
+//! cache put into SSL_CTXs), `conf` (the directive and the block of a store), `handshake` (OpenSSL's session callbacks),
 //! `store` (the client of a store), `counters` and `net` (a connection on nginx's event loop), and
 //! the edge, `nginx` and `openssl`.
 
@@ -30,6 +30,8 @@ mod store;
 #[cfg_attr(not(feature = "export-modules"), no_mangle)]
 pub static mut ngx_ssl_session_cache_module: ngx_module_t = ngx_module_t {
     ctx: ptr::addr_of_mut!(conf::CORE).cast(),
+    // SAFETY: only the address is taken; nginx alone writes to the array, before any worker runs.
+    commands: unsafe { ptr::addr_of_mut!(conf::COMMANDS[0]) },
     type_: NGX_CORE_MODULE as ngx_uint_t,
 
     init_module: Some(process::init_module),

@@ -80,7 +80,7 @@ my $control = qr/expected one without control characters/;
 
 my $flag = qr/expected on or off/;
 my $filename = qr/expected the name of a file/;
-my $needs_tls = qr/expected "tls=on" with it/;
+my $needs_tls = qr/expected "tls" set to on with it/;
 my $ca = qr/expected certificates in PEM: /;
 my $cert = qr/expected a certificate in PEM: /;
 my $key = qr/expected the certificate's key in PEM, without a password: /;
@@ -95,7 +95,7 @@ my @wrong = (
 	[ 'user= auth=x', 'user', $name ],
 	[ '"user=a b" auth=x', 'user', $name ],
 	[ '"user=a\nb" auth=x', 'user', $control ],
-	[ 'user=nginx', 'user', qr/expected "auth=" or "auth_file="/ ],
+	[ 'user=nginx', 'user', qr/expected "auth" or "auth_file"/ ],
 	[ 'user=a user=b auth=x', 'user', qr/repeated/ ],
 	[ '"auth=a\r\nb"', 'auth', $control ],
 	[ 'auth_file=', 'auth_file', qr/expected the name of a file/ ],
@@ -139,8 +139,8 @@ my @wrong = (
 	[ 'tls=on tls_name=.example', 'tls_name', qr/expected a DNS name/ ],
 	[ 'tls=on tls_name=*.example', 'tls_name', qr/expected a DNS name/ ],
 	[ 'tls=on tls_name=' . 'x' x 254, 'tls_name', qr/expected a DNS name/ ],
-	[ 'tls=on tls_cert=nginx.crt', 'tls_cert', qr/expected "tls_key="/ ],
-	[ 'tls=on tls_key=nginx.key', 'tls_key', qr/expected "tls_cert="/ ],
+	[ 'tls=on tls_cert=nginx.crt', 'tls_cert', qr/expected "tls_key"/ ],
+	[ 'tls=on tls_key=nginx.key', 'tls_key', qr/expected "tls_cert"/ ],
 	[ 'tls=on tls_cert=missing tls_key=nginx.key', 'tls_cert',
 		qr/${cert}No such file/ ],
 	[ 'tls=on tls_cert=nginx.key tls_key=nginx.key', 'tls_cert',
@@ -158,7 +158,7 @@ my @wrong = (
 	[ 'tls_key=nginx.key', 'tls_key', $needs_tls ],
 	[ 'tls_verify=off', 'tls_verify', $needs_tls ],
 	[ 'tls=off tls_ca=ca.crt', 'tls_ca', $needs_tls ],
-	[ 'addr=unix:/s tls=on', 'tls', qr/expected "tls_name=" with it/ ],
+	[ 'addr=unix:/s tls=on', 'tls', qr/expected "tls_name" with it/ ],
 );
 
 my @valid = (

@@ -1,14 +1,27 @@
-//! The words of the directive.
+//! The words of the directive, and those of a store's block.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ssl_session_cache_core::plan::{Auth, Directive, Place, PlanError, PARAMETERS};
+use ssl_session_cache_core::plan::{
+    Auth, Block, Directive, Place, PlanError, SessionsPlan, Shape, StorePlan, StoreSource,
+    PARAMETERS,
+};
 
-// Words, one on a line. What is refused is refused with the name of a parameter and what would be
-// right; what is accepted means the same in any order, and has been checked.
+// Words, one on a line; or "{", and a word and its values on each line. What is refused is refused
+// with the name of a parameter and what would be right, and without a password; what is accepted means
+// the same in any order, and has been checked.
 fuzz_target!(|text: &[u8]| {
-    let words: Vec<_> = text.split(|byte| *byte == b'\n').collect();
+    let mut lines: Vec<_> = text.split(|byte| *byte == b'\n').collect();
+    if lines[0] == b"{" {
+        lines.remove(0);
+        check_block(&lines);
+    } else {
+        check_directive(&lines);
+    }
+});
+
+fn check_directive(words: &[&[u8]]) {
     let plan = match Directive::parse(words.iter().copied()) {
         Ok(plan) => plan,
         Err(error) => return check_error(&error),
@@ -16,28 +29,94 @@ fuzz_target!(|text: &[u8]| {
     // The order of the keys says which one seals.
     let (keys, others): (Vec<&[u8]>, _) = words.iter().partition(|word| word.starts_with(b"key="));
     assert!(Directive::parse(others.into_iter().rev().chain(keys)) == Ok(plan));
-    if let Ok(Some(plan)) = Directive::parse(words) {
-        check_plan(plan);
+    if let Ok(Some(Directive { store, sessions })) = Directive::parse(words.iter().copied()) {
+        match store {
+            StoreSource::Said(store) => {
+                assert_eq!(store.servers.len(), 1);
+                assert!(store.shape == Shape::Servers && store.resolver.is_empty());
+                check_store(*store);
+            }
+            StoreSource::Named(name) => check_name(name),
+        }
+        check_sessions(&sessions);
     }
-});
+}
+
+fn check_block(lines: &[&[u8]]) {
+    let plan = match block(lines.iter().copied()) {
+        Ok(plan) => plan,
+        Err(error) => {
+            lines.iter().for_each(|line| check_password(line));
+            return check_error(&error);
+        }
+    };
+    let mut reversed = block(lines.iter().rev().copied()).ok().expect("the same in any order");
+    reversed.servers.reverse();
+    assert!(reversed == plan);
+
+    let words: Vec<_> = plan.servers.iter().map(Place::word).collect();
+    for (place, word) in plan.servers.iter().zip(&words) {
+        assert_eq!(words.iter().filter(|other| *other == word).count(), 1);
+        assert!(plan.shape == Shape::Servers || matches!(place, Place::Host(..)));
+    }
+    assert!(plan.shape != Shape::Cluster || plan.database == 0);
+    assert!(plan.site.map_or(true, |site| (1..=15).contains(&site)));
+    if let Some(fallback) = plan.fallback {
+        check_name(fallback);
+        assert_ne!(fallback, b"fleet");
+    }
+    check_store(plan);
+}
+
+fn block<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<StorePlan<'a>, PlanError> {
+    let mut block = Block::new(b"fleet")?;
+    for line in lines {
+        let words: Vec<_> = line.split(|byte| *byte == b' ').collect();
+        block.set(words[0], &words[1..])?;
+    }
+    block.plan()
+}
+
+/// What stands before the "@" of a URL is not shown, if it can be told from what messages say.
+fn check_password(line: &[u8]) {
+    let Some(url) = line.strip_prefix(b"server redis://") else { return };
+    let Some(at) = url.iter().rposition(|byte| *byte == b'@') else { return };
+    let login = String::from_utf8_lossy(&url[..at]);
+    if login.len() < 16 || login.contains(' ') {
+        return;
+    }
+    if let Err(error) = block([line].into_iter()) {
+        assert!(!error.to_string().contains(&*login), "{error}");
+    }
+}
 
 fn check_error(error: &PlanError) {
     let message = error.to_string();
     let (_, rest) = message.split_once(" parameter \"").expect("names a parameter");
-    assert!(rest.contains("\", expected "), "{message}");
+    assert!(rest.contains(", expected "), "{message}");
     let named = match error {
-        PlanError::Unknown { .. } | PlanError::Control(_) | PlanError::Prefix { .. } => return,
+        PlanError::Unknown { .. } | PlanError::Prefix { .. } => return,
         PlanError::Repeated(name)
+        | PlanError::Control(name)
+        | PlanError::Elsewhere { name, .. }
+        | PlanError::Values { name, .. }
         | PlanError::Invalid { name, .. }
         | PlanError::Unexpected { name, .. }
         | PlanError::Incomplete { name, .. }
-        | PlanError::InvalidSecret { name, .. } => *name,
+        | PlanError::Missing { name, .. }
+        | PlanError::InvalidSecret { name, .. }
+        | PlanError::NoStore { name, .. } => *name,
     };
     let is_known = |name| PARAMETERS.iter().any(|parameter| parameter.name == name);
     assert!(["on", "off"].contains(&named) || is_known(named), "{message}");
 }
 
-fn check_plan(Directive { store, sessions }: Directive<'_>) {
+fn check_name(name: &[u8]) {
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    assert!((1..=64).contains(&name.len()) && name.iter().all(is_letter));
+}
+
+fn check_store(store: StorePlan<'_>) {
     assert!(!store.servers.is_empty());
     for place in &store.servers {
         match place {
@@ -58,6 +137,9 @@ fn check_plan(Directive { store, sessions }: Directive<'_>) {
     assert!(store.tls.map_or(true, |tls| {
         !tls.verify || tls.name.is_some() || store.servers.iter().all(is_known)
     }));
+}
+
+fn check_sessions(sessions: &SessionsPlan<'_>) {
     assert!(sessions.keys.iter().all(|file| !file.is_empty()));
     assert!(sessions.keyspace.key(&[0; 32]).is_some());
 }

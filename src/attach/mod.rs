@@ -9,7 +9,7 @@ use nginx_sys::{ngx_conf_t, ngx_cycle_t};
 use crate::conf::{CycleConf, Destination, Reported};
 use crate::counters::Counted;
 use crate::handshake::{SessionCache, Suspension};
-use crate::nginx::{log, NAME};
+use crate::nginx::{log, BLOCK_NAME, NAME};
 use crate::openssl::{narrow_id_context, NarrowError, SslCtx};
 use crate::store::StoreConf;
 
@@ -185,14 +185,20 @@ fn attach_server(
 /// server that is away must not keep nginx from starting, nor from taking a new certificate.
 fn check_names(cf: &ngx_conf_t, conf: &CycleConf) -> Result<(), Reported> {
     let stores = conf.stores();
-    let unknown = |store: &&Rc<StoreConf>| store.settings().locations[0].addresses.is_empty();
-    for store in stores.iter().filter(unknown) {
-        let name = store.settings().name();
+    let unknown = stores.iter().flat_map(|store| {
+        let names = store.settings().unknown_names();
+        names.map(move |name| (store, name))
+    });
+    for (store, name) in unknown {
+        let (directive, parameter) = match store.settings().name {
+            None => (NAME, "addr"),
+            Some(_) => (BLOCK_NAME, "server"),
+        };
         if !store.has_resolver() {
             log!(
                 NGX_LOG_EMERG,
                 cf.log,
-                "\"{NAME}\" cannot resolve parameter \"addr\", expected an IP address or a known \
+                "\"{directive}\" cannot resolve parameter \"{parameter}\", expected an IP address or a known \
                  name: {name}; with nginx's \"resolver\" it would be looked up again later"
             );
             return Err(Reported);
@@ -200,7 +206,7 @@ fn check_names(cf: &ngx_conf_t, conf: &CycleConf) -> Result<(), Reported> {
         log!(
             NGX_LOG_WARN,
             cf.log,
-            "\"{NAME}\" cannot resolve parameter \"addr\": {name}; handshakes are full ones until \
+            "\"{directive}\" cannot resolve parameter \"{parameter}\": {name}; handshakes are full ones until \
              nginx's \"resolver\" finds it"
         );
     }

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use nginx_sys::{ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_module_t};
 use ngx::core::Pool;
 use ngx::ngx_string;
+use ssl_session_cache_core::plan::{text, PlanError};
 
 use crate::counters::{self, Counted};
 use crate::handshake::{SessionCache, Suspension};
@@ -61,16 +62,42 @@ impl CycleConf {
         if let Some(store) = stores.iter().find(|store| *store.settings() == settings) {
             return Rc::clone(store);
         }
-        let store = Rc::new(StoreConf::new(settings));
+        let store = Rc::new(StoreConf::new(settings, None, None));
         stores.push(Rc::clone(&store));
         store
     }
 
-    /// The stores that some server uses.
+    /// The store of a block.
+    pub(super) fn named(&self, name: &[u8]) -> Option<Rc<StoreConf>> {
+        let is_meant = |store: &&Rc<StoreConf>| {
+            store.settings().name.as_ref().is_some_and(|other| other.as_bytes() == name)
+        };
+        self.stores.borrow().iter().find(is_meant).map(Rc::clone)
+    }
+
+    /// The store of a block that a parameter names.
+    pub(super) fn defined(
+        &self,
+        parameter: &'static str,
+        name: &[u8],
+    ) -> Result<Rc<StoreConf>, PlanError> {
+        let unknown = || PlanError::NoStore { name: parameter, value: text(name) };
+        self.named(name).ok_or_else(unknown)
+    }
+
+    /// Keeps the store of a block.
+    pub(super) fn define(&self, store: StoreConf) {
+        self.stores.borrow_mut().push(Rc::new(store));
+    }
+
+    /// The stores that some server uses, and those that these fall back to. A store stands behind its
+    /// fallback.
     pub(crate) fn stores(&self) -> Vec<Rc<StoreConf>> {
         let caches = self.caches();
+        let used = || caches.iter().map(|cache| cache.store_conf());
         let is_used = |store: &&Rc<StoreConf>| {
-            caches.iter().any(|cache| ptr::eq(cache.store_conf(), store.as_ref()))
+            let is_it = |other: &StoreConf| ptr::eq(other, store.as_ref());
+            used().any(is_it) || used().filter_map(StoreConf::fallback).any(is_it)
         };
         self.stores.borrow().iter().filter(is_used).map(Rc::clone).collect()
     }

@@ -1,4 +1,4 @@
-//! Files that the directive names.
+//! Files that a directive or a block names.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use nginx_sys::{ngx_conf_full_name, ngx_conf_t, NGX_LOG_WARN, NGX_OK};
 use ngx::ngx_conf_log_error;
 
-use crate::nginx::{borrowed, NAME};
+use crate::nginx::borrowed;
 
 /// Longer than any password: what is larger is another file.
 const MAX_SECRET: u64 = 4096;
@@ -42,6 +42,7 @@ pub(crate) enum SecretError {
 /// The one line of a file, without its end; warns where anybody can read it.
 pub(crate) fn read_secret(
     cf: &mut ngx_conf_t,
+    directive: &str,
     name: &[u8],
     parameter: &str,
 ) -> Result<Vec<u8>, SecretError> {
@@ -69,7 +70,7 @@ pub(crate) fn read_secret(
         ngx_conf_log_error!(
             NGX_LOG_WARN,
             cf,
-            "\"{NAME}\" directive: file \"{}\" of parameter \"{parameter}\" can be read by \
+            "\"{directive}\" directive: file \"{}\" of parameter \"{parameter}\" can be read by \
              anybody; \"chmod o-r\" it",
             path.display()
         );

@@ -1,29 +1,32 @@
-//! The directive `remote_ssl_session_cache`: read, inherited, and kept with what it names.
+//! The directive `remote_ssl_session_cache`: read, inherited, and kept with what it names; and the
+//! block `remote_ssl_session_store`, which it may name.
 
 use core::ffi::{c_char, c_void};
 use std::rc::Rc;
 
-use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_str_t, NGX_LOG_EMERG};
+use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_str_t, NGX_LOG_EMERG, NGX_LOG_WARN};
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{Merge, MergeConfigError};
 use ngx::ngx_conf_log_error;
-use ssl_session_cache_core::plan::Directive;
+use ssl_session_cache_core::plan::{Directive, PlanError, SessionsPlan, StoreSource};
 use ssl_session_cache_core::session::Keyspace;
 
 use crate::handshake::Suspension;
 use crate::nginx::NAME;
 use crate::openssl::Sealer;
-use crate::store::StoreConf;
+use crate::store::{Settings, Shape, StoreConf};
 
 use self::error::ConfError;
 
+pub(crate) use self::block::COMMANDS;
 pub(crate) use self::cycle::{CycleConf, CORE};
 
+mod block;
 mod cycle;
-mod directive;
 mod error;
 mod file;
 mod key_file;
+mod store;
 mod tls;
 
 /// An error that has been written to the log already.
@@ -105,11 +108,13 @@ pub(crate) unsafe extern "C" fn set_cache(
             conf.setting = Some(setting);
             NGX_CONF_OK
         }
-        Err(error) => {
-            ngx_conf_log_error!(NGX_LOG_EMERG, cf, "\"{NAME}\" directive: {error}");
-            NGX_CONF_ERROR
-        }
+        Err(error) => refuse(cf, NAME, &error),
     }
+}
+
+fn refuse(cf: &mut ngx_conf_t, directive: &str, error: &ConfError) -> *mut c_char {
+    ngx_conf_log_error!(NGX_LOG_EMERG, cf, "\"{directive}\" directive: {error}");
+    NGX_CONF_ERROR
 }
 
 /// What the words of a directive come to.
@@ -118,13 +123,40 @@ fn setting(cf: &mut ngx_conf_t, words: &[ngx_str_t]) -> Result<Setting, ConfErro
     let Some(Directive { store, sessions }) = Directive::parse(words)? else {
         return Ok(Setting::Off);
     };
-    let (sealer, key_time) = directive::sealer(cf, &sessions)?.unzip();
-    let settings = directive::store(cf, &store)?;
+    let (sealer, key_time) = store::sealer(cf, &sessions)?.unzip();
+    let conf = CycleConf::being_read(cf);
+    let store = match store {
+        StoreSource::Said(plan) => conf.store(store::settings(cf, NAME, None, &plan)?),
+        StoreSource::Named(name) => conf.defined("store", name)?,
+    };
+    check_sessions(cf, store.settings(), &sessions)?;
     Ok(Setting::On(Destination {
-        store: CycleConf::being_read(cf).store(settings),
-        suspension: directive::suspension(&sessions),
+        store,
+        suspension: store::suspension(&sessions),
         keyspace: sessions.keyspace,
         sealer: sealer.map(Rc::new),
         key_time,
     }))
+}
+
+/// Whether what is said of sessions goes with their store.
+fn check_sessions(
+    cf: &mut ngx_conf_t,
+    store: &Settings,
+    sessions: &SessionsPlan<'_>,
+) -> Result<(), PlanError> {
+    if store.site.is_some() && sessions.keys.is_empty() {
+        let expected =
+            "one with a store that has \"site\": ids that are made with it tell the site";
+        return Err(PlanError::Missing { name: "key", expected });
+    }
+    if store.shape == Shape::Cluster && sessions.keyspace.prefix().contains(&b'{') {
+        ngx_conf_log_error!(
+            NGX_LOG_WARN,
+            cf,
+            "\"{NAME}\" directive: with a brace in \"prefix\", all keys that have the same hash tag lie \
+             on one node of the cluster"
+        );
+    }
+    Ok(())
 }

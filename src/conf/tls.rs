@@ -11,7 +11,6 @@ use ssl_session_cache_core::plan::TlsPlan;
 use crate::conf::error::{ConfError, FileParameter};
 use crate::conf::file::full_name;
 use crate::net::{Identity, Peer, Tls, TlsError, TlsPart, TlsSettings};
-use crate::nginx::NAME;
 
 const CA: FileParameter = FileParameter { name: "tls_ca", expected: "certificates in PEM" };
 const CERTIFICATE: FileParameter =
@@ -20,7 +19,11 @@ const KEY: FileParameter =
     FileParameter { name: "tls_key", expected: "the certificate's key in PEM, without a password" };
 
 /// Reads the files, and makes the context.
-pub(super) fn context(cf: &mut ngx_conf_t, plan: &TlsPlan<'_>) -> Result<Rc<Tls>, ConfError> {
+pub(super) fn context(
+    cf: &mut ngx_conf_t,
+    directive: &str,
+    plan: &TlsPlan<'_>,
+) -> Result<Rc<Tls>, ConfError> {
     let identity = |(certificate, key)| {
         Ok::<_, ConfError>(Identity {
             certificate: path(cf, CERTIFICATE, certificate)?,
@@ -48,7 +51,7 @@ pub(super) fn context(cf: &mut ngx_conf_t, plan: &TlsPlan<'_>) -> Result<Rc<Tls>
         ngx_conf_log_error!(
             NGX_LOG_WARN,
             cf,
-            "\"{NAME}\" directive: with \"tls_verify=off\" whoever answers in place of the store is \
+            "\"{directive}\" directive: with \"tls_verify=off\" whoever answers in place of the store is \
              taken for the store"
         );
     }

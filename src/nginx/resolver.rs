@@ -8,8 +8,9 @@ use core::time::Duration;
 use std::rc::Weak;
 
 use nginx_sys::{
-    ngx_msec_t, ngx_resolve_name, ngx_resolve_name_done, ngx_resolve_start, ngx_resolver_addr_t,
-    ngx_resolver_ctx_t, ngx_resolver_strerror, ngx_resolver_t, NGX_OK,
+    ngx_conf_t, ngx_msec_t, ngx_resolve_name, ngx_resolve_name_done, ngx_resolve_start,
+    ngx_resolver_addr_t, ngx_resolver_create, ngx_resolver_ctx_t, ngx_resolver_strerror,
+    ngx_resolver_t, NGX_OK,
 };
 
 use crate::nginx::string::borrowed;
@@ -22,7 +23,25 @@ pub(crate) struct Resolver {
     timeout: ngx_msec_t,
 }
 
+/// nginx's default of `resolver_timeout`, in milliseconds.
+const TIMEOUT: ngx_msec_t = 30_000;
+
 impl Resolver {
+    /// One by the words of nginx's directive `resolver`; `None` where they are wrong, which nginx has
+    /// told of.
+    ///
+    /// # Safety
+    ///
+    /// The words must be in the pool of the configuration, or live as long.
+    pub(crate) unsafe fn create(cf: &mut ngx_conf_t, words: &[&[u8]]) -> Option<Self> {
+        let mut words: Vec<_> = words.iter().map(|word| borrowed(word)).collect();
+        // SAFETY: as the caller promises; the resolver is in the pool of the configuration as well.
+        unsafe {
+            let resolver = ngx_resolver_create(cf, words.as_mut_ptr(), words.len());
+            Self::new(resolver, TIMEOUT)
+        }
+    }
+
     /// `None` where no `resolver` is configured.
     ///
     /// # Safety

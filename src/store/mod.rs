@@ -33,26 +33,42 @@ mod settings;
 /// A store, as the configuration has it: what a worker makes a [`Store`] of.
 pub(crate) struct StoreConf {
     settings: Rc<Settings>,
-    /// What looks the names of the store's servers up again.
+    /// What looks the names of its servers up again.
     resolver: Cell<Option<Resolver>>,
+    /// The store that is asked for what this one does not have. Its own fallback is not.
+    fallback: Option<Rc<StoreConf>>,
 }
 
 impl StoreConf {
-    pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings: Rc::new(settings), resolver: Cell::new(None) }
+    /// A store, with a resolver of its own if it has one.
+    pub(crate) fn new(
+        settings: Settings,
+        resolver: Option<Resolver>,
+        fallback: Option<Rc<StoreConf>>,
+    ) -> Self {
+        Self { settings: Rc::new(settings), resolver: Cell::new(resolver), fallback }
+    }
+
+    /// The store that is asked for what this one does not have.
+    pub(crate) fn fallback(&self) -> Option<&Self> {
+        self.fallback.as_deref()
     }
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Has the names of the store's servers looked up again whenever their time is over. Where
-    /// servers with different resolvers share the store, the first one's is used.
+    /// Has the store's names, and those of its fallback, looked up again whenever their time is over.
+    /// Where servers with different resolvers share a store that has none of its own, the first one's
+    /// is used.
     pub(crate) fn resolve_by(&self, resolver: Option<Resolver>) {
         self.resolver.set(self.resolver.get().or(resolver));
+        if let Some(fallback) = &self.fallback {
+            fallback.resolve_by(resolver);
+        }
     }
 
-    /// Whether the names of the store's servers are looked up again.
+    /// Whether the store's names are looked up again.
     pub(crate) fn has_resolver(&self) -> bool {
         self.resolver.get().is_some()
     }

@@ -57,10 +57,25 @@ impl Settings {
         if let Some(name) = &self.name {
             return name.clone();
         }
-        let Location { addresses, name, port, .. } = &self.locations[0];
-        match name {
-            Some(name) => format!("{} {name}:{port}", self.kind.name()),
-            None => server_name(self.kind, &addresses[0]),
+        self.location_name(&self.locations[0])
+    }
+
+    /// The servers with names that are not known now, as messages name them.
+    pub(crate) fn unknown_names(&self) -> impl Iterator<Item = String> + '_ {
+        let unknown = self.locations.iter().filter(|location| location.addresses.is_empty());
+        unknown.map(|location| {
+            let server = self.location_name(location);
+            match &self.name {
+                Some(name) => format!("{server} of store \"{name}\""),
+                None => server,
+            }
+        })
+    }
+
+    fn location_name(&self, location: &Location) -> String {
+        match &location.name {
+            Some(name) => format!("{} {name}:{}", self.kind.name(), location.port),
+            None => server_name(self.kind, &location.addresses[0]),
         }
     }
 

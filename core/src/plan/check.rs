@@ -2,38 +2,23 @@
 
 use core::time::Duration;
 
-use crate::plan::error::{incomplete, invalid, text, unexpected, PlanError};
-use crate::plan::table::{Known, Parameter, Words, PARAMETERS};
+use crate::plan::error::{incomplete, text, unexpected, unknown, PlanError};
+use crate::plan::table::{Group, Known, Parameter, Words, PARAMETERS};
 use crate::plan::types::{Auth, AuthFile, Kind, Place, SessionsPlan, Shape, StorePlan};
 use crate::plan::types::{Suspend, TlsPlan};
-use crate::plan::value::{ip_address, Refusal};
+use crate::plan::value::Refusal;
 use crate::protocol::Credentials;
 
 /// What is expected of the path of a unix socket.
 pub const UNIX_PATH: &str = "\"unix:\" and an absolute path of at most 107 bytes";
 
-/// The longest path of a unix socket (unix(7)).
-const MAX_UNIX_PATH: usize = 107;
-
 impl<'a> Words<'a> {
-    /// Takes the value of a parameter, if it is a known one.
-    pub(super) fn set(
-        &mut self,
-        name: &[u8],
-        value: &'a [u8],
-        known: Known,
-    ) -> Result<(), PlanError> {
+    /// Takes the value of a parameter.
+    pub(super) fn set(&mut self, parameter: &Parameter, value: &'a [u8]) -> Result<(), PlanError> {
         // nginx reads "\n" between quotes as a new line, and what is C cuts a name at a zero.
         if value.iter().any(u8::is_ascii_control) {
-            return Err(PlanError::Control(text(name)));
+            return Err(PlanError::Control(parameter.name));
         }
-        let is_meant = |parameter: &&Parameter| {
-            parameter.name.as_bytes() == name && known.groups.contains(&parameter.group)
-        };
-        let Some(parameter) = PARAMETERS.iter().find(is_meant) else {
-            // Without the value, which may be a misspelt password.
-            return Err(PlanError::Unknown { word: text(&[name, b"="].concat()), known });
-        };
         match self.put(parameter, value) {
             Ok(true) => Ok(()),
             Ok(false) => Err(PlanError::Repeated(parameter.name)),
@@ -41,23 +26,12 @@ impl<'a> Words<'a> {
         }
     }
 
-    fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> Kind {
         self.kind.unwrap_or(Kind::Redis)
     }
 
-    fn unix_path(&self) -> Option<&'a [u8]> {
-        self.addr.and_then(|addr| addr.strip_prefix(b"unix:"))
-    }
-
-    fn host(&self) -> &'a [u8] {
-        self.addr.unwrap_or(b"127.0.0.1")
-    }
-
-    /// Whether the words go with each other.
+    /// Whether the words that the directive and the block have in common go with each other.
     pub(super) fn check(&self) -> Result<(), PlanError> {
-        if self.port.is_some() && self.unix_path().is_some() {
-            return Err(unexpected("port", "with a unix socket"));
-        }
         if self.database.is_some() && self.kind() != Kind::Redis {
             return Err(unexpected("db", "where type is memcached"));
         }
@@ -65,7 +39,7 @@ impl<'a> Words<'a> {
             return Err(unexpected("auth_file", "beside \"auth\""));
         }
         if self.user.is_some() && self.auth.is_none() && self.auth_file.is_none() {
-            return Err(incomplete("user", "\"auth=\" or \"auth_file=\""));
+            return Err(incomplete("user", "\"auth\" or \"auth_file\""));
         }
         self.check_tls()
     }
@@ -79,22 +53,25 @@ impl<'a> Words<'a> {
             ("tls_verify", self.tls_verify.is_some()),
         ];
         match given.into_iter().find(|(_, given)| *given) {
-            Some((name, _)) if self.tls != Some(true) => Err(incomplete(name, "\"tls=on\"")),
+            Some((name, _)) if self.tls != Some(true) => Err(incomplete(name, "\"tls\" set to on")),
             _ => match (self.tls_cert, self.tls_key) {
-                (Some(_), None) => Err(incomplete("tls_cert", "\"tls_key=\"")),
-                (None, Some(_)) => Err(incomplete("tls_key", "\"tls_cert=\"")),
+                (Some(_), None) => Err(incomplete("tls_cert", "\"tls_key\"")),
+                (None, Some(_)) => Err(incomplete("tls_key", "\"tls_cert\"")),
                 _ => Ok(()),
             },
         }
     }
 
-    /// What is said of the store, with the defaults filled in.
-    pub(super) fn store(&self) -> Result<StorePlan<'a>, PlanError> {
-        let place = self.place()?;
-        let tls = self.tls(&place)?;
+    /// What is said of the store whose servers these are, with the defaults filled in.
+    pub(super) fn store(
+        &self,
+        servers: Vec<Place<'a>>,
+        shape: Shape<'a>,
+    ) -> Result<StorePlan<'a>, PlanError> {
+        let tls = self.tls(&servers)?;
         Ok(StorePlan {
-            servers: vec![place],
-            shape: Shape::Servers,
+            servers,
+            shape,
             kind: self.kind(),
             interval: self.interval.unwrap_or(Duration::from_millis(200)),
             count: self.count.unwrap_or(Some(5000)),
@@ -102,9 +79,9 @@ impl<'a> Words<'a> {
             auth: self.auth()?,
             database: self.database.unwrap_or(0),
             tls,
-            resolver: Vec::new(),
-            fallback: None,
-            site: None,
+            resolver: self.resolver.clone(),
+            fallback: self.fallback,
+            site: self.site,
         })
     }
 
@@ -117,37 +94,28 @@ impl<'a> Words<'a> {
         }
     }
 
-    fn place(&self) -> Result<Place<'a>, PlanError> {
-        let host = self.host();
-        if let Some(path) = self.unix_path() {
-            if !path.starts_with(b"/") || path.len() > MAX_UNIX_PATH {
-                return Err(invalid("addr", host, UNIX_PATH));
-            }
-            return Ok(Place::Unix(path));
-        }
-        if !is_host(host) {
-            let expected = "an IP address or a name; the port goes into \"port=\"";
-            return Err(invalid("addr", host, expected));
-        }
-        Ok(Place::Host(host, self.port.unwrap_or(self.kind().default_port())))
-    }
-
     fn auth(&self) -> Result<Option<Auth<'a>>, PlanError> {
-        let (user, kind) = (self.user, self.kind());
-        Ok(match (self.auth, self.auth_file) {
-            (Some(secret), _) => Some(Auth::Said(credentials("auth", kind, user, secret)?)),
-            (None, Some(name)) => Some(Auth::InFile(AuthFile { name, user, kind })),
+        let (user, kind) = (&self.user, self.kind());
+        Ok(match (&self.auth, self.auth_file) {
+            (Some(secret), _) => {
+                Some(Auth::Said(credentials("auth", kind, user.as_deref(), secret)?))
+            }
+            (None, Some(name)) => {
+                let parameter = "auth_file";
+                Some(Auth::InFile(AuthFile { parameter, name, user: user.clone(), kind }))
+            }
             (None, None) => None,
         })
     }
 
-    fn tls(&self, place: &Place<'_>) -> Result<Option<TlsPlan<'a>>, PlanError> {
+    fn tls(&self, servers: &[Place<'_>]) -> Result<Option<TlsPlan<'a>>, PlanError> {
         if self.tls != Some(true) {
             return Ok(None);
         }
         let verify = self.tls_verify.unwrap_or(true);
-        if verify && self.tls_name.is_none() && place.peer().is_none() {
-            return Err(incomplete("tls", "\"tls_name=\""));
+        let is_known = |place: &Place<'_>| self.tls_name.is_some() || place.peer().is_some();
+        if verify && !servers.iter().all(is_known) {
+            return Err(incomplete("tls", "\"tls_name\""));
         }
         let identity = self.tls_cert.zip(self.tls_key);
         Ok(Some(TlsPlan { name: self.tls_name.clone(), verify, ca: self.tls_ca, identity }))
@@ -155,11 +123,35 @@ impl<'a> Words<'a> {
 }
 
 impl Parameter {
+    /// The parameter of this name, if it is a known one.
+    pub(super) fn find(name: &[u8], known: Known) -> Result<&'static Self, PlanError> {
+        let named = PARAMETERS.iter().find(|parameter| parameter.name.as_bytes() == name);
+        match named {
+            Some(parameter) if known.groups.contains(&parameter.group) => Ok(parameter),
+            Some(Self { name, group: Group::Named | Group::Sessions, .. }) => {
+                let expected =
+                    "it in \"remote_ssl_session_cache\", as all that is said of sessions";
+                Err(PlanError::Elsewhere { name, expected })
+            }
+            Some(Self { name, group: Group::One, .. }) => {
+                Err(PlanError::Elsewhere { name, expected: "\"server\"" })
+            }
+            Some(Self { name, group: Group::Many, .. }) => {
+                let expected = "it in a block \"remote_ssl_session_store\"";
+                Err(PlanError::Elsewhere { name, expected })
+            }
+            // Without the value, which may be a misspelt password.
+            _ => Err(unknown(&[name, known.equals.as_bytes()].concat(), known)),
+        }
+    }
+
     fn refuse(&self, value: &[u8], refusal: Refusal) -> PlanError {
         let Self { name, expected, .. } = *self;
         match refusal {
             Refusal::Value => PlanError::Invalid { name, value: text(value), expected },
             Refusal::Secret => PlanError::InvalidSecret { name, expected },
+            Refusal::Other(expected) => PlanError::Invalid { name, value: text(value), expected },
+            Refusal::Hidden(expected) => PlanError::InvalidSecret { name, expected },
             Refusal::Prefix(reason) => PlanError::Prefix { value: text(value), reason },
         }
     }
@@ -168,7 +160,7 @@ impl Parameter {
 impl AuthFile<'_> {
     /// Who the client says it is, by the secret that is in the file.
     pub fn credentials(&self, secret: &[u8]) -> Result<Credentials, PlanError> {
-        credentials("auth_file", self.kind, self.user, secret)
+        credentials(self.parameter, self.kind, self.user.as_deref(), secret)
     }
 }
 
@@ -198,12 +190,4 @@ fn credentials(
         return Err(PlanError::InvalidSecret { name, expected });
     }
     Ok(Credentials { user: user.map(Into::into), password: password.into() })
-}
-
-/// Whether this is an IP address, or could be a name: letters, digits and hyphens between dots, and
-/// underscores, which names within a fleet have (RFC 1123, section 2.1).
-fn is_host(host: &[u8]) -> bool {
-    let is_name = host.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
-        && host.iter().any(u8::is_ascii_alphabetic);
-    is_name || ip_address(host).is_some()
 }

@@ -1,45 +1,91 @@
 //! The directive: all words.
 
-use crate::plan::error::{text, PlanError};
-use crate::plan::table::{Group, Known, Words};
-use crate::plan::types::{SessionsPlan, StorePlan};
+use crate::plan::check::UNIX_PATH;
+use crate::plan::error::{invalid, unexpected, unknown, PlanError};
+use crate::plan::table::{Group, Known, Parameter, Words};
+use crate::plan::types::{Place, SessionsPlan, Shape, StoreSource};
+use crate::plan::value::{is_host, is_unix_path};
 
 /// What the directive says, where it does not say `off`.
 #[derive(PartialEq, Eq)]
 pub struct Directive<'a> {
     /// Of the store.
-    pub store: StorePlan<'a>,
+    pub store: StoreSource<'a>,
     /// Of the sessions there.
     pub sessions: SessionsPlan<'a>,
 }
 
 impl<'a> Directive<'a> {
-    const KNOWN: Known = Known { bare: &["on", "off"], groups: &[Group::Store, Group::Sessions] };
+    const KNOWN: Known = Known {
+        bare: &["on", "off"],
+        groups: &[Group::Named, Group::One, Group::Store, Group::Sessions],
+        equals: "=",
+    };
 
     /// Reads the words after the directive's name; `None` where they say `off`: what would be looked
     /// up or opened need not be right then.
     pub fn parse(words: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<Self>, PlanError> {
         let mut values = Words::default();
         let mut enabled = None;
+        let mut of_store = None;
         for word in words {
             if let Some(equals) = word.iter().position(|byte| *byte == b'=') {
-                values.set(&word[..equals], &word[equals + 1..], Self::KNOWN)?;
+                let parameter = Parameter::find(&word[..equals], Self::KNOWN)?;
+                values.set(parameter, &word[equals + 1..])?;
+                if matches!(parameter.group, Group::One | Group::Store) {
+                    of_store = of_store.or(Some(parameter.name));
+                }
                 continue;
             }
             let (name, value) = match word {
                 b"on" => ("on", true),
                 b"off" => ("off", false),
-                _ => return Err(PlanError::Unknown { word: text(word), known: Self::KNOWN }),
+                _ => return Err(unknown(word, Self::KNOWN)),
             };
             if enabled.replace(value).is_some() {
                 return Err(PlanError::Repeated(name));
             }
         }
+        if let (Some(_), Some(name)) = (values.store, of_store) {
+            return Err(unexpected(name, "beside \"store\""));
+        }
+        if values.port.is_some() && values.unix_path().is_some() {
+            return Err(unexpected("port", "with a unix socket"));
+        }
         values.check()?;
         if enabled == Some(false) {
             return Ok(None);
         }
-        Ok(Some(Self { store: values.store()?, sessions: values.sessions() }))
+        let store = match values.store {
+            Some(name) => StoreSource::Named(name),
+            None => {
+                let plan = values.store(vec![values.place()?], Shape::Servers)?;
+                StoreSource::Said(Box::new(plan))
+            }
+        };
+        Ok(Some(Self { store, sessions: values.sessions() }))
+    }
+}
+
+/// The store of one server.
+impl<'a> Words<'a> {
+    fn unix_path(&self) -> Option<&'a [u8]> {
+        self.addr.and_then(|addr| addr.strip_prefix(b"unix:"))
+    }
+
+    fn place(&self) -> Result<Place<'a>, PlanError> {
+        let host = self.addr.unwrap_or(b"127.0.0.1");
+        if let Some(path) = self.unix_path() {
+            if !is_unix_path(path) {
+                return Err(invalid("addr", host, UNIX_PATH));
+            }
+            return Ok(Place::Unix(path));
+        }
+        if !is_host(host) {
+            let expected = "an IP address or a name; the port goes into \"port=\"";
+            return Err(invalid("addr", host, expected));
+        }
+        Ok(Place::Host(host, self.port.unwrap_or(self.kind().default_port())))
     }
 }
 
@@ -48,9 +94,8 @@ mod tests {
     use core::time::Duration;
 
     use super::*;
-    use crate::plan::check::UNIX_PATH;
-    use crate::plan::table::{Parameter, PARAMETERS};
-    use crate::plan::types::{Auth, Kind, Peer, Place, Suspend, TlsPlan};
+    use crate::plan::table::PARAMETERS;
+    use crate::plan::types::{Auth, Kind, Peer, StorePlan, Suspend, TlsPlan};
     use crate::protocol::Credentials;
     use crate::session::Keyspace;
 
@@ -67,7 +112,10 @@ mod tests {
     }
 
     fn store<'a>(words: &[&'a str]) -> StorePlan<'a> {
-        on(words).store
+        match on(words).store {
+            StoreSource::Said(plan) => *plan,
+            StoreSource::Named(_) => panic!("{words:?} names a store"),
+        }
     }
 
     fn sessions<'a>(words: &[&'a str]) -> SessionsPlan<'a> {
@@ -113,7 +161,7 @@ mod tests {
 
     #[test]
     fn unknown_words() {
-        let list = "\"on\", \"off\", \"addr=\", \"port=\", \"type=\", \"interval=\", \"count=\", \
+        let list = "\"on\", \"off\", \"store=\", \"addr=\", \"port=\", \"type=\", \"interval=\", \"count=\", \
                     \"timeout=\", \"user=\", \"auth=\", \"auth_file=\", \"db=\", \"prefix=\", \"tls=\", \
                     \"tls_ca=\", \"tls_name=\", \"tls_cert=\", \"tls_key=\", \"tls_verify=\", \
                     \"suspend=\" or \"key=\"";
@@ -124,21 +172,51 @@ mod tests {
         }
     }
 
+    /// The rows of the table that are the directive's.
+    fn known() -> impl Iterator<Item = &'static Parameter> {
+        PARAMETERS.iter().filter(|parameter| Directive::KNOWN.groups.contains(&parameter.group))
+    }
+
     #[test]
-    fn only_the_words_of_a_group() {
-        let known = Known { bare: &[], groups: &[Group::Sessions] };
-        let mut words = Words::default();
-        assert_eq!(words.set(b"prefix", b"p:", known), Ok(()));
-        let error = words.set(b"port", b"1", known).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unknown parameter \"port=\", expected \"prefix=\", \"suspend=\" or \"key=\""
+    fn words_of_the_block() {
+        for Parameter { name, .. } in PARAMETERS.iter().filter(|row| row.group == Group::Many) {
+            refused(
+                &[&format!("{name}=x")],
+                &format!(
+                    "unknown parameter \"{name}\" here, expected it in a block \
+                     \"remote_ssl_session_store\""
+                ),
+            );
+        }
+    }
+
+    #[test]
+    fn named() {
+        let plan = on(&["store=fleet", "key=k", "prefix=p:", "suspend=hello"]);
+        assert!(plan.store == StoreSource::Named(b"fleet"));
+        assert_eq!(plan.sessions.keys, [b"k"]);
+        assert!(parse(&["off", "store=fleet"]) == Ok(None));
+        let expected = "a name of at most 64 letters, digits, hyphens, underscores and dots";
+        invalid_values("store", &["", "a b", "a\"", &"x".repeat(65)], expected);
+        for Parameter { name, default, .. } in known() {
+            let word = format!("{name}={}", default.unwrap_or("1"));
+            match *name {
+                "store" | "prefix" | "suspend" | "key" => continue,
+                _ => refused(
+                    &["store=fleet", &word],
+                    &format!("unexpected parameter \"{name}\", expected none beside \"store\""),
+                ),
+            }
+        }
+        refused(
+            &["off", "port=1", "tls=on", "store=fleet"],
+            "unexpected parameter \"port\", expected none beside \"store\"",
         );
     }
 
     #[test]
     fn each_but_key_once() {
-        for Parameter { name, default, .. } in PARAMETERS {
+        for Parameter { name, default, .. } in known() {
             let word = format!("{name}={}", default.unwrap_or("1"));
             let repeated = format!("repeated parameter \"{name}\", expected once at most");
             match *name {
@@ -150,7 +228,7 @@ mod tests {
 
     #[test]
     fn no_control_characters() {
-        for Parameter { name, .. } in PARAMETERS {
+        for Parameter { name, .. } in known() {
             let word = format!("{name}=a\nb");
             refused(&[&word], &format!("invalid value of parameter \"{name}\", expected one without control characters"));
         }
@@ -158,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_table_has_the_defaults() {
-        for Parameter { name, default, .. } in PARAMETERS {
+        for Parameter { name, default, .. } in known() {
             let Some(default) = default else { continue };
             let word = format!("{name}={default}");
             let tls = if *name == "tls_verify" { "tls=on" } else { "on" };
@@ -260,7 +338,7 @@ mod tests {
         invalid_values("user", &["", "a b", "\u{e4}"], "a name in printable ASCII without spaces");
         refused(
             &["user=nginx"],
-            "incomplete parameter \"user\", expected \"auth=\" or \"auth_file=\" with it",
+            "incomplete parameter \"user\", expected \"auth\" or \"auth_file\" with it",
         );
         refused(
             &["auth="],
@@ -347,17 +425,18 @@ mod tests {
         }
         for word in ["tls_ca=f", "tls_name=a", "tls_cert=f", "tls_key=f", "tls_verify=on"] {
             let name = word.split('=').next().unwrap();
-            let message = format!("incomplete parameter \"{name}\", expected \"tls=on\" with it");
+            let message =
+                format!("incomplete parameter \"{name}\", expected \"tls\" set to on with it");
             refused(&[word], &message);
             refused(&["tls=off", word], &message);
         }
         refused(
             &["tls=on", "tls_cert=f"],
-            "incomplete parameter \"tls_cert\", expected \"tls_key=\" with it",
+            "incomplete parameter \"tls_cert\", expected \"tls_key\" with it",
         );
         refused(
             &["tls=on", "tls_key=f"],
-            "incomplete parameter \"tls_key\", expected \"tls_cert=\" with it",
+            "incomplete parameter \"tls_key\", expected \"tls_cert\" with it",
         );
     }
 
@@ -385,7 +464,7 @@ mod tests {
         );
         refused(
             &["tls=on", "addr=unix:/s"],
-            "incomplete parameter \"tls\", expected \"tls_name=\" with it",
+            "incomplete parameter \"tls\", expected \"tls_name\" with it",
         );
         assert_eq!(peer(&["tls=on", "addr=unix:/s", "tls_verify=off"]), None);
     }

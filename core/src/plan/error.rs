@@ -11,20 +11,31 @@ use crate::session::PrefixError;
 pub enum PlanError {
     #[error("unknown parameter \"{word}\", expected {known}")]
     Unknown { word: String, known: Known },
+    #[error("unknown parameter \"{name}\" here, expected {expected}")]
+    Elsewhere { name: &'static str, expected: &'static str },
+    #[error("wrong number of values of parameter \"{name}\", expected {expected}")]
+    Values { name: &'static str, expected: &'static str },
     #[error("repeated parameter \"{0}\", expected once at most")]
     Repeated(&'static str),
     #[error("invalid value \"{value}\" of parameter \"{name}\", expected {expected}")]
     Invalid { name: &'static str, value: String, expected: &'static str },
     #[error("invalid value of parameter \"{0}\", expected one without control characters")]
-    Control(String),
+    Control(&'static str),
     #[error("unexpected parameter \"{name}\", expected none {context}")]
     Unexpected { name: &'static str, context: &'static str },
     #[error("incomplete parameter \"{name}\", expected {expected} with it")]
     Incomplete { name: &'static str, expected: &'static str },
+    #[error("no parameter \"{name}\", expected {expected}")]
+    Missing { name: &'static str, expected: &'static str },
     #[error("invalid value of parameter \"{name}\", expected {expected}")]
     InvalidSecret { name: &'static str, expected: &'static str },
     #[error("invalid value \"{value}\" of parameter \"prefix\", expected {reason}")]
     Prefix { value: String, reason: PrefixError },
+    #[error(
+        "unknown store \"{value}\" of parameter \"{name}\", expected one that a block \
+         \"remote_ssl_session_store\" before this defines"
+    )]
+    NoStore { name: &'static str, value: String },
 }
 
 pub(super) fn unexpected(name: &'static str, context: &'static str) -> PlanError {
@@ -37,6 +48,12 @@ pub(super) fn incomplete(name: &'static str, expected: &'static str) -> PlanErro
 
 pub(super) fn invalid(name: &'static str, value: &[u8], expected: &'static str) -> PlanError {
     PlanError::Invalid { name, value: text(value), expected }
+}
+
+/// A word that is unknown, shown unless it may be a URL with a password.
+pub(super) fn unknown(word: &[u8], known: Known) -> PlanError {
+    let word = if word.contains(&b'@') { "...".to_owned() } else { text(word) };
+    PlanError::Unknown { word, known }
 }
 
 /// A configured text as it may be shown in a message.

@@ -1,21 +1,26 @@
 //! What a configuration says of a store and of the sessions there: words, read into plain values.
 //!
-//! Nothing here opens a file, looks up a name or knows of nginx. The words come from a directive of
-//! nginx's, or from whoever else has the same words: [`Directive::parse`] takes all of them. What is
+//! Nothing here opens a file, looks up a name or knows of nginx. The words come from a directive or a
+//! block of nginx's, or from whoever else has the same words: [`Directive::parse`] takes all of them,
+//! a [`Block`] those of a store, line by line. What is
 //! right by itself is told by the table (`table`, `value`), what does not go together by `check`.
 
+mod block;
 mod check;
 mod directive;
 mod error;
+mod server;
 mod table;
 mod time;
 mod types;
 mod value;
 
+pub use self::block::Block;
 pub use self::check::UNIX_PATH;
 pub use self::directive::Directive;
 pub use self::error::{text, PlanError};
 pub use self::table::{syntax, Group, Known, Parameter, PARAMETERS};
 pub use self::types::{
-    Auth, AuthFile, Kind, Peer, Place, SessionsPlan, Shape, StorePlan, Suspend, TlsPlan,
+    Auth, AuthFile, Kind, Peer, Place, SessionsPlan, Shape, StorePlan, StoreSource, Suspend,
+    TlsPlan,
 };

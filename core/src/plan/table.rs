@@ -1,11 +1,14 @@
 //! The table of parameters: what each is called, how its value is read, and what is expected of it.
 //!
-//! All else comes from it: the struct of values, the messages, and the syntax in the README, whose
-//! tests are here.
+//! It serves the directive, where a parameter is `name=value`, and the block of a store, where it is
+//! `name value;`. All else comes from it: the struct of values, the messages, and the syntax in the
+//! README, whose tests are here.
 
 use core::fmt;
 use core::time::Duration;
+use std::borrow::Cow;
 
+use crate::plan::server::{self, Server};
 use crate::plan::types::{Kind, Peer, Suspend};
 use crate::plan::value::{self, Refusal};
 use crate::session::Keyspace;
@@ -13,21 +16,29 @@ use crate::session::Keyspace;
 /// What a parameter is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// Where a store is, and how it is spoken to.
+    /// Which block has the store: in the directive.
+    Named,
+    /// Where a store of one server is: in the directive.
+    One,
+    /// Where a store of any number of servers is, and what they are to each other: in the block.
+    Many,
+    /// How a store is spoken to: in both.
     Store,
-    /// What is kept there of sessions, and how handshakes wait for it.
+    /// What is kept there of sessions, and how handshakes wait for it: in the directive.
     Sessions,
 }
 
 /// A row of the table.
 #[derive(Debug)]
 pub struct Parameter {
-    /// What stands before the `=`.
+    /// What stands before its value.
     pub name: &'static str,
     /// What it is about.
     pub group: Group,
-    /// What may stand behind the `=`, in the README's markup.
+    /// What its value may be, in the README's markup.
     pub values: &'static str,
+    /// Whether a block has several values behind it.
+    pub has_several: bool,
     /// The parameter that this one may be given in place of.
     pub in_place_of: Option<&'static str>,
     /// What is meant where the parameter is left out, if that can be said by itself.
@@ -36,19 +47,24 @@ pub struct Parameter {
     pub expected: &'static str,
 }
 
+/// What is expected of the name of a store.
+pub(super) const STORE_NAME: &str =
+    "a name of at most 64 letters, digits, hyphens, underscores and dots";
+
 /// Makes the table, and the struct of values with a field for each row.
 macro_rules! parameters {
     ($(
         $(#[doc = $doc:literal])*
         $group:ident $name:literal => $field:ident: $slot:ty,
-            $values:literal $(in place of $other:literal)? $(default $default:literal)?,
-            $read:path, $expected:literal;
+            $values:literal $([$several:ident])? $(in place of $other:literal)? $(default $default:literal)?,
+            $read:path, $expected:expr;
     )+) => {
         /// All parameters, in the order in which they are told of.
         pub const PARAMETERS: &[Parameter] = &[$(Parameter {
             name: $name,
             group: Group::$group,
             values: $values,
+            has_several: parameters!(@several $($several)?),
             in_place_of: parameters!(@option $($other)?),
             default: parameters!(@option $($default)?),
             expected: $expected,
@@ -70,15 +86,36 @@ macro_rules! parameters {
             }
         }
     };
+    (@several) => { false };
+    (@several several) => { true };
     (@option) => { None };
     (@option $value:literal) => { Some($value) };
 }
 
 parameters! {
+    /// The name of a block.
+    Named "store" => store: Option<&'a [u8]>,
+        "*name*",
+        value::store_name, STORE_NAME;
     /// The store's IP address or name, or `unix:` and a path.
-    Store "addr" => addr: Option<&'a [u8]>,
+    One "addr" => addr: Option<&'a [u8]>,
         "*address*" default "127.0.0.1",
         value::not_empty, "an IP address or a name";
+    Many "server" => servers: Vec<Server<'a>>,
+        "*address*",
+        server::server, "an IP address or a name";
+    Many "cluster" => cluster: Option<bool>,
+        "`on` \\| `off`" default "off",
+        value::flag, "on or off";
+    Many "sentinel" => sentinel: Option<&'a [u8]>,
+        "*name*",
+        value::word, "a name in printable ASCII without spaces";
+    Many "sentinel_user" => sentinel_user: Option<Cow<'a, [u8]>>,
+        "*name*",
+        value::user, "a name in printable ASCII without spaces";
+    Many "sentinel_auth_file" => sentinel_auth_file: Option<&'a [u8]>,
+        "*file*",
+        value::not_empty, "the name of a file";
     Store "port" => port: Option<u16>,
         "*number*",
         value::port, "a number from 1 to 65535";
@@ -95,10 +132,10 @@ parameters! {
     Store "timeout" => timeout: Option<Duration>,
         "*time*" default "1s",
         value::time, "a time from 1 to 86400000 milliseconds, or as 200ms, 1s, 1m";
-    Store "user" => user: Option<&'a [u8]>,
+    Store "user" => user: Option<Cow<'a, [u8]>>,
         "*name*",
         value::user, "a name in printable ASCII without spaces";
-    Store "auth" => auth: Option<&'a [u8]>,
+    Store "auth" => auth: Option<Cow<'a, [u8]>>,
         "*password*",
         value::password, "a password that is not empty";
     Store "auth_file" => auth_file: Option<&'a [u8]>,
@@ -128,6 +165,16 @@ parameters! {
     Store "tls_verify" => tls_verify: Option<bool>,
         "`on` \\| `off`" default "on",
         value::flag, "on or off";
+    /// As nginx's directive of this name has them.
+    Many "resolver" => resolver: Vec<&'a [u8]>,
+        "*address* ..." [several],
+        value::not_empty, "the address of a name server";
+    Many "fallback" => fallback: Option<&'a [u8]>,
+        "*name*",
+        value::store_name, STORE_NAME;
+    Many "site" => site: Option<u8>,
+        "*number*",
+        value::site, "a number from 1 to 15";
     Sessions "suspend" => suspend: Option<Suspend>,
         "`auto` \\| `async` \\| `hello`" default "auto",
         value::suspend, "auto, async or hello";
@@ -163,6 +210,8 @@ pub struct Known {
     pub(super) bare: &'static [&'static str],
     /// The groups of parameters.
     pub(super) groups: &'static [Group],
+    /// What stands between a parameter and its value, where that is not a space.
+    pub(super) equals: &'static str,
 }
 
 impl fmt::Display for Known {
@@ -170,8 +219,9 @@ impl fmt::Display for Known {
         let bare = self.bare.iter().map(|word| format!("\"{word}\""));
         let parameters =
             PARAMETERS.iter().filter(|parameter| self.groups.contains(&parameter.group));
-        let names: Vec<_> =
-            bare.chain(parameters.map(|parameter| format!("\"{}=\"", parameter.name))).collect();
+        let names: Vec<_> = bare
+            .chain(parameters.map(|parameter| format!("\"{}{}\"", parameter.name, self.equals)))
+            .collect();
         match names.split_last() {
             Some((last, [])) => f.write_str(last),
             Some((last, names)) => write!(f, "{} or {last}", names.join(", ")),
@@ -183,7 +233,10 @@ impl fmt::Display for Known {
 /// The words of the directive as the README has them.
 pub fn syntax() -> String {
     let mut syntax = "`on` \\| `off`".to_owned();
-    for Parameter { name, values, in_place_of, .. } in PARAMETERS {
+    let of_block = |parameter: &&Parameter| parameter.group == Group::Many;
+    for Parameter { name, values, in_place_of, .. } in
+        PARAMETERS.iter().filter(|parameter| !of_block(parameter))
+    {
         let value = format!("`{name}`={values}");
         if in_place_of.is_some() {
             syntax.truncate(syntax.len() - 1);
@@ -198,65 +251,123 @@ pub fn syntax() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::types::SENTINEL_PORT;
 
     const README: &str = include_str!("../../../README.md");
 
-    /// The section of the directive.
-    fn section() -> &'static str {
-        let (_, section) = README.split_once("\n### remote_ssl_session_cache\n").unwrap();
-        section.split_once("\n## ").unwrap().0
+    /// A directive, or a block, as the README describes it.
+    struct Section {
+        text: &'static str,
+        /// What stands between a parameter and its value.
+        equals: &'static str,
+        /// The parameters that are described there.
+        groups: &'static [Group],
     }
 
-    /// The parameters that are described, each with its description on one line, without markup.
-    fn descriptions() -> Vec<(&'static str, String)> {
-        let mut found = Vec::new();
-        for paragraph in section().split("\n\n") {
-            let Some((terms, text)) = paragraph.trim_start().split_once("\n: ") else { continue };
-            let text = text.replace('`', "").split_whitespace().collect::<Vec<_>>().join(" ");
-            for term in terms.split(", ") {
-                let name = term.strip_prefix('`').and_then(|term| term.split_once("`="));
-                found.push((name.expect(term).0, text.clone()));
-            }
+    impl Section {
+        fn of(name: &str, equals: &'static str, groups: &'static [Group]) -> Self {
+            let (_, text) = README.split_once(&format!("\n### {name}\n")).unwrap();
+            let end = text.find("\n### ").into_iter().chain(text.find("\n## ")).min();
+            Self { text: &text[..end.unwrap()], equals, groups }
         }
-        found
+
+        fn all() -> [Self; 2] {
+            let of_directive = &[Group::Named, Group::One, Group::Store, Group::Sessions];
+            [
+                Self::of("remote_ssl_session_cache", "=", of_directive),
+                Self::of("remote_ssl_session_store", " ", &[Group::Many]),
+            ]
+        }
+
+        fn parameters(&self) -> impl Iterator<Item = &'static Parameter> + '_ {
+            PARAMETERS.iter().filter(|parameter| self.groups.contains(&parameter.group))
+        }
+
+        /// The parameters that are described, each with its description on one line, without markup.
+        fn descriptions(&self) -> Vec<(&'static str, String)> {
+            let mut found = Vec::new();
+            for paragraph in self.text.split("\n\n") {
+                let Some((terms, text)) = paragraph.trim_start().split_once("\n: ") else {
+                    continue;
+                };
+                let text = text.replace('`', "").split_whitespace().collect::<Vec<_>>().join(" ");
+                for term in terms.split(", ") {
+                    let name = term.strip_prefix('`').and_then(|term| term.split_once('`'));
+                    let (name, value) = name.expect(term);
+                    assert!(value.starts_with(self.equals), "{term}");
+                    found.push((name, text.clone()));
+                }
+            }
+            found
+        }
     }
 
     #[test]
     fn the_readme_has_the_syntax() {
         let row = format!("| **remote_ssl_session_cache** {};", syntax());
-        let found = section().lines().find(|line| line.contains("**Syntax:**")).unwrap();
+        let [Section { text, .. }, _] = Section::all();
+        let found = text.lines().find(|line| line.contains("**Syntax:**")).unwrap();
         assert_eq!(found, format!("| **Syntax:** {row} |"));
     }
 
     #[test]
     fn the_readme_describes_each_parameter() {
-        let described: Vec<_> = descriptions().into_iter().map(|(name, _)| name).collect();
-        let names: Vec<_> = PARAMETERS.iter().map(|parameter| parameter.name).collect();
-        assert_eq!(described, names);
+        for section in Section::all() {
+            let described: Vec<_> =
+                section.descriptions().into_iter().map(|(name, _)| name).collect();
+            let names: Vec<_> = section.parameters().map(|parameter| parameter.name).collect();
+            assert_eq!(described, names);
+        }
     }
 
     #[test]
     fn the_readme_has_the_values() {
-        for Parameter { name, values, .. } in PARAMETERS {
-            let term = format!("`{name}`={}", values.replace("\\|", "|").replace(" ...", ""));
-            let is_term = |line: &str| line.split(", ").any(|one| one == term);
-            assert!(section().lines().any(is_term), "{term}");
+        for section in Section::all() {
+            for Parameter { name, values, has_several, .. } in section.parameters() {
+                let values = values.replace("\\|", "|");
+                let values = if *has_several { &values } else { values.trim_end_matches(" ...") };
+                let term = format!("`{name}`{}{values}", section.equals);
+                let is_term = |line: &str| line.split(", ").any(|one| one == term);
+                assert!(section.text.lines().any(is_term), "{term}");
+            }
         }
     }
 
     #[test]
     fn the_readme_has_the_defaults() {
-        let descriptions = descriptions();
-        let description =
-            |name: &str| &descriptions.iter().find(|(other, _)| *other == name).unwrap().1;
-        for Parameter { name, default, .. } in PARAMETERS {
-            let Some(default) = default else { continue };
-            let text = description(name);
-            let says = |form: &str| text.contains(&form.replace('*', default));
-            assert!(says("* by default") || says("*, the default"), "{name}: {text}");
+        for section in Section::all() {
+            let descriptions = section.descriptions();
+            for Parameter { name, default, .. } in section.parameters() {
+                let Some(default) = default else { continue };
+                let text = &descriptions.iter().find(|(other, _)| other == name).unwrap().1;
+                let says = |form: &str| text.contains(&form.replace('*', default));
+                assert!(says("* by default") || says("*, the default"), "{name}: {text}");
+            }
         }
+    }
+
+    #[test]
+    fn the_readme_has_the_ports() {
+        let [directive, block] = Section::all();
+        let says = |section: &Section, name: &str, what: &str| {
+            section.descriptions().iter().any(|(other, text)| *other == name && text.contains(what))
+        };
         let [redis, memcached] = [Kind::Redis, Kind::Memcached].map(Kind::default_port);
         let ports = format!("{redis} by default for Redis, {memcached} for Memcached");
-        assert!(description("port").contains(&ports));
+        assert!(says(&directive, "port", &ports));
+        assert!(says(&block, "sentinel", &format!("port {SENTINEL_PORT} if")));
+    }
+
+    #[test]
+    fn the_readme_tells_which_words_of_the_directive_a_block_takes() {
+        let [_, Section { text, .. }] = Section::all();
+        let words: Vec<_> = PARAMETERS
+            .iter()
+            .filter(|parameter| parameter.group == Group::Store)
+            .map(|parameter| format!("`{}`", parameter.name))
+            .collect();
+        let (last, words) = words.split_last().unwrap();
+        let sentence = format!("{} and {last} mean what they mean for the", words.join(", "));
+        assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(&sentence));
     }
 }

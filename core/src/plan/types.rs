@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::borrow::Cow;
 
 use crate::plan::error::text;
 use crate::plan::value::{ip_address, peer_of};
@@ -54,6 +55,15 @@ pub enum Shape<'a> {
     },
 }
 
+/// The store of a directive.
+#[derive(PartialEq, Eq)]
+pub enum StoreSource<'a> {
+    /// All of it was said.
+    Said(Box<StorePlan<'a>>),
+    /// The name of a block.
+    Named(&'a [u8]),
+}
+
 /// What is kept of sessions in a store, and how handshakes wait for it.
 #[derive(PartialEq, Eq)]
 pub struct SessionsPlan<'a> {
@@ -83,6 +93,9 @@ pub enum Kind {
     Memcached,
 }
 
+/// The port that a Sentinel listens on by default.
+pub(super) const SENTINEL_PORT: u16 = 26379;
+
 /// How handshakes wait for a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspend {
@@ -106,9 +119,11 @@ pub enum Auth<'a> {
 /// A file with the secret of a store's client.
 #[derive(PartialEq, Eq)]
 pub struct AuthFile<'a> {
+    /// The parameter that names it.
+    pub parameter: &'static str,
     /// As it is configured.
     pub name: &'a [u8],
-    pub(super) user: Option<&'a [u8]>,
+    pub(super) user: Option<Cow<'a, [u8]>>,
     pub(super) kind: Kind,
 }
 

@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 use core::str;
 use core::time::Duration;
+use std::borrow::Cow;
 
 use crate::plan::time::nginx_time;
 use crate::plan::types::{Kind, Peer, Suspend};
@@ -15,12 +16,25 @@ pub(super) const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// name longer than 255 bytes.
 const MAX_NAME: usize = 253;
 
+/// The longest path of a unix socket (unix(7)).
+const MAX_UNIX_PATH: usize = 107;
+
+/// The longest name of a store. It is a label of the store's counters.
+const MAX_STORE_NAME: usize = 64;
+
+/// The highest number of a site: it has four bits of an id, and 0 is none.
+const MAX_SITE: u8 = 15;
+
 /// Why a value is refused.
 pub(super) enum Refusal {
     /// It is not what the table says.
     Value,
     /// The same of one that is not shown.
     Secret,
+    /// It is not this, which says more than the table.
+    Other(&'static str),
+    /// The same of one that is not shown.
+    Hidden(&'static str),
     /// It cannot be what keys begin with.
     Prefix(PrefixError),
 }
@@ -56,18 +70,35 @@ pub(super) fn time(value: &[u8]) -> Result<Duration, Refusal> {
         .ok_or(Refusal::Value)
 }
 
-pub(super) fn user(value: &[u8]) -> Result<&[u8], Refusal> {
+/// A name that a server knows.
+pub(super) fn word(value: &[u8]) -> Result<&[u8], Refusal> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_graphic) {
         return Err(Refusal::Value);
     }
     Ok(value)
 }
 
-pub(super) fn password(value: &[u8]) -> Result<&[u8], Refusal> {
+pub(super) fn user(value: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
+    word(value).map(Cow::Borrowed)
+}
+
+pub(super) fn password(value: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
     if value.is_empty() {
         return Err(Refusal::Secret);
     }
+    Ok(Cow::Borrowed(value))
+}
+
+pub(super) fn store_name(value: &[u8]) -> Result<&[u8], Refusal> {
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    if !(1..=MAX_STORE_NAME).contains(&value.len()) || !value.iter().all(is_letter) {
+        return Err(Refusal::Value);
+    }
     Ok(value)
+}
+
+pub(super) fn site(value: &[u8]) -> Result<u8, Refusal> {
+    number(value).filter(|site| (1..=MAX_SITE).contains(site)).ok_or(Refusal::Value)
 }
 
 pub(super) fn flag(value: &[u8]) -> Result<bool, Refusal> {
@@ -127,8 +158,21 @@ pub(super) fn ip_address(text: &[u8]) -> Option<IpAddr> {
     str::from_utf8(bare).ok()?.parse().ok()
 }
 
+/// Whether this is an IP address, or could be a name: letters, digits and hyphens between dots, and
+/// underscores, which names within a fleet have (RFC 1123, section 2.1).
+pub(super) fn is_host(host: &[u8]) -> bool {
+    let is_name = host.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+        && host.iter().any(u8::is_ascii_alphabetic);
+    is_name || ip_address(host).is_some()
+}
+
+/// Whether this can be the path of a unix socket.
+pub(super) fn is_unix_path(path: &[u8]) -> bool {
+    path.starts_with(b"/") && path.len() <= MAX_UNIX_PATH
+}
+
 /// Decimal digits and nothing else.
-fn number<T: str::FromStr>(value: &[u8]) -> Option<T> {
+pub(super) fn number<T: str::FromStr>(value: &[u8]) -> Option<T> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }

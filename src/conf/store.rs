@@ -1,4 +1,4 @@
-//! What the directive plans, made: names looked up, files read.
+//! What a directive or a block plans, made: names looked up, files read.
 
 use nginx_sys::ngx_conf_t;
 use ssl_session_cache_core::plan::{
@@ -14,21 +14,26 @@ use crate::net::{Location, Peer, Tls};
 use crate::openssl::Sealer;
 use crate::store::{Settings, Shape};
 
-const AUTH_FILE: FileParameter = FileParameter { name: "auth_file", expected: "a password" };
-
-/// Looks the store's name up, and reads its files.
-pub(super) fn store(cf: &mut ngx_conf_t, plan: &StorePlan<'_>) -> Result<Settings, ConfError> {
-    let tls = plan.tls.as_ref().map(|plan| tls::context(cf, plan)).transpose()?;
-    let location = |place: &Place<'_>| location(cf, place, tls.as_deref());
+/// Looks the names of the servers up, and reads the files. `name` is what a block calls the store,
+/// `directive` what warnings are about.
+pub(super) fn settings(
+    cf: &mut ngx_conf_t,
+    directive: &str,
+    name: Option<String>,
+    plan: &StorePlan<'_>,
+) -> Result<Settings, ConfError> {
+    let tls = plan.tls.as_ref().map(|plan| tls::context(cf, directive, plan)).transpose()?;
+    let parameter = if name.is_some() { "server" } else { "addr" };
+    let location = |place: &Place<'_>| location(cf, parameter, place, tls.as_deref());
     Ok(Settings {
-        name: None,
+        name,
         locations: plan.servers.iter().map(location).collect::<Result<_, _>>()?,
-        shape: shape(cf, &plan.shape)?,
+        shape: shape(cf, directive, &plan.shape)?,
         kind: plan.kind,
         interval: plan.interval,
         count: plan.count,
         timeout: plan.timeout,
-        credentials: plan.auth.as_ref().map(|auth| credentials(cf, auth)).transpose()?,
+        credentials: plan.auth.as_ref().map(|auth| credentials(cf, directive, auth)).transpose()?,
         database: plan.database,
         tls,
         site: plan.site,
@@ -55,32 +60,42 @@ pub(super) fn suspension(plan: &SessionsPlan<'_>) -> Option<Suspension> {
     }
 }
 
-fn location(cf: &ngx_conf_t, place: &Place<'_>, tls: Option<&Tls>) -> Result<Location, ConfError> {
+fn location(
+    cf: &ngx_conf_t,
+    parameter: &'static str,
+    place: &Place<'_>,
+    tls: Option<&Tls>,
+) -> Result<Location, ConfError> {
     let peer = tls.and_then(|tls| tls.peer(place.peer().map(Peer::from)));
     Location::of(cf.pool, place, peer).ok_or_else(|| {
         // A system with a lower limit.
         let value = place.word();
-        PlanError::Invalid { name: "addr", value, expected: plan::UNIX_PATH }.into()
+        PlanError::Invalid { name: parameter, value, expected: plan::UNIX_PATH }.into()
     })
 }
 
-fn shape(cf: &mut ngx_conf_t, plan: &plan::Shape<'_>) -> Result<Shape, ConfError> {
+fn shape(cf: &mut ngx_conf_t, directive: &str, plan: &plan::Shape<'_>) -> Result<Shape, ConfError> {
     Ok(match plan {
         plan::Shape::Servers => Shape::Servers,
         plan::Shape::Cluster => Shape::Cluster,
         plan::Shape::Sentinel { master, auth } => Shape::Sentinel {
             master: (*master).into(),
-            credentials: auth.as_ref().map(|auth| credentials(cf, auth)).transpose()?,
+            credentials: auth.as_ref().map(|auth| credentials(cf, directive, auth)).transpose()?,
         },
     })
 }
 
-fn credentials(cf: &mut ngx_conf_t, auth: &Auth<'_>) -> Result<Credentials, ConfError> {
+fn credentials(
+    cf: &mut ngx_conf_t,
+    directive: &str,
+    auth: &Auth<'_>,
+) -> Result<Credentials, ConfError> {
     match auth {
         Auth::Said(credentials) => Ok(credentials.clone()),
         Auth::InFile(file) => {
-            let secret = read_secret(cf, file.name, AUTH_FILE.name)
-                .map_err(|reason| AUTH_FILE.refuse(file.name, reason))?;
+            let parameter = FileParameter { name: file.parameter, expected: "a password" };
+            let secret = read_secret(cf, directive, file.name, parameter.name)
+                .map_err(|reason| parameter.refuse(file.name, reason))?;
             Ok(file.credentials(&secret)?)
         }
     }
