@@ -59,7 +59,7 @@ $t->plan(1 + 2 * keys %examples);
 
 ###############################################################################
 
-cmp_ok(keys %examples, '>=', 4, 'examples');
+cmp_ok(keys %examples, '>=', 5, 'examples');
 
 foreach my $example (sort keys %examples) {
 	my ($name) = $example =~ m!([^/]+)$!;
@@ -70,6 +70,8 @@ foreach my $example (sort keys %examples) {
 	$config =~ s/^load_module .*?;$/%%TEST_GLOBALS%%/m;
 	$config =~ s!/(?:etc|var/log)/nginx/!$dir/!g;
 	$config =~ s/addr=[\w.-]+/addr=127.0.0.1/;
+	my $number = 0;
+	$config =~ s/^(    server +)[\w.-]+(?=[:;])/"${1}127.0.0." . ++$number/gme;
 	$config =~ s/listen( +)443 /listen${1}127.0.0.1:8443 /;
 
 	$t->write_file_expand('nginx.conf', $config);
