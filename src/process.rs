@@ -1,6 +1,7 @@
 //! What nginx has the module do when a configuration comes into use, and when a worker starts and
 //! exits.
 
+use core::ptr;
 use std::rc::Rc;
 
 use nginx_sys::{ngx_cycle_t, ngx_int_t, ngx_test_config};
@@ -32,11 +33,17 @@ pub(crate) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int
     let stores = conf.stores();
     if process_serves_clients() && !stores.is_empty() {
         counters::enter();
-        let start = |store: Rc<StoreConf>| {
-            let started = Store::start(&store, handshake::answered, cycle.log);
-            (store, started)
-        };
-        conf.use_stores(stores.into_iter().map(start).collect());
+        let mut started: Vec<(Rc<StoreConf>, Rc<Store>)> = Vec::new();
+        for conf in stores {
+            // It stands before.
+            let is_fallback = |(other, _): &&(Rc<StoreConf>, _)| {
+                conf.fallback().is_some_and(|fallback| ptr::eq(fallback, &**other))
+            };
+            let fallback = started.iter().find(is_fallback).map(|(_, store)| Rc::clone(store));
+            let store = Store::start(&conf, fallback, handshake::answered, cycle.log);
+            started.push((conf, store));
+        }
+        conf.use_stores(started);
     }
     Status::NGX_OK.into()
 }

@@ -10,7 +10,7 @@ use ssl_session_cache_core::topology::Put;
 
 use crate::handshake::lookup::SessionId;
 use crate::handshake::notes;
-use crate::handshake::records::Records;
+use crate::handshake::records::{Entry, Records};
 use crate::handshake::suspend::Suspension;
 use crate::nginx::{debug, unix_time, Connection};
 use crate::openssl::{
@@ -190,6 +190,11 @@ impl SessionCache {
         if let (Some(store), Some(entry)) = (self.store(), self.records.entry(id)) {
             store.delete(&entry.key);
         }
+    }
+
+    /// The entry of a session that may be found in the store, or in its fallback.
+    pub(super) fn entry(&self, id: &[u8]) -> Option<Entry> {
+        self.records.entry(id).filter(|entry| self.store_conf.serves(entry.site()))
     }
 
     /// Looks in the tier of this machine.

@@ -165,7 +165,7 @@ impl First {
         if let Some(session) = cache.local(ssl, id) {
             return Err(Answer::Local(session));
         }
-        let entry = cache.records.entry(id).ok_or(Answer::Missing(Outcome::Foreign))?;
+        let entry = cache.entry(id).ok_or(Answer::Missing(Outcome::Foreign))?;
         if !Hold::<Self>::can_wait(&self.holder) {
             return Err(Answer::Missing(Outcome::Miss));
         }
@@ -183,7 +183,7 @@ impl First {
         ids: impl Iterator<Item = &'a [u8]>,
     ) {
         // Of those that can be in the store: no other takes the place of one.
-        let entries = ids.filter_map(|id| Some((id, cache.records.entry(id)?)));
+        let entries = ids.filter_map(|id| Some((id, cache.entry(id)?)));
         for (id, entry) in entries.take(MAX_LOOKUPS) {
             if let Some(session) = cache.local(ssl, id) {
                 // OpenSSL takes the first that is found.
@@ -214,9 +214,10 @@ impl First {
         if deadline <= now {
             return Err(Outcome::Timeout);
         }
+        let site = entry.site();
         let decoder = cache.records.decoder(entry.minted);
         let waker = Waker::of(&Self::of(ssl).ok_or(Outcome::Miss)?);
-        let ask = |lookup| store.get(&entry.key, deadline, lookup);
+        let ask = |lookup| store.get(&entry.key, site, deadline, lookup);
         let lookup = Lookup::begin(waker, id, decoder, ask).map_err(outcome_of)?;
         debug(ssl, "lookup begun");
         self.began.set(Some(began));

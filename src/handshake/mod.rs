@@ -42,7 +42,7 @@ impl SessionCache {
         asks_for_certificates: bool,
         handshake_timeout: Duration,
     ) -> Option<Rc<Self>> {
-        let records = Records::new(keyspace, sealer);
+        let records = Records::new(keyspace, sealer, store_conf.settings().site.unwrap_or(0));
         let mints_ids = records.are_sealed();
         let cache = Self::put_into(
             ctx,

@@ -17,6 +17,8 @@ use crate::openssl::{Session, SessionRef, Ssl};
 pub(super) struct Records {
     keyspace: Keyspace,
     sealer: Option<Rc<Sealer>>,
+    /// The number of the site that sessions are made at, 0 where that has none.
+    site: u8,
     random: Random,
     /// Where a session is written down, kept to spare an allocation each.
     scratch: RefCell<Box<[u8]>>,
@@ -49,9 +51,9 @@ pub(super) enum Verdict {
 }
 
 impl Records {
-    pub(super) fn new(keyspace: Keyspace, sealer: Option<Rc<Sealer>>) -> Rc<Self> {
+    pub(super) fn new(keyspace: Keyspace, sealer: Option<Rc<Sealer>>, site: u8) -> Rc<Self> {
         let scratch = RefCell::new(vec![0; MAX_RECORD].into());
-        Rc::new(Self { keyspace, sealer, random: Random::new(), scratch })
+        Rc::new(Self { keyspace, sealer, site, random: Random::new(), scratch })
     }
 
     /// Whether session ids are minted, and records sealed.
@@ -61,7 +63,8 @@ impl Records {
 
     /// A session id of our own, for a handshake of this SSL's.
     pub(super) fn mint(&self, ssl: Ssl<'_>) -> Option<[u8; ID_LEN]> {
-        self.sealer.as_ref()?.mint(&self.random.draw(process_id())?, &ssl.client_random())
+        let random = self.random.draw(process_id())?;
+        self.sealer.as_ref()?.mint(&random, &ssl.client_random(), self.site)
     }
 
     /// The entry of a session id; `None` where there can be none in the store.
@@ -113,6 +116,13 @@ impl Records {
     /// The decoder of an entry's record.
     pub(super) fn decoder(self: &Rc<Self>, minted: Option<Minted>) -> Decoder {
         Decoder { records: Rc::clone(self), minted }
+    }
+}
+
+impl Entry {
+    /// The number of the site that the session was made at, 0 where its id does not tell.
+    pub(super) fn site(&self) -> u8 {
+        self.minted.as_ref().map_or(0, Minted::site)
     }
 }
 

@@ -25,6 +25,11 @@ impl Address {
         Self { sockaddr: address.as_bytes().into(), name: address.text() }
     }
 
+    /// A port of an IP address.
+    pub(crate) fn of(ip: IpAddr, port: u16) -> Self {
+        Self::new(SockAddr::ip(ip), port)
+    }
+
     /// Each of the addresses once. A name server gives them in another order each time, and machines
     /// that begin with different ones share nothing.
     pub(crate) fn sorted(mut addresses: Vec<Self>) -> Vec<Self> {
@@ -64,19 +69,21 @@ pub(crate) struct Location {
 }
 
 impl Location {
-    /// Where a server says that another one is. A name that it tells is that of the other's
-    /// certificate; whose address it tells is who the configuration says, or that address.
+    /// Where Sentinels will say that the master of this name is.
+    pub(crate) fn master(name: &[u8]) -> Self {
+        let word = format!("master {}", String::from_utf8_lossy(name));
+        Self { word, addresses: Vec::new(), name: None, port: 0, peer: None }
+    }
+
+    /// Where a server says that another one is.
     pub(crate) fn told(endpoint: &Endpoint, tls: Option<&Tls>) -> Self {
-        let port = endpoint.port;
-        let (addresses, name, told) = match &endpoint.host {
-            Host::Address(ip) => (vec![Address::new(SockAddr::ip(*ip), port)], None, Peer::of(*ip)),
-            Host::Name(name) => (Vec::new(), Some(name.to_string()), Peer::named(name)),
+        let Endpoint { host, port } = endpoint;
+        let (addresses, name) = match host {
+            Host::Address(ip) => (vec![Address::of(*ip, *port)], None),
+            Host::Name(name) => (Vec::new(), Some(name.to_string())),
         };
-        let peer = match (&name, tls) {
-            (None, Some(tls)) => tls.peer(Some(told)),
-            _ => Some(told),
-        };
-        Self { word: endpoint.to_string(), addresses, name, port, peer }
+        let peer = tls.map(|tls| tls.peer_told(host));
+        Self { word: endpoint.to_string(), addresses, name, port: *port, peer }
     }
 
     /// Finds the addresses of a place; `None` where the path of a unix socket is not absolute, or

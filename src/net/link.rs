@@ -9,6 +9,7 @@ use std::rc::{Rc, Weak};
 use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::Instant;
 
+use crate::net::address::Address;
 use crate::net::tls::{Peer, Tls};
 use crate::nginx::{
     events_wait, now, ConnectError, Handshake, Log, PeerConnection, PeerEvents, PostedEvent,
@@ -96,14 +97,13 @@ struct Events {
 }
 
 impl Link {
-    /// A link without a connection; [`bind`](Self::bind) it before use. With TLS it takes who is
-    /// connected to for nobody else than `server`.
-    pub(crate) fn new(tls: Option<Rc<Tls>>, server: Option<Peer>) -> Self {
+    /// A link without a connection; [`bind`](Self::bind) it before use.
+    pub(crate) fn new(tls: Option<Rc<Tls>>) -> Self {
         Self(Rc::new(Shared {
             handler: Cell::new(None),
             peer: RefCell::new(None),
             tls,
-            server: RefCell::new(server),
+            server: RefCell::default(),
             messages: Rc::default(),
             wake: Cell::new(None),
             timer_put_off: Cell::new(false),
@@ -138,20 +138,17 @@ impl Link {
         });
     }
 
-    /// The next connection is to this server.
-    pub(crate) fn expect(&self, server: Option<Peer>) {
-        self.0.server.replace(server);
-    }
-
     /// Begins to connect: [`Handler::writable`] or [`Handler::readable`] is called when it is worth
     /// asking [`established`](Self::established) how that goes.
-    pub(crate) fn connect(&self, sockaddr: &[u8], name: &str) -> Result<(), LinkError> {
+    /// With TLS it takes who is connected to for nobody else than `server`.
+    pub(crate) fn connect(&self, address: &Address, server: Option<Peer>) -> Result<(), LinkError> {
         self.close();
+        self.0.server.replace(server);
         self.0.messages.reset();
         let Some(Events { log, .. }) = self.0.events.get() else { return Err(LinkError::Closed) };
         let events = Rc::downgrade(&self.0);
-        let peer =
-            PeerConnection::connect(sockaddr, name, log, events).map_err(|error| match error {
+        let peer = PeerConnection::connect(address.sockaddr(), address.name(), log, events)
+            .map_err(|error| match error {
                 ConnectError::Refused(error) => LinkError::Connect(error),
                 ConnectError::Failed => self.failure(),
             })?;

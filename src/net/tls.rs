@@ -1,11 +1,11 @@
 //! TLS to a server: who it is, whom it is trusted by, and what is shown to it.
 
 use std::ffi::CString;
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::plan;
+use ssl_session_cache_core::topology::Host;
 
 use crate::nginx::{ClientTls, Log, PeerConnection};
 use crate::openssl::{Messages, Reason, SslCtx};
@@ -62,18 +62,6 @@ pub(crate) struct Tls {
     client: ClientTls,
 }
 
-impl Peer {
-    /// A server that is known by its address.
-    pub(super) fn of(address: IpAddr) -> Self {
-        Self::Address(CString::new(address.to_string()).expect("digits"))
-    }
-
-    /// A server that is known by its name, which is one as RFC 1123 has it.
-    pub(super) fn named(name: &str) -> Self {
-        Self::Name(CString::new(name).expect("letters, digits, hyphens and dots"))
-    }
-}
-
 impl Tls {
     /// Reads the files and makes the SSL_CTX, which goes with the value.
     pub(crate) fn new(settings: TlsSettings, log: *mut ngx_log_t) -> Result<Self, TlsError> {
@@ -91,6 +79,20 @@ impl Tls {
     /// Who a server is whose place says that it is this one.
     pub(crate) fn peer(&self, of_place: Option<Peer>) -> Option<Peer> {
         self.settings.name.clone().or(of_place)
+    }
+
+    /// Who a server is that another one tells of: by a name, that is in its certificate; by an address,
+    /// who the configuration says, or that address.
+    pub(crate) fn peer_told(&self, host: &Host) -> Peer {
+        let text =
+            |text: &str| CString::new(text).expect("neither names nor addresses have a zero");
+        match host {
+            Host::Name(name) => Peer::Name(text(name)),
+            Host::Address(ip) => {
+                let name = self.settings.name.clone();
+                name.unwrap_or_else(|| Peer::Address(text(&ip.to_string())))
+            }
+        }
     }
 
     /// Puts TLS on a connection, which has none; false without memory, and where it is not known who

@@ -18,12 +18,14 @@ use ssl_session_cache_core::Instant;
 
 use crate::counters::StoreStats;
 use crate::net::{
-    Address, Handler, Io, Link, LinkError, Location, NameHandler, NameLookup, Resolved, Resolver,
+    Address, Handler, Io, Link, LinkError, Location, NameHandler, NameLookup, Peer, Resolved,
+    Resolver,
 };
 use crate::nginx::{clients_may_handshake, now, turn_is_long};
 use crate::store::log;
-use crate::store::lookup::LookupId;
+use crate::store::lookup::Asker;
 use crate::store::scout::{Scout, Sender};
+use crate::store::sentinel::{Discovery, Master, Seeker};
 use crate::store::settings::{Settings, Shape};
 
 /// A server, its connection and what else nginx has to do for it.
@@ -38,13 +40,15 @@ pub(super) struct Driver {
     owner: Weak<dyn Owner>,
     settings: Rc<Settings>,
     location: Location,
-    resolver: Option<Resolver>,
+    /// What finds the server's addresses.
+    finder: Finder,
+    /// Who the server has to be, if that is known.
+    peer: RefCell<Option<Peer>>,
     link: Link,
     /// The connection takes no more for now.
     is_blocked: Cell<bool>,
     /// Tries the addresses before the one in use.
     scout: Scout,
-    name_lookup: NameLookup,
     /// None in a process that does not count.
     stats: Option<StoreStats>,
     /// Whether something was written in this turn before its end.
@@ -60,10 +64,40 @@ pub(super) struct Driver {
     log: *mut ngx_log_t,
 }
 
+/// What finds a server's addresses.
+enum Finder {
+    /// They are configured.
+    Nothing,
+    /// A resolver, by the server's name.
+    Name(Resolver, NameLookup),
+    /// Sentinels.
+    Sentinels(Rc<Discovery>),
+}
+
+impl Finder {
+    fn new(
+        settings: &Rc<Settings>,
+        resolver: Option<Resolver>,
+        seeker: Weak<dyn Seeker>,
+        log: *mut ngx_log_t,
+    ) -> Self {
+        match (&settings.shape, resolver) {
+            (Shape::Sentinel { master, credentials }, _) => {
+                let (settings, credentials) = (Rc::clone(settings), credentials.as_ref());
+                let discovery =
+                    Discovery::new(settings, master, credentials, resolver, seeker, log);
+                Self::Sentinels(discovery)
+            }
+            (_, Some(resolver)) => Self::Name(resolver, NameLookup::new()),
+            (_, None) => Self::Nothing,
+        }
+    }
+}
+
 /// Whose server it is. The driver may be asked meanwhile.
 pub(super) trait Owner {
     /// A request has ended.
-    fn ended(&self, server: ServerId, routed: Routed<LookupId>, ended: Ended<'_>);
+    fn ended(&self, server: ServerId, routed: Routed<Asker>, ended: Ended<'_>);
 
     /// The connection is lost, or could not be made.
     fn lost(&self, server: ServerId);
@@ -71,7 +105,7 @@ pub(super) trait Owner {
 
 /// A request whose end is told.
 struct Asked {
-    routed: Routed<LookupId>,
+    routed: Routed<Asker>,
     /// When a lookup began, by a clock finer than that of deadlines, which is kept for each turn of
     /// the event loop; none of a put or delete.
     began: Option<std::time::Instant>,
@@ -95,11 +129,12 @@ impl Driver {
         resolver: Option<Resolver>,
         log: *mut ngx_log_t,
     ) -> Rc<Self> {
+        let is_sentinel = matches!(settings.shape, Shape::Sentinel { .. });
         let server = Server::new(
             settings.protocol(),
             settings.limits(),
             location.addresses.as_slice().into(),
-            resolver.is_some() && location.name.is_some(),
+            is_sentinel || (resolver.is_some() && location.name.is_some()),
             RandomState::new().build_hasher().finish(),
             now(),
         );
@@ -108,22 +143,18 @@ impl Driver {
             Shape::Cluster => server.of_cluster(),
             Shape::Sentinel { .. } => server.discovered(),
         };
-        let link = Link::new(settings.tls.clone(), location.peer.clone());
+        let link = Link::new(settings.tls.clone());
         let stats = StoreStats::of(&settings.name(), settings.server_of(&location));
         let driver = Rc::new_cyclic(|driver: &Weak<Self>| Self {
-            scout: Scout::new(
-                Rc::clone(&settings),
-                location.peer.clone(),
-                Weak::clone(driver) as _,
-            ),
+            scout: Scout::new(Rc::clone(&settings), Weak::clone(driver) as _),
+            finder: Finder::new(&settings, resolver, Weak::clone(driver) as _, log),
+            peer: RefCell::new(location.peer.clone()),
             id,
             owner,
             settings,
             location,
-            resolver,
             link,
             is_blocked: Cell::new(false),
-            name_lookup: NameLookup::new(),
             stats,
             has_flushed: Cell::new(false),
             turns_are_long: Cell::new(false),
@@ -136,9 +167,16 @@ impl Driver {
         unsafe {
             driver.link.bind(NonNull::from(&*driver), log);
             driver.scout.bind(log);
-            driver.name_lookup.bind(NonNull::from(&*driver));
+            if let Finder::Name(_, name_lookup) = &driver.finder {
+                name_lookup.bind(NonNull::from(&*driver));
+            }
         }
         driver
+    }
+
+    /// Where the server is.
+    pub(super) fn location(&self) -> &Location {
+        &self.location
     }
 
     /// Begins to connect, and to look the server's name up.
@@ -164,7 +202,7 @@ impl Driver {
         key: &Key,
         deadline: Instant,
         asking: Asking,
-        routed: Routed<LookupId>,
+        routed: Routed<Asker>,
     ) -> Result<(), Unavailable> {
         let asked = Asked { routed, began: Some(std::time::Instant::now()) };
         let begun = self.ask(asking, |server| server.get(key, deadline, asked, now()));
@@ -181,7 +219,7 @@ impl Driver {
         &self,
         Put { key, record, ttl, unix_now }: Put<'_>,
         asking: Asking,
-        routed: Option<Routed<LookupId>>,
+        routed: Option<Routed<Asker>>,
     ) -> Result<(), Unavailable> {
         let asked = routed.map(|routed| Asked { routed, began: None });
         self.ask(asking, |server| server.put(key, record, ttl, unix_now, asked, now()))?;
@@ -196,7 +234,7 @@ impl Driver {
         &self,
         key: &Key,
         asking: Asking,
-        routed: Option<Routed<LookupId>>,
+        routed: Option<Routed<Asker>>,
     ) -> Result<(), Unavailable> {
         let asked = routed.map(|routed| Asked { routed, began: None });
         self.ask(asking, |server| server.delete(key, asked, now()))?;
@@ -315,18 +353,25 @@ impl Driver {
                 if let Some(stats) = self.stats {
                     stats.show_address(address.name());
                 }
-                if let Err(error) = self.link.connect(address.sockaddr(), address.name()) {
+                let peer = self.peer.borrow().clone();
+                if let Err(error) = self.link.connect(&address, peer) {
                     self.server.borrow_mut().lost(error.into(), now());
                 }
             }
             Action::Close => self.link.close(),
             Action::Resolve => {
                 let Location { name, port, .. } = &self.location;
-                if let (Some(resolver), Some(name)) = (self.resolver, name) {
-                    self.name_lookup.start(resolver, name, *port);
+                match (&self.finder, name) {
+                    (Finder::Name(resolver, name_lookup), Some(name)) => {
+                        name_lookup.start(*resolver, name, *port);
+                    }
+                    (Finder::Sentinels(discovery), _) => discovery.start(),
+                    (Finder::Name(..), None) | (Finder::Nothing, _) => {}
                 }
             }
-            Action::Scout(address, key) => self.scout.start(&address, key),
+            Action::Scout(address, key) => {
+                self.scout.start(&address, self.peer.borrow().clone(), key);
+            }
             Action::StopScout => self.scout.stop(),
             Action::Log(line) => log::write(self.log, &self.settings, &self.location, line),
         }
@@ -430,6 +475,17 @@ impl Handler for Driver {
 impl Sender for Driver {
     fn scouted(&self, is_usable: bool) {
         self.server.borrow_mut().scouted(is_usable, now());
+        self.go_on();
+    }
+}
+
+impl Seeker for Driver {
+    fn discovered(&self, result: Result<Master, String>) {
+        let result = result.map(|Master { peer, addresses, valid_until }| {
+            self.peer.replace(peer);
+            (addresses, valid_until)
+        });
+        self.server.borrow_mut().resolved(result, now());
         self.go_on();
     }
 }

@@ -71,7 +71,7 @@ struct Attempt<T> {
 impl<T: Talk> Errand<T> {
     /// Speaks TLS where there is some, and tells of each end by `tell`.
     pub(super) fn new(tls: Option<Rc<Tls>>, tell: impl Fn(End<T>) + 'static) -> Self {
-        Self { link: Link::new(tls, None), attempt: RefCell::new(None), tell: Box::new(tell) }
+        Self { link: Link::new(tls), attempt: RefCell::new(None), tell: Box::new(tell) }
     }
 
     /// Sets nginx's log.
@@ -88,8 +88,7 @@ impl<T: Talk> Errand<T> {
     /// returns.
     pub(super) fn start(&self, address: &Address, server: Option<Peer>, talk: T) {
         self.stop();
-        self.link.expect(server);
-        let failed = self.link.connect(address.sockaddr(), address.name()).err();
+        let failed = self.link.connect(address, server).err();
         // An attempt that has failed already ends with the timer.
         let end = if failed.is_some() { now() } else { talk.deadline() };
         self.attempt.replace(Some(Attempt { talk, is_connected: false, failed }));

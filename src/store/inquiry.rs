@@ -1,5 +1,8 @@
-//! The connection of an inquiry.
+//! A question to the server at a location.
 
+use core::cell::RefCell;
+use core::ptr::NonNull;
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::ngx_log_t;
@@ -7,56 +10,197 @@ use ssl_session_cache_core::protocol::Credentials;
 use ssl_session_cache_core::server::{self, Answer, InquiryError, Question};
 use ssl_session_cache_core::Instant;
 
-use crate::net::{Address, Peer, Tls};
+use crate::net::{Address, Location, NameHandler, NameLookup, Peer, Resolved, Resolver, Tls};
+use crate::nginx::{now, Log, Timer};
 use crate::store::errand::{Errand, ErrandError, Talk};
 
-/// Asks the server at an address where others are.
+/// Asks the server at a location where others are: at its addresses, one after the other, which its
+/// name is looked up for where there is a resolver.
 ///
 /// # Drop behaviour
 ///
 /// A question under way is given up; nobody is told.
-pub(super) struct Inquiry(Errand<server::Inquiry>);
+pub(super) struct Inquiry {
+    resolver: Option<Resolver>,
+    inquirer: Weak<dyn Inquirer>,
+    /// Borrowed nowhere where nginx needs a connection, for the errand or a name, nor while anybody is
+    /// told.
+    step: RefCell<Step>,
+    errand: Errand<server::Inquiry>,
+    name_lookup: NameLookup,
+    /// For the lookup of a name.
+    timer: Timer,
+}
 
 /// Who asks, and is told the answer.
 pub(super) trait Inquirer {
-    /// There is an answer, or there will be none. The next question may be asked.
-    fn answered(&self, result: Result<Answer, InquiryFailure>);
+    /// There is an answer, from the server at this address, or there is none and why. The next question
+    /// may be asked.
+    fn answered(&self, result: Result<(Answer, Address), NoAnswer>);
 }
 
 /// Why there is no answer.
-pub(super) type InquiryFailure = ErrandError<InquiryError>;
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoAnswer {
+    #[error("{address}: {reason}")]
+    Unusable { address: String, reason: String },
+    /// The worker exits when its clients are served.
+    #[error("the worker exits")]
+    Exiting,
+}
+
+/// What is waited for.
+#[derive(Default)]
+enum Step {
+    #[default]
+    Nothing,
+    /// The addresses of the location.
+    Name(Asked, Location),
+    /// The answer of the server at this address; the others are where else it is.
+    Answer(Asked, Address, VecDeque<Address>),
+}
+
+/// What is asked, of whom.
+struct Asked {
+    question: Question,
+    credentials: Option<Credentials>,
+    /// Who the server has to be.
+    peer: Option<Peer>,
+    deadline: Instant,
+}
 
 impl Inquiry {
-    pub(super) fn new(tls: Option<Rc<Tls>>, inquirer: Weak<dyn Inquirer>) -> Self {
-        Self(Errand::new(tls, move |result| {
-            if let Some(inquirer) = inquirer.upgrade() {
-                inquirer.answered(result);
+    /// Speaks TLS where there is some.
+    pub(super) fn new(
+        tls: Option<Rc<Tls>>,
+        resolver: Option<Resolver>,
+        inquirer: Weak<dyn Inquirer>,
+        log: *mut ngx_log_t,
+    ) -> Rc<Self> {
+        let inquiry = Rc::new_cyclic(|inquiry: &Weak<Self>| {
+            let (told, late) = (Weak::clone(inquiry), Weak::clone(inquiry));
+            let errand = Errand::new(tls, move |end| {
+                if let Some(inquiry) = told.upgrade() {
+                    inquiry.ended(end);
+                }
+            });
+            let call = Rc::new(move || {
+                if let Some(inquiry) = late.upgrade() {
+                    inquiry.name_is_late();
+                }
+            });
+            Self {
+                resolver,
+                inquirer,
+                step: RefCell::default(),
+                errand,
+                name_lookup: NameLookup::new(),
+                // SAFETY: the log is the worker's, which outlives what it has of a store.
+                timer: Timer::new(unsafe { Log::new(log) }, call),
             }
-        }))
-    }
-
-    /// Sets nginx's log.
-    ///
-    /// # Safety
-    ///
-    /// The inquiry may not move from now on, and the log must live as long as it.
-    pub(super) unsafe fn bind(&self, log: *mut ngx_log_t) {
-        // SAFETY: as the caller promises; the errand is a part of the inquiry.
-        unsafe { self.0.bind(log) };
+        });
+        // SAFETY: the errand and the lookup stay where they are in the Rc, and go with it; the log as
+        // above.
+        unsafe {
+            inquiry.errand.bind(log);
+            inquiry.name_lookup.bind(NonNull::from(&*inquiry));
+        }
+        inquiry
     }
 
     /// Asks one question, in place of the one that is under way: [`Inquirer::answered`] is called by
-    /// the deadline, but not before this returns. With TLS nobody else than `server` is asked.
+    /// the deadline, which may be before this returns.
     pub(super) fn start(
         &self,
-        address: &Address,
-        server: Option<Peer>,
+        location: &Location,
         credentials: Option<&Credentials>,
         question: Question,
         deadline: Instant,
     ) {
-        let inquiry = server::Inquiry::new(credentials, question, deadline);
-        self.0.start(address, server, inquiry);
+        self.errand.stop();
+        self.name_lookup.stop();
+        let (peer, credentials) = (location.peer.clone(), credentials.cloned());
+        let asked = Asked { question, credentials, peer, deadline };
+        match (self.resolver, &location.name) {
+            (Some(resolver), Some(name)) => {
+                self.step.replace(Step::Name(asked, location.clone()));
+                // The other half is for its last addresses.
+                self.timer.set(deadline.since(now()) / 2);
+                self.name_lookup.start(resolver, name, location.port);
+            }
+            _ => {
+                let reason = || "its address is not known".to_owned();
+                self.ask_at(asked, &location.word, location.addresses.clone(), reason);
+            }
+        }
+    }
+
+    /// Asks at the addresses of a server; the reason is for where there are none.
+    fn ask_at(
+        &self,
+        asked: Asked,
+        server: &str,
+        addresses: Vec<Address>,
+        reason: impl FnOnce() -> String,
+    ) {
+        let mut others = VecDeque::from(addresses);
+        match others.pop_front() {
+            Some(address) => self.ask(asked, address, others),
+            None => {
+                self.step.take();
+                self.tell(Err(NoAnswer::Unusable { address: server.to_owned(), reason: reason() }));
+            }
+        }
+    }
+
+    /// Asks at one address, which has its part of the time.
+    fn ask(&self, asked: Asked, address: Address, others: VecDeque<Address>) {
+        let part = asked.deadline.since(now()) / (others.len() as u32 + 1);
+        let (question, peer) = (asked.question.clone(), asked.peer.clone());
+        let talk = server::Inquiry::new(asked.credentials.as_ref(), question, now() + part);
+        let at = address.clone();
+        self.step.replace(Step::Answer(asked, address, others));
+        self.errand.start(&at, peer, talk);
+    }
+
+    fn ended(&self, end: Result<Answer, ErrandError<InquiryError>>) {
+        let Step::Answer(asked, address, mut others) = self.step.take() else { return };
+        match end {
+            Ok(answer) => self.tell(Ok((answer, address))),
+            Err(ErrandError::Exiting) => self.tell(Err(NoAnswer::Exiting)),
+            Err(error) => match others.pop_front() {
+                Some(next) => self.ask(asked, next, others),
+                None => {
+                    let (address, reason) = (address.name().to_owned(), error.to_string());
+                    self.tell(Err(NoAnswer::Unusable { address, reason }));
+                }
+            },
+        }
+    }
+
+    fn tell(&self, result: Result<(Answer, Address), NoAnswer>) {
+        if let Some(inquirer) = self.inquirer.upgrade() {
+            inquirer.answered(result);
+        }
+    }
+
+    /// The name's last addresses have to do.
+    fn name_is_late(&self) {
+        self.name_lookup.stop();
+        self.resolved(Err("its name was not resolved in time".into()));
+    }
+}
+
+impl NameHandler for Inquiry {
+    fn resolved(&self, result: Result<Resolved, String>) {
+        self.timer.stop();
+        let Step::Name(asked, location) = self.step.take() else { return };
+        match result {
+            Ok(Resolved { addresses, .. }) => {
+                self.ask_at(asked, &location.word, addresses, String::new);
+            }
+            Err(reason) => self.ask_at(asked, &location.word, location.addresses, || reason),
+        }
     }
 }
 

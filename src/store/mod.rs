@@ -1,20 +1,25 @@
 //! Stores, and what a worker has of each: a router, and a driver for each of its servers.
 
 use core::cell::{Cell, RefCell};
+use core::hash::{BuildHasher, Hasher};
 use core::time::Duration;
+use std::collections::hash_map::RandomState;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::ngx_log_t;
-use ssl_session_cache_core::server::{Ended, Unavailable};
+use slotmap::SecondaryMap;
+use ssl_session_cache_core::server::{Ended, Lookup, Unavailable};
 use ssl_session_cache_core::session::Key;
-use ssl_session_cache_core::topology::{Put, Routed, Router, ServerId};
+use ssl_session_cache_core::topology::{Map, Put, Routed, Router, ServerId, Whom};
 use ssl_session_cache_core::Instant;
 
-use crate::net::Resolver;
-use crate::nginx::now;
+use crate::net::{Location, Resolver};
+use crate::nginx::{log, now, Log, Timer};
 
 use self::driver::Owner;
+use self::lookup::Asker;
 use self::servers::Drivers;
+use self::survey::{Survey, Surveyor};
 
 pub(crate) use self::lookup::{LookupId, Tell};
 pub(crate) use self::settings::{Settings, Shape};
@@ -25,10 +30,10 @@ mod inquiry;
 mod log;
 mod lookup;
 mod scout;
-#[expect(dead_code, reason = "no configuration has Sentinels yet")]
 mod sentinel;
 mod servers;
 mod settings;
+mod survey;
 
 /// A store, as the configuration has it: what a worker makes a [`Store`] of.
 pub(crate) struct StoreConf {
@@ -58,6 +63,12 @@ impl StoreConf {
         &self.settings
     }
 
+    /// Whether a session that was made at a site may be found, here or in the fallback.
+    pub(crate) fn serves(&self, site: u8) -> bool {
+        let fallback = self.fallback.as_ref();
+        self.settings.serves(site) || fallback.is_some_and(|conf| conf.settings.serves(site))
+    }
+
     /// Has the store's names, and those of its fallback, looked up again whenever their time is over.
     /// Where servers with different resolvers share a store that has none of its own, the first one's
     /// is used.
@@ -85,32 +96,86 @@ pub(crate) struct Store {
     tell: Tell,
     /// Borrowed by the methods that handshakes call, and never where a handshake can go on: see
     /// [`driver::Driver`].
-    router: RefCell<Router<LookupId>>,
+    router: RefCell<Router<Asker>>,
     drivers: Drivers,
+    /// None where the store is no cluster.
+    cluster: Option<Cluster>,
+    fallback: Option<Fallback>,
+    log: *mut ngx_log_t,
+}
+
+/// What a cluster's map needs.
+struct Cluster {
+    survey: Rc<Survey>,
+    /// For the router, and the time that it is set for.
+    timer: Timer,
+    due: Cell<Option<Instant>>,
+    /// Whether the configured servers are asked, as no node could be.
+    asks_seeds: Cell<bool>,
+    /// Whether it was told last that there is no map.
+    told_unmapped: Cell<bool>,
+}
+
+/// The store of another site, which is asked for what this one does not have and never written to.
+struct Fallback {
+    store: Rc<Store>,
+    /// The lookups that it may be asked for next.
+    asked_first: RefCell<SecondaryMap<LookupId, (Key, Instant)>>,
 }
 
 impl Store {
-    /// Begins to connect.
-    pub(crate) fn start(conf: &StoreConf, tell: Tell, log: *mut ngx_log_t) -> Rc<Self> {
+    /// Begins to connect. The fallback is that of the configuration.
+    pub(crate) fn start(
+        conf: &StoreConf,
+        fallback: Option<Rc<Self>>,
+        tell: Tell,
+        log: *mut ngx_log_t,
+    ) -> Rc<Self> {
         let settings = Rc::clone(&conf.settings);
-        let locations = &settings.locations;
-        let (router, servers) = match &**locations {
-            [_] => {
-                let (router, server) = Router::one();
-                (router, vec![server])
-            }
-            _ => Router::spread(locations.iter().map(|location| location.word.as_bytes())),
-        };
+        let resolver = conf.resolver.get();
+        let (router, servers) = Self::router(&settings);
         let store = Rc::new_cyclic(|store: &Weak<Self>| {
             let owner = Weak::clone(store);
-            let drivers = Drivers::new(owner, Rc::clone(&settings), conf.resolver.get(), log);
-            let settings = Rc::clone(&settings);
-            Self { settings, tell, router: RefCell::new(router), drivers }
+            let is_cluster = settings.shape == Shape::Cluster;
+            Self {
+                tell,
+                router: RefCell::new(router),
+                drivers: Drivers::new(owner, Rc::clone(&settings), resolver, log),
+                cluster: is_cluster.then(|| Cluster::new(&settings, resolver, store, log)),
+                fallback: fallback.map(Fallback::new),
+                log,
+                settings,
+            }
         });
-        for (server, location) in servers.into_iter().zip(locations) {
-            store.drivers.add(server, location.clone()).start();
+        for (server, location) in servers {
+            store.drivers.add(server, location).start();
         }
+        store.go_on();
         store
+    }
+
+    /// What has the store's requests go to its servers, and those that are known now.
+    fn router(settings: &Settings) -> (Router<Asker>, Vec<(ServerId, Location)>) {
+        let locations = &settings.locations;
+        match (&settings.shape, &**locations) {
+            (Shape::Cluster, _) => {
+                let seed = RandomState::new().build_hasher().finish();
+                (Router::cluster(seed, settings.timeout, now()), Vec::new())
+            }
+            (Shape::Sentinel { master, .. }, _) => {
+                let (router, server) = Router::one();
+                (router, vec![(server, Location::master(master))])
+            }
+            (Shape::Servers, [location]) => {
+                let (router, server) = Router::one();
+                (router, vec![(server, location.clone())])
+            }
+            (Shape::Servers, _) => {
+                let words = locations.iter().map(|location| location.word.as_bytes());
+                let (router, servers) = Router::spread(words);
+                (router, servers.into_iter().zip(locations.iter().cloned()).collect())
+            }
+        }
     }
 
     /// Closes the connections, and ends what waits.
@@ -128,22 +193,56 @@ impl Store {
         self.settings.timeout
     }
 
-    /// Looks a record up. How that has ended is told by the deadline, and by the id; on an error it is
-    /// not.
+    /// Looks up the record of a session that was made at a site, here or at the fallback, whichever
+    /// may have it. How that has ended is told by the deadline, and by the id; on an error it is not.
+    ///
+    /// Where both may have it, this store has half of the time.
     pub(crate) fn get(
         &self,
         key: &Key,
+        site: u8,
         deadline: Instant,
         id: LookupId,
     ) -> Result<(), Unavailable> {
-        self.router.borrow_mut().get(&self.drivers, key, deadline, id, now())
+        let fallback = self.fallback.as_ref().filter(|fallback| fallback.store.serves(site));
+        let asker = Asker { id, first: None };
+        match fallback {
+            None => self.ask(key, deadline, asker),
+            Some(fallback) if !self.serves(site) => fallback.store.ask(key, deadline, asker),
+            Some(fallback) => {
+                let half = now() + deadline.since(now()) / 2;
+                match self.ask(key, half, asker) {
+                    Ok(()) => {
+                        let asked = (key.clone(), deadline);
+                        fallback.asked_first.borrow_mut().insert(id, asked);
+                        Ok(())
+                    }
+                    Err(reason) => {
+                        fallback.store.ask(key, deadline, Asker { id, first: Some(reason) })
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a session of this site may lie in this store.
+    fn serves(&self, site: u8) -> bool {
+        self.settings.serves(site)
+    }
+
+    fn ask(&self, key: &Key, deadline: Instant, asker: Asker) -> Result<(), Unavailable> {
+        let asked = self.router.borrow_mut().get(&self.drivers, key, deadline, asker, now());
+        self.plan();
+        asked
     }
 
     /// Puts a record there, or drops it where that cannot be done.
     pub(crate) fn put(&self, put: Put<'_>) {
-        if self.router.borrow_mut().put(&self.drivers, put, now()).is_err() {
+        let put = self.router.borrow_mut().put(&self.drivers, put, now());
+        if put.is_err() {
             self.drop_record();
         }
+        self.plan();
     }
 
     /// Writes what was queued without waiting for the end of the turn: the client of a session that
@@ -160,18 +259,147 @@ impl Store {
     /// Deletes a record, or leaves it to its time to live where that cannot be done.
     pub(crate) fn delete(&self, key: &Key) {
         let _ = self.router.borrow_mut().delete(&self.drivers, key, now());
+        self.plan();
+    }
+
+    /// Does what the router wants, and what it is time for.
+    fn go_on(&self) {
+        let Some(cluster) = &self.cluster else { return };
+        let mut ended = Vec::new();
+        self.router.borrow_mut().tick(&self.drivers, now(), |asker, reason| {
+            ended.push((asker, reason));
+        });
+        for (asker, reason) in ended {
+            self.told(asker, Lookup::Unavailable(reason));
+        }
+        loop {
+            let closed = self.router.borrow_mut().closed();
+            match closed {
+                Some(server) => self.drivers.remove(server),
+                None => break,
+            }
+        }
+        let whom = self.router.borrow_mut().inquiry(&self.drivers, now());
+        if let Some(whom) = whom {
+            cluster.asks_seeds.set(whom == Whom::Seeds);
+            match whom {
+                Whom::Server(server) => cluster.survey.start(self.drivers.location(server)),
+                Whom::Seeds => cluster.survey.start(self.settings.locations.iter().cloned()),
+            }
+        }
+        self.plan();
+    }
+
+    /// Has [`go_on`](Self::go_on) called when it is time.
+    fn plan(&self) {
+        let Some(cluster) = &self.cluster else { return };
+        let due = self.router.borrow().deadline();
+        if cluster.due.replace(due) != due {
+            match due {
+                Some(due) => cluster.timer.set(due.since(now())),
+                None => cluster.timer.stop(),
+            }
+        }
+    }
+
+    /// The time has come.
+    fn due(&self) {
+        if let Some(cluster) = &self.cluster {
+            cluster.due.set(None);
+        }
+        self.go_on();
+    }
+
+    /// A lookup has ended here: the fallback is asked next, or this is the end.
+    fn told(&self, Asker { id, first }: Asker, lookup: Lookup<'_>) {
+        let next = self.fallback.as_ref().and_then(|fallback| fallback.next(id));
+        let reason = match lookup {
+            Lookup::Found(_) | Lookup::Oversized => return (self.tell)(id, lookup, now()),
+            Lookup::Missing => first,
+            Lookup::Unavailable(reason) => Some(reason),
+        };
+        let asker = Asker { id, first: reason };
+        let is_asked = |(store, key, deadline): (Rc<Self>, Key, Instant)| {
+            store.ask(&key, deadline, asker).is_ok()
+        };
+        if !next.is_some_and(is_asked) {
+            // That one store does not have it says nothing of one that could not say.
+            (self.tell)(id, reason.map_or(Lookup::Missing, Lookup::Unavailable), now());
+        }
+    }
+}
+
+impl Fallback {
+    fn new(store: Rc<Store>) -> Self {
+        Self { store, asked_first: RefCell::default() }
+    }
+
+    /// The store, and what it is to be asked now that the first one has ended this lookup; none where
+    /// time is up.
+    fn next(&self, id: LookupId) -> Option<(Rc<Store>, Key, Instant)> {
+        let (key, deadline) = self.asked_first.borrow_mut().remove(id)?;
+        (now() < deadline).then(|| (Rc::clone(&self.store), key, deadline))
+    }
+}
+
+impl Cluster {
+    fn new(
+        settings: &Rc<Settings>,
+        resolver: Option<Resolver>,
+        store: &Weak<Store>,
+        log: *mut ngx_log_t,
+    ) -> Self {
+        let due = Weak::clone(store);
+        let call = Rc::new(move || {
+            if let Some(store) = due.upgrade() {
+                store.due();
+            }
+        });
+        Self {
+            survey: Survey::new(Rc::clone(settings), resolver, Weak::clone(store) as _, log),
+            // SAFETY: the log is the worker's, which outlives what it has of a store.
+            timer: Timer::new(unsafe { Log::new(log) }, call),
+            due: Cell::new(None),
+            asks_seeds: Cell::new(false),
+            told_unmapped: Cell::new(false),
+        }
     }
 }
 
 impl Owner for Store {
-    fn ended(&self, server: ServerId, routed: Routed<LookupId>, ended: Ended<'_>) {
+    fn ended(&self, server: ServerId, routed: Routed<Asker>, ended: Ended<'_>) {
         let told = self.router.borrow_mut().ended(&self.drivers, server, routed, ended, now());
-        if let Some((id, lookup)) = told {
-            (self.tell)(id, lookup, now());
+        if let Some((asker, lookup)) = told {
+            self.told(asker, lookup);
         }
+        self.plan();
     }
 
     fn lost(&self, server: ServerId) {
         self.router.borrow_mut().lost(server, now());
+        self.plan();
+    }
+}
+
+impl Surveyor for Store {
+    fn mapped(&self, map: Result<Map, String>) {
+        if let Some(cluster) = &self.cluster {
+            let name = self.settings.name();
+            match &map {
+                Ok(_) if cluster.told_unmapped.replace(false) => {
+                    log!(NGX_LOG_NOTICE, self.log, "cluster \"{name}\" tells its map again");
+                }
+                Err(reason) if cluster.asks_seeds.get() && !cluster.told_unmapped.replace(true) => {
+                    log!(
+                        NGX_LOG_ERR,
+                        self.log,
+                        "cluster \"{name}\" does not tell its map: {reason}"
+                    );
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        self.router.borrow_mut().mapped(map.as_ref().ok(), now());
+        self.go_on();
     }
 }

@@ -19,8 +19,6 @@ use crate::store::settings::Settings;
 /// An attempt under way is given up.
 pub(super) struct Scout {
     settings: Rc<Settings>,
-    /// Who the server has to be, if that is known.
-    peer: Option<Peer>,
     errand: Errand<server::Scout>,
 }
 
@@ -31,17 +29,13 @@ pub(super) trait Sender {
 }
 
 impl Scout {
-    pub(super) fn new(
-        settings: Rc<Settings>,
-        peer: Option<Peer>,
-        sender: Weak<dyn Sender>,
-    ) -> Self {
+    pub(super) fn new(settings: Rc<Settings>, sender: Weak<dyn Sender>) -> Self {
         let errand = Errand::new(settings.tls.clone(), move |found| {
             if let Some(sender) = sender.upgrade() {
                 sender.scouted(found.is_ok());
             }
         });
-        Self { settings, peer, errand }
+        Self { settings, errand }
     }
 
     /// Sets nginx's log.
@@ -54,11 +48,11 @@ impl Scout {
         unsafe { self.errand.bind(log) };
     }
 
-    /// Begins an attempt: [`Sender::scouted`] is called at its end, but not before this returns.
-    pub(super) fn start(&self, address: &Address, key: Option<Key>) {
+    /// Begins an attempt, with TLS to nobody else than `peer`: [`Sender::scouted`] is called at its end, but not before this returns.
+    pub(super) fn start(&self, address: &Address, peer: Option<Peer>, key: Option<Key>) {
         let deadline = now() + self.settings.timeout;
         let scout = server::Scout::new(self.settings.protocol(), key, deadline, now());
-        self.errand.start(address, self.peer.clone(), scout);
+        self.errand.start(address, peer, scout);
     }
 
     /// Gives the attempt up, if there is one; nobody is told.

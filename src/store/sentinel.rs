@@ -4,7 +4,6 @@ use core::cell::RefCell;
 use core::hash::{BuildHasher, Hasher};
 use core::ptr::NonNull;
 use std::collections::hash_map::RandomState;
-use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::{Rc, Weak};
 
@@ -14,10 +13,9 @@ use ssl_session_cache_core::server::{Answer, Question};
 use ssl_session_cache_core::topology::{Endpoint, Host, Next, Sentinels};
 use ssl_session_cache_core::Instant;
 
-use crate::net::{Address, Location, NameHandler, NameLookup, Peer, Resolved, Resolver};
+use crate::net::{Address, NameHandler, NameLookup, Peer, Resolved, Resolver};
 use crate::nginx::{now, Log, Timer};
-use crate::store::errand::ErrandError;
-use crate::store::inquiry::{Inquirer, Inquiry, InquiryFailure};
+use crate::store::inquiry::{Inquirer, Inquiry, NoAnswer};
 use crate::store::settings::Settings;
 
 /// Where the master is.
@@ -50,12 +48,12 @@ pub(super) struct Discovery {
     resolver: Option<Resolver>,
     seeker: Weak<dyn Seeker>,
     sentinels: RefCell<Sentinels>,
-    /// Borrowed nowhere where nginx needs a connection, for an inquiry or a name, nor while anybody is
+    /// Borrowed nowhere where nginx needs a connection, for the inquiry or a name, nor while anybody is
     /// told.
     step: RefCell<Step>,
-    inquiry: Inquiry,
+    inquiry: Rc<Inquiry>,
     name_lookup: NameLookup,
-    /// For the lookup of a name.
+    /// For the lookup of the master's name.
     timer: Timer,
 }
 
@@ -64,23 +62,10 @@ pub(super) struct Discovery {
 enum Step {
     #[default]
     Nothing,
-    /// The addresses of the Sentinel at this place in the configuration.
-    SentinelName { sentinel: usize, deadline: Instant },
-    /// Its answer.
-    Answer(Asked),
-    /// The addresses of the master that it has told.
-    MasterName { asked: Address, peer: Option<Peer> },
-}
-
-/// A Sentinel that was asked.
-struct Asked {
-    sentinel: usize,
-    /// Here.
-    address: Address,
-    /// Where else it is.
-    others: VecDeque<Address>,
-    /// By when all of that is to be over.
-    deadline: Instant,
+    /// The answer of a Sentinel.
+    Answer,
+    /// The addresses of the master, whose name the Sentinel at this address has told.
+    Name(Address, Host),
 }
 
 impl Discovery {
@@ -98,7 +83,8 @@ impl Discovery {
         let name = String::from_utf8_lossy(master);
         let sentinels = Sentinels::new(&name, settings.locations.len(), seed);
         let discovery = Rc::new_cyclic(|discovery: &Weak<Self>| {
-            let inquiry = Inquiry::new(settings.tls.clone(), Weak::clone(discovery) as _);
+            let inquirer = Weak::clone(discovery) as _;
+            let inquiry = Inquiry::new(settings.tls.clone(), resolver, inquirer, log);
             let late = Weak::clone(discovery);
             let call = Rc::new(move || {
                 if let Some(discovery) = late.upgrade() {
@@ -119,12 +105,8 @@ impl Discovery {
                 settings,
             }
         });
-        // SAFETY: the inquiry and the lookup stay where they are in the Rc, and go with it; the log as
-        // above.
-        unsafe {
-            discovery.inquiry.bind(log);
-            discovery.name_lookup.bind(NonNull::from(&*discovery));
-        }
+        // SAFETY: the lookup stays where it is in the Rc, and goes with it.
+        unsafe { discovery.name_lookup.bind(NonNull::from(&*discovery)) };
         discovery
     }
 
@@ -138,43 +120,12 @@ impl Discovery {
     }
 
     fn ask(&self, sentinel: usize) {
-        let location = &self.settings.locations[sentinel];
-        let deadline = now() + self.settings.timeout;
-        match (self.resolver, &location.name) {
-            (Some(resolver), Some(name)) => {
-                self.step.replace(Step::SentinelName { sentinel, deadline });
-                // The other half is for its last addresses.
-                self.timer.set(self.settings.timeout / 2);
-                self.name_lookup.start(resolver, name, location.port);
-            }
-            _ => {
-                let reason = "its address is not known".into();
-                self.ask_at(sentinel, location.addresses.clone(), deadline, reason);
-            }
-        }
-    }
-
-    /// Asks the Sentinel at its addresses; the reason is for where there are none.
-    fn ask_at(&self, sentinel: usize, addresses: Vec<Address>, deadline: Instant, reason: String) {
-        let mut others = VecDeque::from(addresses);
-        match others.pop_front() {
-            Some(address) => self.ask_one(Asked { sentinel, address, others, deadline }),
-            None => self.is_unusable(&self.settings.locations[sentinel].word, reason),
-        }
-    }
-
-    /// Asks at one address, which has its part of the time.
-    fn ask_one(&self, asked: Asked) {
-        let Asked { sentinel, ref address, ref others, deadline } = asked;
-        let part = deadline.since(now()) / (others.len() as u32 + 1);
-        let address = address.clone();
-        self.step.replace(Step::Answer(asked));
+        self.step.replace(Step::Answer);
         self.inquiry.start(
-            &address,
-            self.settings.locations[sentinel].peer.clone(),
+            &self.settings.locations[sentinel],
             self.credentials.as_ref(),
             Question::Master(self.master.clone()),
-            now() + part,
+            now() + self.settings.timeout,
         );
     }
 
@@ -182,33 +133,33 @@ impl Discovery {
     fn told(&self, asked: Address, host: &[u8], port: u16) {
         // A Sentinel at a unix socket is on this machine.
         let asked_host = Host::Address(asked.ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        let Some(endpoint) = Endpoint::told(host, port, &asked_host) else {
-            return self.is_unusable(asked.name(), "no usable address of the master".into());
-        };
-        let Location { addresses, name, port, peer, .. } =
-            Location::told(&endpoint, self.settings.tls.as_deref());
-        match (name, self.resolver) {
-            (None, _) => self.found(addresses, peer),
-            (Some(name), Some(resolver)) => {
-                self.step.replace(Step::MasterName { asked, peer });
-                self.timer.set(self.settings.timeout);
-                self.name_lookup.start(resolver, &name, port);
+        match Endpoint::told(host, port, &asked_host) {
+            Some(Endpoint { host: Host::Address(address), port }) => {
+                self.found(&Host::Address(address), vec![Address::of(address, port)]);
             }
-            (Some(name), None) => {
-                let reason = format!("the master is at \"{name}\", and there is no resolver");
-                self.is_unusable(asked.name(), reason);
-            }
+            Some(Endpoint { host: Host::Name(name), port }) => match self.resolver {
+                Some(resolver) => {
+                    self.step.replace(Step::Name(asked, Host::Name(name.clone())));
+                    self.timer.set(self.settings.timeout);
+                    self.name_lookup.start(resolver, &name, port);
+                }
+                None => {
+                    let reason = format!("the master is at \"{name}\", and there is no resolver");
+                    self.is_unusable(asked.name(), &reason);
+                }
+            },
+            None => self.is_unusable(asked.name(), "no usable address of the master"),
         }
     }
 
-    fn found(&self, addresses: Vec<Address>, peer: Option<Peer>) {
+    fn found(&self, host: &Host, addresses: Vec<Address>) {
+        let peer = self.settings.tls.as_ref().map(|tls| tls.peer_told(host));
         let valid_until = self.sentinels.borrow_mut().answered(now());
-        self.end(Ok(Master { addresses, peer, valid_until }));
+        self.end(Ok(Master { peer, addresses, valid_until }));
     }
 
-    fn is_unusable(&self, sentinel: &str, reason: String) {
-        let reason = format!("sentinel {sentinel}: {reason}");
-        let next = self.sentinels.borrow_mut().unusable(reason);
+    fn is_unusable(&self, sentinel: &str, reason: &str) {
+        let next = self.sentinels.borrow_mut().unusable(format!("sentinel {sentinel}: {reason}"));
         self.go_on(next);
     }
 
@@ -226,7 +177,6 @@ impl Discovery {
         }
     }
 
-    /// What is known of a name has to do.
     fn name_is_late(&self) {
         self.name_lookup.stop();
         self.resolved(Err("its name was not resolved in time".into()));
@@ -234,22 +184,17 @@ impl Discovery {
 }
 
 impl Inquirer for Discovery {
-    fn answered(&self, result: Result<Answer, InquiryFailure>) {
-        let Step::Answer(asked) = self.step.take() else { return };
-        let Asked { sentinel, address, mut others, deadline } = asked;
+    fn answered(&self, result: Result<(Answer, Address), NoAnswer>) {
         match result {
-            Ok(Answer::Master(Some((host, port)))) => self.told(address, &host, port),
-            Ok(Answer::Master(None)) => {
+            Ok((Answer::Master(Some((host, port))), asked)) => self.told(asked, &host, port),
+            Ok((Answer::Master(None), _)) => {
                 let next = self.sentinels.borrow_mut().unknown();
                 self.go_on(next);
             }
-            Ok(Answer::Slots(_)) => unreachable!("not asked for"),
+            Ok((Answer::Slots(_), _)) => unreachable!("not asked for"),
+            Err(NoAnswer::Unusable { address, reason }) => self.is_unusable(&address, &reason),
             // Whoever looks for the master asks again after a while, if that is still needed.
-            Err(ErrandError::Exiting) => {}
-            Err(error) => match others.pop_front() {
-                Some(address) => self.ask_one(Asked { sentinel, address, others, deadline }),
-                None => self.is_unusable(address.name(), error.to_string()),
-            },
+            Err(NoAnswer::Exiting) => drop(self.step.take()),
         }
     }
 }
@@ -257,22 +202,10 @@ impl Inquirer for Discovery {
 impl NameHandler for Discovery {
     fn resolved(&self, result: Result<Resolved, String>) {
         self.timer.stop();
-        let step = self.step.take();
-        match (step, result) {
-            (Step::SentinelName { sentinel, deadline }, Ok(Resolved { addresses, .. })) => {
-                self.ask_at(sentinel, addresses, deadline, String::new());
-            }
-            (Step::SentinelName { sentinel, deadline }, Err(reason)) => {
-                let last = self.settings.locations[sentinel].addresses.clone();
-                self.ask_at(sentinel, last, deadline, reason);
-            }
-            (Step::MasterName { peer, .. }, Ok(Resolved { addresses, .. })) => {
-                self.found(addresses, peer);
-            }
-            (Step::MasterName { asked, .. }, Err(reason)) => {
-                self.is_unusable(asked.name(), format!("the master: {reason}"));
-            }
-            (step @ (Step::Nothing | Step::Answer(_)), _) => drop(self.step.replace(step)),
+        let Step::Name(asked, host) = self.step.take() else { return };
+        match result {
+            Ok(Resolved { addresses, .. }) => self.found(&host, addresses),
+            Err(reason) => self.is_unusable(asked.name(), &format!("the master: {reason}")),
         }
     }
 }

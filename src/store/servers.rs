@@ -14,7 +14,7 @@ use ssl_session_cache_core::Instant;
 use crate::counters::StoreStats;
 use crate::net::{Location, Resolver};
 use crate::store::driver::{Driver, Owner};
-use crate::store::lookup::LookupId;
+use crate::store::lookup::Asker;
 use crate::store::settings::Settings;
 
 /// The drivers of a store's servers, each by what its server is known by.
@@ -51,6 +51,11 @@ impl Drivers {
         );
         self.drivers.borrow_mut().insert(server, Rc::clone(&driver));
         driver
+    }
+
+    /// Where a server is.
+    pub(super) fn location(&self, server: ServerId) -> Option<Location> {
+        self.drivers.borrow().get(server).map(|driver| driver.location().clone())
     }
 
     /// Closes the connection to a server, and forgets it.
@@ -92,14 +97,14 @@ impl Drivers {
     }
 }
 
-impl Servers<LookupId> for Drivers {
+impl Servers<Asker> for Drivers {
     fn get(
         &self,
         server: ServerId,
         key: &Key,
         deadline: Instant,
         asking: Asking,
-        routed: Routed<LookupId>,
+        routed: Routed<Asker>,
     ) -> Result<(), Unavailable> {
         self.ask(server, |driver| driver.get(key, deadline, asking, routed))
     }
@@ -109,7 +114,7 @@ impl Servers<LookupId> for Drivers {
         server: ServerId,
         put: Put<'_>,
         asking: Asking,
-        routed: Option<Routed<LookupId>>,
+        routed: Option<Routed<Asker>>,
     ) -> Result<(), Unavailable> {
         self.ask(server, |driver| driver.put(put, asking, routed))
     }
@@ -119,7 +124,7 @@ impl Servers<LookupId> for Drivers {
         server: ServerId,
         key: &Key,
         asking: Asking,
-        routed: Option<Routed<LookupId>>,
+        routed: Option<Routed<Asker>>,
     ) -> Result<(), Unavailable> {
         self.ask(server, |driver| driver.delete(key, asking, routed))
     }

@@ -97,6 +97,12 @@ impl Settings {
         known.cloned().unwrap_or_else(|| Location::told(endpoint, self.tls.as_deref()))
     }
 
+    /// Whether a session that was made at a site may lie in the store. Those of machines without a
+    /// number for theirs, 0, may lie anywhere.
+    pub(crate) fn serves(&self, site: u8) -> bool {
+        self.site.map_or(true, |own| site == own || site == 0)
+    }
+
     pub(super) fn limits(&self) -> Limits {
         Limits { timeout: self.timeout, interval: self.interval, max_requests: self.count }
     }
@@ -104,7 +110,11 @@ impl Settings {
     pub(super) fn protocol(&self) -> Rc<dyn Protocol> {
         let credentials = self.credentials.clone();
         match self.kind {
-            Kind::Redis => Rc::new(Redis::new(credentials, self.database)),
+            Kind::Redis => {
+                let redis = Redis::new(credentials, self.database);
+                let is_sentinel = matches!(self.shape, Shape::Sentinel { .. });
+                Rc::new(if is_sentinel { redis.master_only() } else { redis })
+            }
             Kind::Memcached => Rc::new(Memcached::new(credentials)),
         }
     }

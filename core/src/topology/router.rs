@@ -141,7 +141,7 @@ pub struct Router<T>(Topology<T>);
 enum Topology<T> {
     One(ServerId),
     Spread(Spread),
-    Cluster(Redirects<T>),
+    Cluster(Box<Redirects<T>>),
 }
 
 impl<T: Copy> Router<T> {
@@ -162,7 +162,7 @@ impl<T: Copy> Router<T> {
     /// A Redis Cluster. `seed` spreads out what clients do at the same time; nothing waits for longer
     /// than `timeout`.
     pub fn cluster(seed: u64, timeout: Duration, now: Instant) -> Self {
-        Self(Topology::Cluster(Redirects::new(seed, timeout, now)))
+        Self(Topology::Cluster(Box::new(Redirects::new(seed, timeout, now))))
     }
 
     /// Looks `key` up by `deadline`. On an error the lookup has ended, else its end is told by
