@@ -9,9 +9,6 @@ use crate::plan::types::{Suspend, TlsPlan};
 use crate::plan::value::Refusal;
 use crate::protocol::Credentials;
 
-/// What is expected of the path of a unix socket.
-pub const UNIX_PATH: &str = "\"unix:\" and an absolute path of at most 107 bytes";
-
 impl<'a> Words<'a> {
     /// Takes the value of a parameter.
     pub(super) fn set(&mut self, parameter: &Parameter, value: &'a [u8]) -> Result<(), PlanError> {

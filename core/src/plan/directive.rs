@@ -1,10 +1,9 @@
 //! The directive: all words.
 
-use crate::plan::check::UNIX_PATH;
 use crate::plan::error::{invalid, unexpected, unknown, PlanError};
 use crate::plan::table::{Group, Known, Parameter, Words};
 use crate::plan::types::{Place, SessionsPlan, Shape, StoreSource};
-use crate::plan::value::{is_host, is_unix_path};
+use crate::plan::value::{is_host, is_unix_path, UNIX_PATH};
 
 /// What the directive says, where it does not say `off`.
 #[derive(PartialEq, Eq)]

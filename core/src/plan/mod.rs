@@ -9,6 +9,7 @@ mod block;
 mod check;
 mod directive;
 mod error;
+mod place;
 mod server;
 mod table;
 mod time;
@@ -16,7 +17,6 @@ mod types;
 mod value;
 
 pub use self::block::Block;
-pub use self::check::UNIX_PATH;
 pub use self::directive::Directive;
 pub use self::error::{text, PlanError};
 pub use self::table::{syntax, Group, Known, Parameter, PARAMETERS};
@@ -24,3 +24,4 @@ pub use self::types::{
     Auth, AuthFile, Kind, Peer, Place, SessionsPlan, Shape, StorePlan, StoreSource, Suspend,
     TlsPlan,
 };
+pub use self::value::UNIX_PATH;

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::plan::check::UNIX_PATH;
 use crate::plan::types::Place;
-use crate::plan::value::{self, is_host, is_unix_path, number, Refusal};
+use crate::plan::value::{self, is_host, is_unix_path, number, Refusal, UNIX_PATH};
 
 const HOST: &str =
     "an IP address or a name, a port behind it if need be, \"unix:\" and a path, or \

@@ -1,11 +1,8 @@
 //! Plain values: what a store is, and what is kept of sessions there.
 
-use core::net::SocketAddr;
 use core::time::Duration;
 use std::borrow::Cow;
 
-use crate::plan::error::text;
-use crate::plan::value::{ip_address, peer_of};
 use crate::protocol::Credentials;
 use crate::session::Keyspace;
 
@@ -150,29 +147,6 @@ pub enum Peer {
     Address(String),
 }
 
-impl Place<'_> {
-    /// The place in the one form that all machines have in common, however it is configured:
-    /// `127.0.0.1:6379`, `[::1]:6379`, `redis.example.net:6379`, `unix:/path`. Which of several
-    /// servers has a session follows from it.
-    pub fn word(&self) -> String {
-        match *self {
-            Self::Host(host, port) => match ip_address(host) {
-                Some(address) => SocketAddr::new(address, port).to_string(),
-                None => format!("{}:{port}", text(host).to_ascii_lowercase()),
-            },
-            Self::Unix(path) => format!("unix:{}", text(path)),
-        }
-    }
-
-    /// Whom the certificate of a server there is for; not known of a unix socket.
-    pub fn peer(&self) -> Option<Peer> {
-        match self {
-            Self::Host(host, _) => peer_of(host),
-            Self::Unix(_) => None,
-        }
-    }
-}
-
 impl Kind {
     /// As it is configured.
     pub fn name(self) -> &'static str {
@@ -188,25 +162,5 @@ impl Kind {
             Self::Redis => 6379,
             Self::Memcached => 11211,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_word_for_each_place() {
-        for (host, word) in [
-            ("127.0.0.1", "127.0.0.1:6379"),
-            ("::1", "[::1]:6379"),
-            ("[::1]", "[::1]:6379"),
-            ("[0:0::0001]", "[::1]:6379"),
-            ("Redis-1.Example.NET", "redis-1.example.net:6379"),
-            ("redis.", "redis.:6379"),
-        ] {
-            assert_eq!(Place::Host(host.as_bytes(), 6379).word(), word);
-        }
-        assert_eq!(Place::Unix(b"/run/Redis").word(), "unix:/run/Redis");
     }
 }

@@ -16,6 +16,9 @@ pub(super) const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// name longer than 255 bytes.
 const MAX_NAME: usize = 253;
 
+/// What is expected of the path of a unix socket.
+pub const UNIX_PATH: &str = "\"unix:\" and an absolute path of at most 107 bytes";
+
 /// The longest path of a unix socket (unix(7)).
 const MAX_UNIX_PATH: usize = 107;
 
