@@ -14,7 +14,10 @@ impl Place<'_> {
         match *self {
             Self::Host(host, port) => match ip_address(host) {
                 Some(address) => SocketAddr::new(address, port).to_string(),
-                None => format!("{}:{port}", text(host).to_ascii_lowercase()),
+                None => {
+                    let name = host.strip_suffix(b".").unwrap_or(host);
+                    format!("{}:{port}", text(name).to_ascii_lowercase())
+                }
             },
             Self::Unix(path) => format!("unix:{}", text(path)),
         }
@@ -41,7 +44,7 @@ mod tests {
             ("[::1]", "[::1]:6379"),
             ("[0:0::0001]", "[::1]:6379"),
             ("Redis-1.Example.NET", "redis-1.example.net:6379"),
-            ("redis.", "redis.:6379"),
+            ("redis.example.", "redis.example:6379"),
         ] {
             assert_eq!(Place::Host(host.as_bytes(), 6379).word(), word);
         }

@@ -19,7 +19,7 @@ use slotmap::new_key_type;
 pub use self::cluster::{Change, Cluster, Whom, MAX_NODES};
 pub use self::endpoint::{Endpoint, Host};
 pub use self::map::{Map, MapError, MAX_MASTERS};
-pub use self::rendezvous::{word, Rendezvous};
+pub use self::rendezvous::Rendezvous;
 pub use self::router::{Asking, Put, Routed, Router, Servers, Told};
 pub use self::sentinel::{Next, Sentinels};
 pub use self::slots::{hash_tag, slot_of, slot_of_bytes, SLOTS};

@@ -4,10 +4,7 @@
 //! All machines of a fleet must agree on it, whatever their version: `docs/stores.md` defines it, and
 //! it does not change.
 
-use std::str;
-
 use crate::session::Key;
-use crate::topology::endpoint::{Endpoint, Host};
 
 /// Some independent servers, each with its share of the keys.
 #[derive(Clone, Debug)]
@@ -22,19 +19,6 @@ struct Server {
     seed: u64,
     /// Where it stands in the configuration.
     index: usize,
-}
-
-/// The word of a server in the hash, where it is a port of a host: `host:port` with a name in lower
-/// case and without the dot that ends it, `[address]:port` with an IPv6 address as in RFC 5952. That
-/// of a unix socket is `unix:` and its path.
-pub fn word(host: &[u8], port: u16) -> Vec<u8> {
-    let bare = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host);
-    if let Some(address) = str::from_utf8(bare).ok().and_then(|text| text.parse().ok()) {
-        return Endpoint { host: Host::Address(address), port }.to_string().into_bytes();
-    }
-    let mut word = host.strip_suffix(b".").unwrap_or(host).to_ascii_lowercase();
-    word.extend_from_slice(format!(":{port}").as_bytes());
-    word
 }
 
 impl Rendezvous {
@@ -89,6 +73,7 @@ fn mix(mut hash: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Place;
     use crate::session::Keyspace;
 
     const DOC: &str = include_str!("../../../docs/stores.md");
@@ -142,7 +127,8 @@ mod tests {
             assert_eq!(mix(fnv1a(word.as_bytes())), number(seed), "{word}");
             if !word.starts_with("unix:") {
                 let (host, port) = configured.rsplit_once(':').unwrap();
-                assert_eq!(super::word(host.as_bytes(), port.parse().unwrap()), word.as_bytes());
+                let place = Place::Host(host.as_bytes(), port.parse().unwrap());
+                assert_eq!(place.word(), word);
             }
         }
     }
@@ -159,19 +145,6 @@ mod tests {
             let choice = |place: Option<usize>| place.map(|place| words[place]);
             let (is_first, is_second) = rendezvous.first_two_of(fnv1a(key.as_bytes()));
             assert_eq!((choice(Some(is_first)), choice(is_second)), (Some(first), Some(second)));
-        }
-    }
-
-    #[test]
-    fn words_are_one_for_each_way_to_write_a_server() {
-        for (host, port, expected) in [
-            ("Redis-1.Example.NET", 6379, "redis-1.example.net:6379"),
-            ("redis-1.example.net.", 6379, "redis-1.example.net:6379"),
-            ("192.0.2.1", 11211, "192.0.2.1:11211"),
-            ("2001:DB8:0::1", 6379, "[2001:db8::1]:6379"),
-            ("[2001:db8::1]", 6379, "[2001:db8::1]:6379"),
-        ] {
-            assert_eq!(word(host.as_bytes(), port), expected.as_bytes());
         }
     }
 
