@@ -204,14 +204,18 @@ fn several_stores_and_workers_for_prometheus() {
 fn several_servers() {
     let servers = [("a:1", 1), ("b:2", 2)]
         .map(|(name, factor)| Server { name: Some(name.to_owned()), ..whole(factor) });
-    let snapshot = snapshot(vec![store("cluster", servers.to_vec())]);
+    // All of the store is none of its servers: it has neither their workers nor their numbers.
+    let all = Server { workers: whole(0).workers, ..whole(4) };
+    let servers = [&[all], &servers[..]].concat();
+    let snapshot = snapshot(vec![Store { has_servers: true, ..store("cluster", servers) }]);
 
-    // The store's numbers are those of all its servers.
+    // The store's numbers are those of all its servers, and its own.
     let parsed = parse(&snapshot);
     let store = &parsed["stores"][0];
-    assert_eq!(store["lookups"]["found"], 3);
-    assert_eq!(store["sessions_sent"], 3);
-    assert_eq!(store["lookup_seconds"]["buckets"]["inf"], 3 * (BOUNDS.len() + 1));
+    assert_eq!(store["lookups"]["found"], 7);
+    assert_eq!(store["sessions_sent"], 7);
+    assert_eq!(store["lookup_seconds"]["buckets"]["inf"], 7 * (BOUNDS.len() + 1));
+    assert_eq!(store["servers"][2], Value::Null);
     assert_eq!(store["workers"], Value::Null);
     assert_eq!(store["servers"][0]["name"], "a:1");
     assert_eq!(store["servers"][1]["lookups"]["found"], 2);
@@ -222,12 +226,14 @@ fn several_servers() {
     assert_eq!(samples[&format!("lookups_total{{{of},result=\"found\"}}")], "2");
     assert_eq!(samples[&format!("deletes_total{{{of}}}")], "8");
     assert_eq!(samples[&format!("up{{{of},worker=\"0\"}}")], "1");
-    assert!(!samples.contains_key("deletes_total{store=\"cluster\"}"));
+    assert_eq!(samples["deletes_total{store=\"cluster\"}"], "16");
+    assert!(!samples.contains_key("up{store=\"cluster\",worker=\"0\"}"));
 }
 
 #[test]
 fn a_store_whose_servers_are_not_known_yet() {
-    let snapshot = snapshot(vec![store("cluster", vec![])]);
+    let unknown = Store { has_servers: true, ..store("cluster", vec![whole(0)]) };
+    let snapshot = snapshot(vec![unknown]);
 
     let parsed = parse(&snapshot);
     assert_eq!(parsed["stores"][0]["lookups"]["found"], 0);
@@ -263,7 +269,7 @@ fn snapshot(stores: Vec<Store>) -> Snapshot {
 }
 
 fn store(name: &str, servers: Vec<Server>) -> Store {
-    Store { name: name.to_owned(), key_age: None, servers }
+    Store { name: name.to_owned(), servers, ..Store::default() }
 }
 
 /// A server that is all of its store: the counter at each number is that and one, so many times.

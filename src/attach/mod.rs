@@ -63,7 +63,8 @@ fn count_stores(cf: &mut ngx_conf_t, conf: &CycleConf, servers: &Servers) -> Res
             .filter(|destination| Rc::ptr_eq(&destination.store, store))
             .filter_map(|destination| destination.key_time)
             .min();
-        Counted { name: store.settings().name(), key_time }
+        let (name, has_servers) = (store.settings().name(), store.settings().has_servers());
+        Counted { name, key_time, has_servers }
     };
     let stores = conf.stores().iter().map(counted).collect();
     conf.count(cf, stores).ok_or(Reported)

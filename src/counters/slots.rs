@@ -146,6 +146,11 @@ impl ServerSlot {
         self.reset_gauges();
     }
 
+    /// Whether the owner uses the server.
+    pub(crate) fn is_used(&self) -> bool {
+        !self.address.is_empty()
+    }
+
     /// The connection of the owner.
     pub(crate) fn state(&self) -> State {
         let number = usize::from(self.state.load(Relaxed));

@@ -26,10 +26,18 @@ pub(crate) fn take() -> Snapshot {
 }
 
 fn store(shared: &Shared, entry: &StoreEntry, now: i64) -> Store {
+    let mut servers: Vec<Server> = Vec::new();
+    for new in entry.servers().map(|entry| server(shared, entry)) {
+        match servers.iter_mut().find(|server| server.name == new.name) {
+            Some(server) => server.add(new),
+            None => servers.push(new),
+        }
+    }
     Store {
         name: entry.name(),
         key_age: entry.key_time().map(|time| (now - time).max(0)),
-        servers: entry.servers().map(|entry| server(shared, entry)).collect(),
+        has_servers: entry.has_servers(),
+        servers,
     }
 }
 
@@ -37,7 +45,9 @@ fn server(shared: &Shared, entry: &ServerEntry) -> Server {
     let mut server = Server { name: entry.name(), ..Server::default() };
     for ((number, worker), slot) in shared.workers().iter().enumerate().zip(entry.slots()) {
         server.counts.add(&counts(slot));
-        if let Some(pid) = worker.running() {
+        // A worker uses a server of several from when it needs it.
+        let is_used = server.name.is_none() || slot.is_used();
+        if let Some(pid) = worker.running().filter(|_| is_used) {
             server.workers.push(self::worker(number, pid, slot));
         }
     }

@@ -27,6 +27,11 @@ impl StoreStats {
         Some(Self { worker, store, pid: worker.owner.load(Relaxed) })
     }
 
+    /// Whether there is room to count.
+    pub(crate) fn has_room(self) -> bool {
+        self.store.is_some()
+    }
+
     /// A lookup was sent or queued.
     pub(crate) fn lookup_begun(self) {
         self.gauges(|store| store.waiting_lookups.add(1));
@@ -71,6 +76,11 @@ impl StoreStats {
     /// The address that the worker uses, or tries to.
     pub(crate) fn show_address(self, address: &str) {
         self.gauges(|store| store.address.set(address));
+    }
+
+    /// The worker uses the server no more.
+    pub(crate) fn leave(self) {
+        self.gauges(ServerSlot::reset_gauges);
     }
 
     fn gauges(self, write: impl FnOnce(&ServerSlot)) {

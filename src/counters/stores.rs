@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{
     AtomicI64, AtomicU8,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
 use crate::counters::list::{List, Pool, Zeroed};
@@ -20,6 +20,8 @@ pub(crate) struct Counted {
     /// The time of the file of the key that its sessions are sealed with, in Unix seconds; that of
     /// the oldest one, if there are several.
     pub(crate) key_time: Option<i64>,
+    /// Whether it has servers that are counted by themselves.
+    pub(crate) has_servers: bool,
 }
 
 /// All stores that have slots. Written by the process that reads the configuration.
@@ -89,15 +91,21 @@ impl Stores {
         self.0.iter().filter(|entry| entry.is_configured())
     }
 
-    /// What the worker of this number counts of a server; `None` where that is not counted.
+    /// What the worker of this number counts of a server, which gets a slot where it has none; `None`
+    /// where the zone is full, and for a store that is not counted.
     pub(super) fn slot(
         &self,
         store: &str,
         server: &str,
         worker: usize,
+        pool: Pool,
     ) -> Option<&'static ServerSlot> {
         let store = self.configured().find(|entry| entry.name.is(store))?;
-        store.servers().find(|entry| entry.name.is(server))?.slots().nth(worker)
+        let server = store.server(server, pool)?;
+        for _ in server.slots().count()..=worker {
+            server.slots.push(pool)?;
+        }
+        server.slots().nth(worker)
     }
 
     /// All slots of the worker of this number.
@@ -115,6 +123,8 @@ pub(super) struct StoreEntry {
     name: Text<MAX_NAME>,
     /// `Counted::key_time`, 0 for none.
     key_time: AtomicI64,
+    /// `Counted::has_servers`.
+    has_servers: AtomicU8,
     servers: List<ServerEntry>,
 }
 
@@ -131,8 +141,30 @@ impl StoreEntry {
         (key_time != 0).then_some(key_time)
     }
 
+    pub(super) fn has_servers(&self) -> bool {
+        self.has_servers.load(Relaxed) != 0
+    }
+
+    /// Those that are counted: all of the store is, always.
     pub(super) fn servers(&self) -> impl Iterator<Item = &'static ServerEntry> {
-        self.servers.iter()
+        self.servers.iter().filter(|server| server.usage.load(Acquire) == IN_USE)
+    }
+
+    /// The entry of a server: the one that it had, one that is free, or a new one. Where two workers
+    /// want one at the same time there may be two, which count as one.
+    fn server(&self, name: &str, pool: Pool) -> Option<&'static ServerEntry> {
+        let is_it = |server: &&ServerEntry| server.name.is(name);
+        if let Some(known) = self.servers().find(is_it) {
+            return Some(known);
+        }
+        let free = self.servers.iter().find(|server| server.take(FREE));
+        let server = match free {
+            Some(server) => server,
+            None => self.servers.push(pool).filter(|server| server.take(NEW))?,
+        };
+        server.name.set(name);
+        server.usage.store(IN_USE, Release);
+        Some(server)
     }
 
     fn is_configured(&self) -> bool {
@@ -146,8 +178,7 @@ impl StoreEntry {
     /// Has slots for so many workers, all of them or the store goes uncounted; `None` where the zone
     /// is full.
     fn make_room(&self, workers: usize, pool: Pool) -> Option<()> {
-        let whole = self.servers().find(|server| server.name.is(WHOLE));
-        let whole = whole.or_else(|| self.servers.push(pool))?;
+        let whole = self.server(WHOLE, pool)?;
         for _ in whole.slots().count()..workers {
             whole.slots.push(pool)?;
         }
@@ -157,17 +188,31 @@ impl StoreEntry {
     fn set(&self, store: &Counted) {
         self.name.set(&store.name);
         self.key_time.store(store.key_time.unwrap_or(0), Relaxed);
+        self.has_servers.store(store.has_servers.into(), Relaxed);
         self.is_configured.store(1, Release);
     }
 
     /// Forgets all: the entry is for another store from now on.
     fn reset(&self) {
-        self.servers().flat_map(ServerEntry::slots).for_each(ServerSlot::reset);
+        for server in self.servers() {
+            server.slots().for_each(ServerSlot::reset);
+            if !server.name.is(WHOLE) {
+                server.usage.store(FREE, Release);
+            }
+        }
     }
 }
 
+/// How an entry is used: by nobody yet, by who is about to name it, by a server, by none any more.
+const NEW: u8 = 0;
+const TAKEN: u8 = 1;
+const IN_USE: u8 = 2;
+const FREE: u8 = 3;
+
 #[repr(C)]
 pub(super) struct ServerEntry {
+    /// [`NEW`], [`TAKEN`], [`IN_USE`] or [`FREE`].
+    usage: AtomicU8,
     /// Its name among the servers of the store, [`WHOLE`] where there is but this one.
     name: Text<MAX_NAME>,
     /// By the workers' numbers.
@@ -178,6 +223,11 @@ pub(super) struct ServerEntry {
 unsafe impl Zeroed for ServerEntry {}
 
 impl ServerEntry {
+    /// Takes an entry that is used so, and that nobody else has taken.
+    fn take(&self, used: u8) -> bool {
+        self.usage.compare_exchange(used, TAKEN, AcqRel, Relaxed).is_ok()
+    }
+
     pub(super) fn name(&self) -> Option<String> {
         (!self.name.is(WHOLE)).then(|| self.name.value())
     }

@@ -134,7 +134,8 @@ pub(super) fn shared() -> Option<&'static Shared> {
 /// Where this worker counts what it does with a server of a store; `None` where it does not.
 pub(super) fn server_slot(store: &str, server: &str) -> Option<&'static ServerSlot> {
     let worker = OWN.load(Relaxed).checked_sub(1)?;
-    shared()?.stores.slot(store, server, worker)
+    let (pool, shared) = is_counting().then(mapped)??;
+    shared.stores.slot(store, server, worker, pool)
 }
 
 /// The zone, where the configuration has it.

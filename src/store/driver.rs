@@ -171,6 +171,12 @@ impl Driver {
                 name_lookup.bind(NonNull::from(&*driver));
             }
         }
+        if let (Some(stats), Some(server)) = (stats, driver.settings.server_of(&driver.location)) {
+            stats.show_address(server);
+            if !stats.has_room() {
+                log::uncounted(log, &driver.settings, server);
+            }
+        }
         driver
     }
 
@@ -195,6 +201,9 @@ impl Driver {
     pub(super) fn stop(&self) {
         self.server.borrow_mut().stop(now());
         self.go_on();
+        if let Some(stats) = self.stats {
+            stats.leave();
+        }
     }
 
     pub(super) fn get(

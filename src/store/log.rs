@@ -5,7 +5,7 @@ use ssl_session_cache_core::server::Line;
 
 use crate::net::{Address, Location};
 use crate::nginx::log;
-use crate::store::settings::{server_name, Settings};
+use crate::store::settings::{server_name, Settings, Shape};
 
 /// Writes a line to nginx's log.
 pub(super) fn write(
@@ -14,8 +14,8 @@ pub(super) fn write(
     location: &Location,
     line: Line<Address>,
 ) {
-    let server = |address| server_name(settings.kind, &address);
-    let name = || format!("{} {}", settings.kind.name(), location.word);
+    let server = |address| settings.in_store(server_name(settings.kind, &address));
+    let name = || settings.in_store(format!("{} {}", settings.kind.name(), location.word));
     match line {
         Line::Up { address } => {
             log!(NGX_LOG_NOTICE, log, "{} is up", server(address));
@@ -40,7 +40,8 @@ pub(super) fn write(
             log!(NGX_LOG_ERR, log, "{} is still down: {reason}", server(address));
         }
         Line::Refuses { address, count, reason, is_of_cluster } => {
-            let reason = with_advice(reason, is_of_cluster);
+            let is_unexpected = is_of_cluster && settings.shape != Shape::Cluster;
+            let reason = with_advice(reason, is_unexpected);
             log!(
                 NGX_LOG_ERR,
                 log,
@@ -73,10 +74,22 @@ pub(super) fn write(
     }
 }
 
+/// Writes that a server of a store is not counted.
+pub(super) fn uncounted(log: *mut ngx_log_t, settings: &Settings, server: &str) {
+    log!(
+        NGX_LOG_WARN,
+        log,
+        "the zone of the counters is full: {} is not counted",
+        settings.in_store(server.to_owned())
+    );
+}
+
 /// What a server said to a request, and what is to be done where that does not follow from it.
-fn with_advice(mut reason: String, is_of_cluster: bool) -> String {
-    if is_of_cluster {
-        reason += "; it is a node of a Redis Cluster: use a Redis that is none, or a proxy";
+fn with_advice(mut reason: String, is_unexpected: bool) -> String {
+    if is_unexpected {
+        reason +=
+            "; it is a node of a Redis Cluster: name it in a \"remote_ssl_session_store\" with \
+                   \"cluster on\"";
     }
     reason
 }

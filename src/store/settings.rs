@@ -63,13 +63,15 @@ impl Settings {
     /// The servers with names that are not known now, as messages name them.
     pub(crate) fn unknown_names(&self) -> impl Iterator<Item = String> + '_ {
         let unknown = self.locations.iter().filter(|location| location.addresses.is_empty());
-        unknown.map(|location| {
-            let server = self.location_name(location);
-            match &self.name {
-                Some(name) => format!("{server} of store \"{name}\""),
-                None => server,
-            }
-        })
+        unknown.map(|location| self.in_store(self.location_name(location)))
+    }
+
+    /// A server as messages name it: with its store's name, if that has one.
+    pub(super) fn in_store(&self, server: String) -> String {
+        match &self.name {
+            Some(name) => format!("{server} of store \"{name}\""),
+            None => server,
+        }
     }
 
     fn location_name(&self, location: &Location) -> String {
@@ -79,14 +81,18 @@ impl Settings {
         }
     }
 
+    /// Whether the store has several servers.
+    pub(crate) fn has_servers(&self) -> bool {
+        match self.shape {
+            Shape::Servers => self.locations.len() > 1,
+            Shape::Cluster => true,
+            Shape::Sentinel { .. } => false,
+        }
+    }
+
     /// The server at a location as its counters name it; `None` where it is all of the store.
     pub(super) fn server_of<'a>(&self, location: &'a Location) -> Option<&'a str> {
-        let is_one = match self.shape {
-            Shape::Servers => self.locations.len() == 1,
-            Shape::Cluster => false,
-            Shape::Sentinel { .. } => true,
-        };
-        (!is_one).then_some(&*location.word)
+        self.has_servers().then_some(&*location.word)
     }
 
     /// Where a node of a cluster is: at the address that another one tells, or where the

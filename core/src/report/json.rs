@@ -25,15 +25,15 @@ fn store(store: &Store) -> String {
         ("key_age", store.key_age.map_or("null".to_owned(), |age| age.to_string())),
     ];
     members.extend(counts(&store.counts()));
-    members.push(match &*store.servers {
-        [Server { name: None, workers: of, .. }] => ("workers", workers(of)),
-        servers => ("servers", array(&servers.iter().map(server).collect::<Vec<_>>())),
+    members.push(match store.has_servers {
+        false => ("workers", workers(store.workers())),
+        true => ("servers", array(&store.named().map(server).collect::<Vec<_>>())),
     });
     object(members)
 }
 
-fn server(server: &Server) -> String {
-    let mut members = vec![("name", string(server.name.as_deref().unwrap_or_default()))];
+fn server((name, server): (&str, &Server)) -> String {
+    let mut members = vec![("name", string(name))];
     members.extend(counts(&server.counts));
     members.push(("workers", workers(&server.workers)));
     object(members)

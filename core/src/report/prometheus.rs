@@ -92,15 +92,25 @@ fn servers(snapshot: &Snapshot) -> impl Iterator<Item = (Labels, &Server)> {
     })
 }
 
+/// Each store's workers, or those of its servers.
 fn workers(snapshot: &Snapshot) -> impl Iterator<Item = (Labels, &Worker)> {
-    servers(snapshot).flat_map(|(labels, server)| {
-        let workers = server.workers.iter();
-        workers.map(move |worker| (labels.with("worker", &worker.number.to_string()), worker))
+    snapshot.stores.iter().flat_map(|store| {
+        let labels = Labels::of("store", &store.name);
+        let named = store.named().map({
+            let labels = labels.clone();
+            move |(name, server)| (labels.with("server", name), &*server.workers)
+        });
+        let all = named.chain([(labels, store.workers())]);
+        all.flat_map(|(labels, workers)| {
+            let with_worker =
+                move |worker: &'_ Worker| labels.with("worker", &worker.number.to_string());
+            workers.iter().map(move |worker| (with_worker(worker), worker))
+        })
     })
 }
 
 /// Labels as they are written, without the brackets.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Labels(String);
 
 impl Labels {

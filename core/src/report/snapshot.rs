@@ -29,7 +29,9 @@ pub struct Store {
     pub name: String,
     /// How old the file of the key is that sessions are sealed with, in seconds.
     pub key_age: Option<i64>,
-    /// Its servers.
+    /// Whether it has servers that are counted by themselves.
+    pub has_servers: bool,
+    /// Its servers, each with a name of its own, and what was counted of none of them.
     pub servers: Vec<Server>,
 }
 
@@ -40,12 +42,31 @@ impl Store {
         self.servers.iter().for_each(|server| sum.add(&server.counts));
         sum
     }
+
+    /// Its servers, where it has some by themselves.
+    pub(super) fn named(&self) -> impl Iterator<Item = (&str, &Server)> {
+        self.servers.iter().filter_map(|server| Some((server.name.as_deref()?, server)))
+    }
+
+    /// The workers that use the store, where it has no servers by themselves.
+    pub(super) fn workers(&self) -> &[Worker] {
+        let whole = self.servers.iter().find(|server| server.name.is_none() && !self.has_servers);
+        whole.map_or(&[], |whole| &whole.workers)
+    }
+}
+
+impl Server {
+    /// Adds what was counted of the same server elsewhere.
+    pub fn add(&mut self, other: Self) {
+        self.counts.add(&other.counts);
+        self.workers.extend(other.workers);
+    }
 }
 
 /// A server of a store.
 #[derive(Clone, Debug, Default)]
 pub struct Server {
-    /// Its name among the servers of the store; `None` where it is all of the store.
+    /// Its name among the servers of the store; `None` for all of the store.
     pub name: Option<String>,
     /// What was counted of it.
     pub counts: Counts,
