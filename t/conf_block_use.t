@@ -106,7 +106,7 @@ certificate($t, 'localhost');
 $t->write_file_expand('redis.inc',
 	"server redis://:s%65cret\@127.0.0.1:%%PORT_8379%%/1;\ntimeout 2s;\n");
 
-$t->write_file_expand('nginx.conf', $config)->plan(14)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(15)->run();
 SSLSessionCache::Nginx->new($t, 'other', $config =~ s/844(\d)/846$1/gr);
 
 ###############################################################################
@@ -119,11 +119,14 @@ resumed_elsewhere('memcached', 8445, 8465, $memcached, '');
 
 is($redis->clients(), 2, 'one connection of each machine for all of its servers');
 
-like($t->read_file('error.log'), qr/redis 127\.0\.0\.1:\d+ is up/, 'log');
+like($t->read_file('error.log'), qr/redis 127\.0\.0\.1:\d+ of store "redis" is up/, 'log');
 
 my $status = tls_get(8443, uri => '/status')->{body} // '';
 like($status, qr/"redis"/, 'counted by its name');
 unlike($status, qr/nobodys/, 'not in use, not counted');
+like($t->read_file('error.log'),
+	qr/\[warn\].*store "nobodys" is used by no "remote_ssl_session_cache"/,
+	'not in use, warned of');
 
 # a reload
 

@@ -4,24 +4,25 @@
 //! as well, and gone with the configuration, also with one that fails.
 
 use core::cell::{Ref, RefCell};
-use core::ffi::c_void;
+use core::ffi::{c_char, c_void};
 use core::{ptr, slice};
 use std::rc::Rc;
 
 use nginx_sys::{ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_module_t};
-use ngx::core::Pool;
+use ngx::core::{Pool, NGX_CONF_OK};
 use ngx::ngx_string;
 use ssl_session_cache_core::plan::{text, PlanError};
 
 use crate::counters::{self, Counted};
 use crate::handshake::{SessionCache, Suspension};
+use crate::nginx::{log, NAME};
 use crate::store::{Settings, Store, StoreConf};
 
 /// The core module's hooks. A module is known by them: where it is among all is known to nginx.
 pub(crate) static mut CORE: ngx_core_module_t = ngx_core_module_t {
     name: ngx_string!("ssl_session_cache"),
     create_conf: Some(create),
-    init_conf: None,
+    init_conf: Some(check),
 };
 
 /// What is kept for a whole configuration.
@@ -41,6 +42,21 @@ pub(crate) struct CycleConf {
 unsafe extern "C" fn create(cycle: *mut ngx_cycle_t) -> *mut c_void {
     // SAFETY: nginx passes a cycle with its pool, which drops the value when it goes.
     unsafe { Pool::from_ngx_pool((*cycle).pool) }.allocate(CycleConf::default()).cast()
+}
+
+/// All of the configuration has been read. Not an error: while the cache is switched off for an
+/// incident, its stores stay where they are.
+unsafe extern "C" fn check(cycle: *mut ngx_cycle_t, conf: *mut c_void) -> *mut c_char {
+    // SAFETY: nginx passes a cycle and what create() has made for it.
+    let (cycle, conf) = unsafe { (&*cycle, &*conf.cast::<CycleConf>()) };
+    let used = conf.stores();
+    for store in &*conf.stores.borrow() {
+        let is_used = used.iter().any(|used| Rc::ptr_eq(used, store));
+        if let (Some(name), false) = (&store.settings().name, is_used) {
+            log!(NGX_LOG_WARN, cycle.log, "store \"{name}\" is used by no \"{NAME}\"");
+        }
+    }
+    NGX_CONF_OK
 }
 
 impl CycleConf {
