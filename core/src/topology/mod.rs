@@ -9,6 +9,7 @@ mod endpoint;
 mod map;
 mod redirects;
 mod rendezvous;
+mod route;
 mod router;
 mod sentinel;
 mod slots;
@@ -20,7 +21,8 @@ pub use self::cluster::{Change, Cluster, Whom, MAX_NODES};
 pub use self::endpoint::{Endpoint, Host};
 pub use self::map::{Map, MapError, MAX_MASTERS};
 pub use self::rendezvous::Rendezvous;
-pub use self::router::{Asking, Put, Routed, Router, Servers, Told};
+pub use self::route::{Asking, Put, Routed, Servers, Told};
+pub use self::router::Router;
 pub use self::sentinel::{Next, Sentinels};
 pub use self::slots::{hash_tag, slot_of, slot_of_bytes, SLOTS};
 

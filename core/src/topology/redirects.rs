@@ -11,7 +11,7 @@ use crate::server::{Ended, Lookup, Unavailable};
 use crate::session::Key;
 use crate::time::{earliest, Instant};
 use crate::topology::cluster::{Change, Cluster, Whom};
-use crate::topology::router::{Asking, Attempt, Next, Put, Servers, Task, Told};
+use crate::topology::route::{Asking, Attempt, Next, Put, Servers, Task, Told};
 use crate::topology::{slot_of, Endpoint, Map, ServerId};
 
 /// So many redirects are followed for a lookup, and for a put or a delete, which nobody waits for.

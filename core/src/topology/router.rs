@@ -1,129 +1,17 @@
 //! Which of a store's servers is asked, and which one next where that one cannot say.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use slotmap::SlotMap;
 
-use crate::server::{Ended, Lookup, Unavailable};
+use crate::server::{Ended, Unavailable};
 use crate::session::Key;
 use crate::time::Instant;
 use crate::topology::cluster::Whom;
 use crate::topology::redirects::Redirects;
+use crate::topology::route::{Asking, Put, Route, Routed, Servers, Told};
 use crate::topology::spread::Spread;
 use crate::topology::{Endpoint, Map, ServerId};
-
-/// The servers of a store, as whoever has their connections lends them.
-///
-/// What is asked with a [`Routed`] ends once: the end goes to [`Router::ended`]. On an error nothing
-/// was queued, and nothing ends.
-pub trait Servers<T> {
-    /// Has a server look a key up by `deadline`.
-    fn get(
-        &self,
-        server: ServerId,
-        key: &Key,
-        deadline: Instant,
-        asking: Asking,
-        routed: Routed<T>,
-    ) -> Result<(), Unavailable>;
-
-    /// Has a server put a record.
-    fn put(
-        &self,
-        server: ServerId,
-        put: Put<'_>,
-        asking: Asking,
-        routed: Option<Routed<T>>,
-    ) -> Result<(), Unavailable>;
-
-    /// Has a server delete a record.
-    fn delete(
-        &self,
-        server: ServerId,
-        key: &Key,
-        asking: Asking,
-        routed: Option<Routed<T>>,
-    ) -> Result<(), Unavailable>;
-
-    /// Has a node of a cluster be among the servers, from now on.
-    fn open(&self, server: ServerId, endpoint: &Endpoint);
-
-    /// Counts a record as not stored that a server was asked to put.
-    fn record_failed(&self);
-}
-
-/// A record to put.
-#[derive(Clone, Copy, Debug)]
-pub struct Put<'a> {
-    /// Under which name.
-    pub key: &'a Key,
-    /// What is put there.
-    pub record: &'a [u8],
-    /// For how many seconds, one at least.
-    pub ttl: u32,
-    /// The time of day, in seconds.
-    pub unix_now: u64,
-}
-
-/// Whether a node of a cluster is asked for a key that it is about to get from another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asking {
-    /// The key is the server's.
-    No,
-    /// Another node sent us here for this once: `ASKING` goes before the request.
-    Yes,
-}
-
-/// What a server is asked by, from the store's request to its end.
-#[derive(Clone, Debug)]
-pub struct Routed<T>(pub(super) Route<T>);
-
-#[derive(Clone, Debug)]
-pub(super) enum Route<T> {
-    /// A lookup of a store that has but this server.
-    Only(T),
-    /// A request that another server may be asked next.
-    Many(Box<Attempt<T>>),
-}
-
-/// A request, and what is to be known to ask another server.
-#[derive(Clone, Debug)]
-pub(super) struct Attempt<T> {
-    pub(super) task: Task<T>,
-    pub(super) key: Key,
-    /// When it is too late for an answer.
-    pub(super) deadline: Instant,
-    pub(super) next: Next,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum Task<T> {
-    Get(T),
-    Put { record: Rc<[u8]>, ttl: u32, unix_now: u64 },
-    Delete,
-}
-
-/// What may follow an attempt.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Next {
-    /// The first choice was asked; this is the second.
-    Second(ServerId),
-    /// The second choice was asked. Why the first one could not say, if it could not.
-    Last(Option<Unavailable>),
-    /// So many redirects are followed, and what a cluster cannot do now is tried again after this
-    /// time.
-    Redirects { left: u8, pause: Duration },
-}
-
-impl<T> Attempt<T> {
-    pub(super) fn routed(self) -> Routed<T> {
-        Routed(Route::Many(Box::new(self)))
-    }
-}
-
-/// A lookup that has ended: what it is known by, and how.
-pub type Told<'a, T> = (T, Lookup<'a>);
 
 /// A store: it has the servers asked, and tells which there are to be.
 ///
@@ -300,6 +188,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::{Reason, Redirect};
+    use crate::server::Lookup;
     use crate::session::Keyspace;
     use crate::topology::{slot_of, Host, SLOTS};
 

@@ -5,7 +5,7 @@ use slotmap::SlotMap;
 use crate::server::{Ended, Lookup, Unavailable};
 use crate::session::Key;
 use crate::time::Instant;
-use crate::topology::router::{Asking, Attempt, Next, Put, Servers, Task, Told};
+use crate::topology::route::{Asking, Attempt, Next, Put, Servers, Task, Told};
 use crate::topology::{Rendezvous, ServerId};
 
 /// Each key has a first and a second choice among the servers, which all machines agree on. Which
