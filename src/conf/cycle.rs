@@ -179,6 +179,13 @@ impl CycleConf {
     }
 }
 
+impl Drop for CycleConf {
+    /// With `master_process off`, the process goes on with another configuration.
+    fn drop(&mut self) {
+        self.stop_stores();
+    }
+}
+
 /// The older one of the times of two files.
 fn oldest(one: Option<i64>, other: Option<i64>) -> Option<i64> {
     one.into_iter().chain(other).min()

@@ -51,6 +51,7 @@ pub(super) struct Driver {
     scout: Scout,
     /// None in a process that does not count.
     stats: Option<StoreStats>,
+    is_introduced: Cell<bool>,
     /// Whether something was written in this turn before its end.
     has_flushed: Cell<bool>,
     /// Whether the last turn with something to send was a long one.
@@ -156,6 +157,7 @@ impl Driver {
             link,
             is_blocked: Cell::new(false),
             stats,
+            is_introduced: Cell::new(false),
             has_flushed: Cell::new(false),
             turns_are_long: Cell::new(false),
             server: RefCell::new(server),
@@ -173,9 +175,6 @@ impl Driver {
         }
         if let (Some(stats), Some(server)) = (stats, driver.settings.server_of(&driver.location)) {
             stats.show_address(server);
-            if !stats.has_room() {
-                log::uncounted(log, &driver.settings, server);
-            }
         }
         driver
     }
@@ -188,6 +187,7 @@ impl Driver {
     /// Begins to connect, and to look the server's name up.
     pub(super) fn start(&self) {
         self.server.borrow_mut().start(now());
+        self.introduce();
         self.go_on();
     }
 
@@ -195,6 +195,20 @@ impl Driver {
     pub(super) fn start_later(&self) {
         self.server.borrow_mut().start(now());
         self.link.at_turn_end();
+    }
+
+    /// Tells, once, what there is to tell of the server's place.
+    fn introduce(&self) {
+        if self.is_introduced.replace(true) {
+            return;
+        }
+        let Location { addresses, word, .. } = &self.location;
+        if addresses.is_empty() && matches!(self.finder, Finder::Nothing) {
+            log::unresolvable(self.log, &self.settings, word);
+        }
+        if self.stats.is_some_and(|stats| !stats.has_room()) && self.settings.has_servers() {
+            log::uncounted(self.log, &self.settings, word);
+        }
     }
 
     /// Closes the connection, and ends what waits.
@@ -474,6 +488,7 @@ impl Handler for Driver {
 
     /// What was queued in this turn goes out together.
     fn turn_end(&self) {
+        self.introduce();
         self.has_flushed.set(false);
         self.turns_are_long.set(turn_is_long());
         self.send();

@@ -74,6 +74,16 @@ pub(super) fn write(
     }
 }
 
+/// Writes that a node of a cluster cannot be used, as it is known by a name only.
+pub(super) fn unresolvable(log: *mut ngx_log_t, settings: &Settings, server: &str) {
+    log!(
+        NGX_LOG_ERR,
+        log,
+        "{} cannot be resolved, expected a \"resolver\" in the store",
+        settings.in_store(format!("{} {server}", settings.kind.name()))
+    );
+}
+
 /// Writes that a server of a store is not counted.
 pub(super) fn uncounted(log: *mut ngx_log_t, settings: &Settings, server: &str) {
     log!(
