@@ -9,16 +9,20 @@ use strict;
 
 use parent 'SSLSessionCache::Store';
 
+use Exporter qw/ import /;
 use IO::Select;
 use IO::Socket::IP;
 use Test::Nginx;
 
 use SSLSessionCache::Wait;
 
+our @EXPORT_OK = qw/ replicated /;
+
 ###############################################################################
 
 # Options: port as in Test::Nginx::port() (8379), bind (127.0.0.1), password,
-# idle_timeout in seconds, args: more arguments of redis-server.
+# idle_timeout in seconds, config: a file that it may write to, args: more
+# arguments of redis-server.
 
 sub new {
 	my ($class, $t, %opts) = @_;
@@ -40,6 +44,7 @@ sub start {
 	my $dir = $self->{t}->testdir();
 
 	$self->launch('redis-server',
+		defined $self->{config} ? $self->{config} : (),
 		'--port', $self->{port}, '--bind', $self->{bind},
 		'--save', '', '--appendonly', 'no', '--dir', $dir,
 		'--logfile', "$dir/redis.log",
@@ -142,10 +147,32 @@ sub clients {
 	return @ids;
 }
 
+# Whether these replicas have all that their master has.
+
+sub replicated {
+	my ($master, @replicas) = @_;
+
+	my $info = $master->command('INFO', 'replication');
+	my ($offset) = $info =~ /^master_repl_offset:(\d+)/m;
+	my @online = $info =~ /^slave\d+:.*,state=online,/mg;
+
+	return @online == @replicas && !grep { $_->command('INFO', 'replication')
+		!~ /^master_link_status:up.*^slave_repl_offset:(\d+)/ms
+			|| $1 < $offset } @replicas;
+}
+
 # The reply: a string, a number, undef, or a list; dies of an error reply.
 
 sub command {
 	my ($self, @args) = @_;
+
+	return ($self->commands([ @args ]))[0];
+}
+
+# The replies of several, which are sent at once.
+
+sub commands {
+	my ($self, @commands) = @_;
 
 	# an idle connection may have been closed
 	$self->closed() if $self->{socket} && IO::Select->new(
@@ -153,9 +180,14 @@ sub command {
 
 	my $socket = $self->{socket} //= $self->_connect();
 
-	print $socket _encode(@args);
+	print $socket join '', map { _encode(@$_) } @commands;
 
-	return _decode($socket);
+	my @replies = map { [ eval { _decode($socket) }, $@ ] } @commands;
+	my ($error) = grep { $_ } map { $_->[-1] } @replies;
+
+	die $error if $error;
+
+	return map { $_->[0] } @replies;
 }
 
 sub _connect {
