@@ -86,7 +86,7 @@ sub answer {
 	return $listens ? resp([ 'pong', '' ]) : "+PONG\r\n" if $name eq 'PING';
 	return $self->_subscribe($client, @words[1 .. $#words])
 		if $name eq 'SUBSCRIBE';
-	return '-ERR Can\'t execute \'' . lc $words[0] . '\': only (P|S)SUBSCRIBE '
+	return "-ERR Can't execute '" . lc($name =~ tr/ /|/r) . "': only (P|S)SUBSCRIBE "
 		. '/ (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this '
 		. "context\r\n" if $listens;
 
