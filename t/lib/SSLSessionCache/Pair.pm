@@ -23,8 +23,9 @@ our @EXPORT = qw/ config pair single /;
 # Two instances with one configuration, on the ports 8443 and 8444.  Options:
 #
 # cache: parameters of remote_ssl_session_cache; port=%%PORT_8379%%, where the
-# store is, is added to those that have no port
-# main, http, server: lines for these blocks of the configuration
+# store is, is added to those that have neither port nor store
+# main, http, server: lines for these blocks of the configuration; a
+# remote_ssl_session_store stands in main
 # listen: more parameters of the socket
 # body: what is answered to all that is asked for, "$ssl_session_reused" by default
 # store: a store that is there already
@@ -76,7 +77,7 @@ sub config {
 		%opts,
 	);
 
-	$part{cache} .= ' port=%%PORT_8379%%' unless $part{cache} =~ /\bport=/;
+	$part{cache} .= ' port=%%PORT_8379%%' unless $part{cache} =~ /\b(?:port|store)=/;
 
 	return store_config(<<"EOF");
 
