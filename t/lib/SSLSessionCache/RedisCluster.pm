@@ -89,6 +89,16 @@ sub master_of {
 	} @{$self->{nodes}};
 }
 
+# The number of the master that it was in the beginning.
+
+sub shard_of {
+	my ($self, $key) = @_;
+
+	my $slot = slot_of($key);
+
+	return first { $slot < $self->{ends}[$_] } 0 .. $self->{masters} - 1;
+}
+
 # How many slots a node has.
 
 sub size {
@@ -412,7 +422,7 @@ sub _join {
 			: int(($number + 1) * SLOTS / @masters);
 		$masters[$number]->command('CLUSTER', 'ADDSLOTSRANGE',
 			$begin, $end - 1);
-		$begin = $end;
+		$self->{ends}[$number] = $begin = $end;
 	}
 
 	while (my $node = shift @nodes) {
