@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
 # Every nginx.conf in examples/ passes "nginx -t", and so does what is to be
-# added to Debian's.  Whoever copies one that does not begins with an error.
+# added to Debian's, and each store in docs/stores.md.  Whoever copies one that
+# does not begins with an error.
 
 ###############################################################################
 
@@ -31,7 +32,7 @@ foreach my $name ('example', 'redis-ca') {
 }
 
 seal_key($t, 'cache.key');
-private_file($t, 'redis.password', 'secret');
+private_file($t, "$_.password", 'secret') foreach 'redis', 'sentinel';
 
 my ($added) = content("$examples/debian.md")
 	=~ m!^`/etc/nginx/conf\.d/.*\n\n((?:    .*\n)+)!m;
@@ -55,11 +56,47 @@ $added
 }
 EOF
 
-$t->plan(1 + 2 * keys %examples);
+# what is in docs/stores.md, with a cache where there is none
+
+my @stores = content("$FindBin::Bin/../docs/stores.md")
+	=~ m!^((?: {4}remote_ssl_session_store .*\n(?: {4}.*\n|\n(?= {4}))*))!mg;
+
+foreach my $number (1 .. @stores) {
+	my $stores = $stores[$number - 1] =~ s/^ {4}//mgr;
+
+	$stores =~ s/^ +\.\.\.\n//m;
+	$stores .= "\nhttp {\n    remote_ssl_session_cache store=fleet key=cache.key;\n}\n"
+		unless $stores =~ /^http /m;
+	$stores =~ s/^\}\n\z/<<"EOF"/me;
+
+    ssl_certificate      /etc/nginx/example.crt;
+    ssl_certificate_key  /etc/nginx/example.key;
+    access_log           off;
+
+    server {
+        listen       443 ssl;
+    }
+}
+EOF
+
+	$examples{"stores.md, $number"} = <<"EOF";
+%%TEST_GLOBALS%%
+
+error_log  /var/log/nginx/error.log;
+
+events {
+}
+
+$stores
+EOF
+}
+
+$t->plan(2 + 2 * keys %examples);
 
 ###############################################################################
 
-cmp_ok(keys %examples, '>=', 5, 'examples');
+cmp_ok(keys %examples, '>=', 9, 'examples');
+is(@stores, 4, 'stores in docs/stores.md');
 
 foreach my $example (sort keys %examples) {
 	my ($name) = $example =~ m!([^/]+)$!;
