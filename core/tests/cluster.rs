@@ -1,0 +1,224 @@
+//! A store that is many servers, whatever happens to these.
+
+mod model;
+
+use std::array;
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+
+use ssl_session_cache_core::server::Unavailable;
+use ssl_session_cache_core::topology::{slot_of, SLOTS};
+
+use model::{key_of, run, Outcome, Tally, World, TIMEOUT};
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 150,
+        max_shrink_iters: 100,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn any_trouble(script in vec(any::<u8>(), 0..400)) {
+        run(&script);
+    }
+}
+
+/// What the scripts never reach, they do not test.
+#[test]
+fn scripts_reach_every_end() {
+    let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let tally = (0..100)
+        .map(|_| {
+            let mut script = [0; 400];
+            random.fill_bytes(&mut script);
+            run(&script)
+        })
+        .fold(Tally::default(), |sum, tally| array::from_fn(|i| sum[i] + tally[i]));
+
+    for count in tally {
+        assert!(count > 5, "{tally:?}");
+    }
+}
+
+const SESSIONS: u8 = 64;
+
+const RTT: Duration = Duration::from_millis(2);
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A cluster of six nodes or more, its map known, with sessions in it.
+fn cluster(nodes: usize) -> World {
+    let mut world = World::of_cluster(nodes);
+    world.pass(ms(10));
+    for id in 0..SESSIONS {
+        assert!(world.put(0, id));
+    }
+    world.pass(ms(100));
+    assert_found(&mut world);
+    world
+}
+
+/// All sessions are found, at once.
+fn assert_found(world: &mut World) {
+    for id in 0..SESSIONS {
+        let (outcome, wait) = world.lookup(0, id);
+        assert_eq!(outcome, Outcome::Found, "{id}");
+        assert!(wait <= 3 * RTT, "{wait:?}");
+    }
+}
+
+fn node_of(world: &World, id: u8) -> usize {
+    world.fleet.owners[usize::from(slot_of(&key_of(id)))]
+}
+
+/// Looks all sessions up for so long, one every ten milliseconds. Returns what they came to and how
+/// long that took, with the time since the beginning.
+fn look_up_for(world: &mut World, span: Duration) -> Vec<(u8, Outcome, Duration, Duration)> {
+    let start = world.now;
+    let mut all = Vec::new();
+    for id in (0..SESSIONS).cycle() {
+        let began = world.now.since(start);
+        if began >= span {
+            break;
+        }
+        let (outcome, wait) = world.lookup(0, id);
+        all.push((id, outcome, wait, began));
+        world.pass(ms(10));
+    }
+    all
+}
+
+#[test]
+fn a_master_that_dies_costs_only_its_own_sessions_and_only_until_its_replica_serves() {
+    let mut world = cluster(6);
+    world.kill(0);
+    for (id, outcome, wait, _) in look_up_for(&mut world, ms(5_000)) {
+        assert_eq!(outcome == Outcome::Found, node_of(&world, id) != 0);
+        assert!(wait <= RTT, "{id}: {wait:?}");
+    }
+    world.fleet.fail_over(0);
+    world.fleet.tell_all();
+    let all = look_up_for(&mut world, ms(3_000));
+    let late = all.iter().filter(|(.., began)| *began >= ms(1_300));
+    for (id, outcome, wait, _) in late {
+        assert_eq!(*outcome, Outcome::Found);
+        assert!(*wait <= 3 * RTT, "{id}: {wait:?}");
+    }
+    assert_found(&mut world);
+}
+
+#[test]
+fn all_sessions_are_found_while_slots_move() {
+    let mut world = cluster(6);
+    world.fleet.begin_move(0..1_500, 1);
+    world.fleet.begin_move(8_000..9_500, 2);
+    for _ in 0..10 {
+        assert_found(&mut world);
+        world.fleet.move_keys(1);
+    }
+    world.fleet.end_move();
+    assert_found(&mut world);
+    world.fleet.tell_all();
+    for (_, outcome, wait, _) in look_up_for(&mut world, ms(3_000)) {
+        assert_eq!(outcome, Outcome::Found);
+        assert!(wait <= 3 * RTT);
+    }
+}
+
+#[test]
+fn a_node_is_added_and_removed() {
+    let mut world = cluster(7);
+    assert_eq!(world.clients[0].count(), 3);
+    world.fleet.begin_move(0..SLOTS / 2, 6);
+    world.fleet.end_move();
+    world.fleet.tell_all();
+    assert_found(&mut world);
+    assert_eq!(world.clients[0].count(), 4);
+
+    world.fleet.begin_move(0..SLOTS / 2, 0);
+    world.fleet.end_move();
+    world.fleet.tell_all();
+    assert_found(&mut world);
+    for _ in 0..4 {
+        world.pass(ms(59_000));
+        assert_found(&mut world);
+    }
+    assert!(world.clients[0].count() < 4);
+}
+
+#[test]
+fn a_cluster_that_is_down_for_long_costs_a_wait_only_at_first() {
+    let mut world = cluster(6);
+    world.fleet.nodes.iter_mut().for_each(|node| node.is_down = true);
+    let all = look_up_for(&mut world, ms(20_000));
+    assert!(all[0].2 > ms(500), "the first one waits");
+    for (id, outcome, wait, began) in all {
+        assert_eq!(outcome, Outcome::Unavailable(Unavailable::Refused));
+        assert!(began < TIMEOUT * 4 || wait <= RTT, "{id}: {wait:?} after {began:?}");
+    }
+    world.fleet.heal();
+    assert_found(&mut world);
+}
+
+#[test]
+fn where_no_map_comes_nobody_waits_for_long() {
+    let mut world = World::of_cluster(6);
+    (0..6).for_each(|node| world.kill(node));
+    for (id, outcome, wait, began) in look_up_for(&mut world, ms(5_000)) {
+        assert_eq!(outcome, Outcome::Unavailable(Unavailable::Down), "{id}");
+        assert!(wait <= TIMEOUT && (began < TIMEOUT || wait.is_zero()), "{wait:?}");
+    }
+    world.fleet.heal();
+    world.pass(ms(1_300));
+    let [.., failed] = world.clients[0].servers.puts.get();
+    assert_eq!(failed, 0);
+    assert_eq!(world.lookup(0, 1).0, Outcome::Missing);
+}
+
+#[test]
+fn what_one_client_puts_at_the_second_choice_another_finds() {
+    for node in 0..3 {
+        let mut world = World::of_servers(3, 2);
+        world.pass(ms(10));
+        world.kill(node);
+        world.pass(ms(10));
+        for id in 0..SESSIONS {
+            assert!(world.put(0, id));
+        }
+        world.fleet.heal();
+        world.pass(ms(2_000));
+        for id in 0..SESSIONS {
+            let (outcome, wait) = world.lookup(1, id);
+            assert_eq!(outcome, Outcome::Found, "{id}");
+            assert!(wait <= 2 * RTT);
+        }
+    }
+}
+
+/// Those that it is the first choice of cost half of the time until its lookups are paused, and are
+/// found at the second.
+#[test]
+fn a_server_that_is_silent_costs_little() {
+    let mut world = World::of_servers(3, 1);
+    world.pass(ms(10));
+    world.fleet.nodes[1].is_silent = true;
+    for (_, outcome, wait, began) in look_up_for(&mut world, ms(20_000)) {
+        assert!(matches!(outcome, Outcome::Missing | Outcome::Unavailable(_)));
+        assert!(wait <= TIMEOUT);
+        assert!(began < ms(6_000) || wait <= TIMEOUT / 2 + RTT, "{wait:?} after {began:?}");
+    }
+    world.fleet.heal();
+    world.pass(ms(6_000));
+    look_up_for(&mut world, ms(5_000));
+    for (_, outcome, wait, _) in look_up_for(&mut world, ms(1_000)) {
+        assert_eq!(outcome, Outcome::Missing);
+        assert!(wait <= 2 * RTT);
+    }
+}
