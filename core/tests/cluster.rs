@@ -10,9 +10,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
 use ssl_session_cache_core::server::Unavailable;
-use ssl_session_cache_core::topology::{slot_of, SLOTS};
+use ssl_session_cache_core::topology::{slot_of, MAX_NODES, SLOTS};
 
-use model::{key_of, run, Outcome, Tally, World, TIMEOUT};
+use model::{key_of, run, Lie, Outcome, Tally, World, TIMEOUT};
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -221,4 +221,25 @@ fn a_server_that_is_silent_costs_little() {
         assert_eq!(outcome, Outcome::Missing);
         assert!(wait <= 2 * RTT);
     }
+}
+
+/// Each time to another server, which there is not.
+#[test]
+fn a_node_that_sends_on_for_ever_has_so_many_nodes_opened_and_no_more() {
+    let mut world = cluster(6);
+    world.fleet.strangers = 5_000;
+    world.fleet.nodes[0].lie = Lie::AskNowhere;
+    let ids: Vec<_> = (0..=u8::MAX).filter(|id| node_of(&world, *id) == 0).collect();
+    for _ in 0..1_200 / ids.len() {
+        for id in &ids {
+            world.put(0, *id);
+        }
+        world.pass(ms(2));
+        assert!(world.clients[0].count() <= MAX_NODES);
+    }
+    world.fleet.heal();
+    world.pass(ms(1_100));
+    assert_found(&mut world);
+    let [accepted, done, failed] = world.clients[0].servers.puts.get();
+    assert_eq!(accepted, done + failed, "a put is counted twice or never");
 }

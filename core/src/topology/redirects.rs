@@ -140,6 +140,12 @@ impl<T: Copy> Redirects<T> {
         ended: Ended<'a>,
         now: Instant,
     ) -> Option<Told<'a, T>> {
+        // A server that is closed does not say what became of its records.
+        let is_closed = self.cluster.endpoint(server).is_none();
+        if is_closed && matches!((&attempt.task, ended), (Task::Put { .. }, Ended::Unavailable(_)))
+        {
+            servers.record_failed();
+        }
         let Ended::Refused(reason) = ended else {
             match ended {
                 Ended::Unavailable(_) => self.cluster.lost(server, now),
@@ -234,6 +240,10 @@ impl<T: Copy> Redirects<T> {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
+        // Nodes are closed at once, or a node that names ever new ones has them pile up.
+        if !self.closed.is_empty() {
+            return Some(Instant::from_millis(0));
+        }
         let waiting = self.waiting.iter().map(|(at, _)| *at).min();
         earliest([waiting, self.cluster.deadline()])
     }
