@@ -3,6 +3,7 @@
 //! <https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>, "Redirection and
 //! resharding".
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::time::Duration;
 
@@ -30,8 +31,10 @@ pub(super) struct Redirects<T> {
     cluster: Cluster,
     /// The longest that anything waits.
     timeout: Duration,
-    /// What is tried again, and when.
-    waiting: Vec<(Instant, Attempt<T>)>,
+    /// What is tried again, by when that is, and in the order in which it began to wait.
+    waiting: BTreeMap<(Instant, u64), Attempt<T>>,
+    /// So much has ever waited.
+    waited: u64,
     /// Since when the cluster has done nothing but refuse, or has been without a map.
     down_since: Option<Instant>,
     is_mapped: bool,
@@ -44,7 +47,8 @@ impl<T: Copy> Redirects<T> {
         Self {
             cluster: Cluster::new(seed, now),
             timeout,
-            waiting: Vec::new(),
+            waiting: BTreeMap::new(),
+            waited: 0,
             down_since: Some(now),
             is_mapped: false,
             closed: Vec::new(),
@@ -225,7 +229,8 @@ impl<T: Copy> Redirects<T> {
         if now.since(since) >= self.timeout || at >= attempt.deadline || is_full {
             return Err(reason);
         }
-        self.waiting.push((at, attempt));
+        self.waited += 1;
+        self.waiting.insert((at, self.waited), attempt);
         Ok(())
     }
 
@@ -244,7 +249,7 @@ impl<T: Copy> Redirects<T> {
         if !self.closed.is_empty() {
             return Some(Instant::from_millis(0));
         }
-        let waiting = self.waiting.iter().map(|(at, _)| *at).min();
+        let waiting = self.waiting.keys().next().map(|(at, _)| *at);
         earliest([waiting, self.cluster.deadline()])
     }
 
@@ -254,13 +259,8 @@ impl<T: Copy> Redirects<T> {
         now: Instant,
         mut tell: impl FnMut(T, Unavailable),
     ) {
-        let is_due = |(at, _): &(Instant, Attempt<T>)| *at <= now;
-        if !self.waiting.iter().any(is_due) {
-            return;
-        }
-        let (due, later): (Vec<_>, _) = mem::take(&mut self.waiting).into_iter().partition(is_due);
-        self.waiting = later;
-        for (_, attempt) in due {
+        while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= now) {
+            let attempt = entry.remove();
             let task = attempt.task.clone();
             match (task, self.send(servers, attempt, now)) {
                 (Task::Get(token), Err(reason)) => tell(token, reason),
@@ -288,7 +288,8 @@ impl<T: Copy> Redirects<T> {
         self.cluster.answered(map, now);
         if map.is_some() {
             self.is_mapped = true;
-            self.waiting.iter_mut().for_each(|(at, _)| *at = now);
+            let waiting = mem::take(&mut self.waiting).into_iter();
+            self.waiting = waiting.map(|((_, place), attempt)| ((now, place), attempt)).collect();
         }
     }
 
