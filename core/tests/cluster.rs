@@ -12,7 +12,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 use ssl_session_cache_core::server::Unavailable;
 use ssl_session_cache_core::topology::{slot_of, MAX_NODES, SLOTS};
 
-use model::{key_of, run, Lie, Outcome, Tally, World, TIMEOUT};
+use model::{bytes_of, key_of, record_of, run, Lie, Outcome, Tally, World, TIMEOUT};
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -242,4 +242,37 @@ fn a_node_that_sends_on_for_ever_has_so_many_nodes_opened_and_no_more() {
     assert_found(&mut world);
     let [accepted, done, failed] = world.clients[0].servers.puts.get();
     assert_eq!(accepted, done + failed, "a put is counted twice or never");
+}
+
+#[test]
+fn the_first_map_is_waited_for_as_long_as_a_lookup_can() {
+    let mut world = World::of_cluster(6);
+    world.fleet.put(&bytes_of(1), &record_of(1));
+    world.fleet.nodes[0].delay = ms(900);
+    let deadline = world.now + TIMEOUT;
+    world.clients[0].get(1, deadline).unwrap();
+    assert!(world.put(0, 2));
+    world.pass(ms(10));
+    world.fleet.heal();
+    world.pass(ms(980));
+    assert_eq!(world.clients[0].told[..], [(1, Outcome::Found, ms(903))]);
+    assert!(world.fleet.record(&bytes_of(2)).is_some());
+}
+
+#[test]
+fn a_cluster_that_is_down_for_a_moment_is_waited_for() {
+    for idle in [ms(0), ms(100_000)] {
+        let mut world = World::of_cluster(6);
+        let key = bytes_of(1);
+        world.pass(ms(10) + idle);
+        world.fleet.put(&key, &record_of(1));
+        world.fleet.nodes.iter_mut().for_each(|node| node.is_down = true);
+        let deadline = world.now + TIMEOUT;
+        world.clients[0].get(1, deadline).unwrap();
+        world.pump(0);
+        world.pass(ms(100));
+        world.fleet.heal();
+        world.pass(ms(100));
+        assert_eq!(world.clients[0].told[0].1, Outcome::Found, "after {idle:?}");
+    }
 }

@@ -35,9 +35,10 @@ pub(super) struct Redirects<T> {
     waiting: BTreeMap<(Instant, u64), Attempt<T>>,
     /// So much has ever waited.
     waited: u64,
-    /// Since when the cluster has done nothing but refuse, or has been without a map.
+    /// The first map is waited for until this time, where there is none yet.
+    map_until: Option<Instant>,
+    /// Since when the cluster has done nothing but refuse.
     down_since: Option<Instant>,
-    is_mapped: bool,
     /// Nodes that are of no more use.
     closed: Vec<ServerId>,
 }
@@ -49,8 +50,8 @@ impl<T: Copy> Redirects<T> {
             timeout,
             waiting: BTreeMap::new(),
             waited: 0,
-            down_since: Some(now),
-            is_mapped: false,
+            map_until: Some(now + timeout),
+            down_since: None,
             closed: Vec::new(),
         }
     }
@@ -103,10 +104,13 @@ impl<T: Copy> Redirects<T> {
         attempt: Attempt<T>,
         now: Instant,
     ) -> Result<(), Unavailable> {
-        match self.cluster.server_of(slot_of(&attempt.key), now) {
-            Some(server) => self.ask(servers, server, attempt, Asking::No, now),
-            None if self.is_mapped => Err(Unavailable::Down),
-            None => self.wait(attempt, Unavailable::Down, now),
+        match (self.cluster.server_of(slot_of(&attempt.key), now), self.map_until) {
+            (Some(_), _) if attempt.deadline <= now => Err(Unavailable::Timeout),
+            (Some(server), _) => self.ask(servers, server, attempt, Asking::No, now),
+            (None, Some(until)) => {
+                self.wait(attempt.deadline.min(until), attempt, Unavailable::Down, now)
+            }
+            (None, None) => Err(Unavailable::Down),
         }
     }
 
@@ -205,28 +209,34 @@ impl<T: Copy> Redirects<T> {
         self.ask(servers, to.ok_or(Unavailable::Refused)?, attempt, asking, now)
     }
 
-    /// Asks again a little later for what somebody waits for.
-    fn wait_to_get(&mut self, attempt: Attempt<T>, now: Instant) -> Result<(), Unavailable> {
-        match attempt.task {
-            Task::Get(_) => self.wait(attempt, Unavailable::Refused, now),
-            Task::Put { .. } | Task::Delete => Err(Unavailable::Refused),
+    /// Asks again a little later for what somebody waits for, unless the cluster has been of no use for
+    /// long: that shall not cost each handshake a wait.
+    fn wait_to_get(&mut self, mut attempt: Attempt<T>, now: Instant) -> Result<(), Unavailable> {
+        const REASON: Unavailable = Unavailable::Refused;
+
+        let since = *self.down_since.get_or_insert(now);
+        let (Task::Get(_), Next::Redirects { pause, .. }) = (&attempt.task, &mut attempt.next)
+        else {
+            return Err(REASON);
+        };
+        let at = now + *pause;
+        *pause *= 2;
+        if now.since(since) >= self.timeout || at >= attempt.deadline {
+            return Err(REASON);
         }
+        self.wait(at, attempt, REASON, now)
     }
 
-    /// Asks again a little later, unless the cluster has been of no use for long, for this reason: that
-    /// shall not cost each handshake a wait.
+    /// Asks again at this time, if there is any until then and not too much waits, else there is none
+    /// for this reason.
     fn wait(
         &mut self,
-        mut attempt: Attempt<T>,
+        at: Instant,
+        attempt: Attempt<T>,
         reason: Unavailable,
         now: Instant,
     ) -> Result<(), Unavailable> {
-        let since = *self.down_since.get_or_insert(now);
-        let Next::Redirects { pause, .. } = &mut attempt.next else { return Err(reason) };
-        let at = now + *pause;
-        *pause *= 2;
-        let is_full = self.waiting.len() >= MAX_WAITING;
-        if now.since(since) >= self.timeout || at >= attempt.deadline || is_full {
+        if at <= now || self.waiting.len() >= MAX_WAITING {
             return Err(reason);
         }
         self.waited += 1;
@@ -287,7 +297,7 @@ impl<T: Copy> Redirects<T> {
     pub(super) fn mapped(&mut self, map: Option<&Map>, now: Instant) {
         self.cluster.answered(map, now);
         if map.is_some() {
-            self.is_mapped = true;
+            self.map_until = None;
             let waiting = mem::take(&mut self.waiting).into_iter();
             self.waiting = waiting.map(|((_, place), attempt)| ((now, place), attempt)).collect();
         }
