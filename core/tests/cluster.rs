@@ -276,3 +276,15 @@ fn a_cluster_that_is_down_for_a_moment_is_waited_for() {
         assert_eq!(world.clients[0].told[0].1, Outcome::Found, "after {idle:?}");
     }
 }
+
+#[test]
+fn a_part_of_a_cluster_that_is_down_for_long_costs_a_wait_only_at_first() {
+    let mut world = cluster(6);
+    world.fleet.nodes[0].is_down = true;
+    for (id, outcome, wait, began) in look_up_for(&mut world, ms(20_000)) {
+        let is_of_others = node_of(&world, id) != 0;
+        assert_eq!(outcome == Outcome::Found, is_of_others);
+        assert!(!is_of_others || wait <= RTT);
+        assert!(began < TIMEOUT * 2 || wait <= RTT, "{id}: {wait:?} after {began:?}");
+    }
+}

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::time::Duration;
 
+use slotmap::SecondaryMap;
+
 use crate::protocol::Reason;
 use crate::server::{Ended, Lookup, Unavailable};
 use crate::session::Key;
@@ -23,6 +25,9 @@ const WRITE_REDIRECTS: u8 = 1;
 /// time.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 
+/// A node that has not said for so long that it cannot serve a key now is able to again.
+const ABLE_AGAIN: Duration = Duration::from_secs(10);
+
 /// No more requests than this wait for a cluster that cannot serve them now.
 const MAX_WAITING: usize = 4096;
 
@@ -37,10 +42,17 @@ pub(super) struct Redirects<T> {
     waited: u64,
     /// The first map is waited for until this time, where there is none yet.
     map_until: Option<Instant>,
-    /// Since when the cluster has done nothing but refuse.
-    down_since: Option<Instant>,
+    /// The nodes that have said that they cannot serve a key now.
+    unable: SecondaryMap<ServerId, Unable>,
     /// Nodes that are of no more use.
     closed: Vec<ServerId>,
+}
+
+/// Since when a node has said again and again that it cannot serve a key, and when it last did.
+#[derive(Clone, Copy)]
+struct Unable {
+    since: Instant,
+    last: Instant,
 }
 
 impl<T: Copy> Redirects<T> {
@@ -51,7 +63,7 @@ impl<T: Copy> Redirects<T> {
             waiting: BTreeMap::new(),
             waited: 0,
             map_until: Some(now + timeout),
-            down_since: None,
+            unable: SecondaryMap::new(),
             closed: Vec::new(),
         }
     }
@@ -155,9 +167,8 @@ impl<T: Copy> Redirects<T> {
             servers.record_failed();
         }
         let Ended::Refused(reason) = ended else {
-            match ended {
-                Ended::Unavailable(_) => self.cluster.lost(server, now),
-                _ => self.down_since = None,
+            if let Ended::Unavailable(_) = ended {
+                self.cluster.lost(server, now);
             }
             return told(attempt.task, ended.into());
         };
@@ -171,10 +182,10 @@ impl<T: Copy> Redirects<T> {
                 let to = to.and_then(|to| self.cluster.asked(server, to, now));
                 self.redirect(servers, attempt, to, Asking::Yes, now)
             }
-            Reason::TryAgain => self.wait_to_get(attempt, now),
+            Reason::TryAgain => self.wait_to_get(server, attempt, now),
             Reason::ClusterDown => {
                 self.cluster.cluster_down(now);
-                self.wait_to_get(attempt, now)
+                self.wait_to_get(server, attempt, now)
             }
             Reason::ReadOnly | Reason::MasterDown | Reason::Loading => {
                 self.cluster.lost(server, now);
@@ -209,12 +220,20 @@ impl<T: Copy> Redirects<T> {
         self.ask(servers, to.ok_or(Unavailable::Refused)?, attempt, asking, now)
     }
 
-    /// Asks again a little later for what somebody waits for, unless the cluster has been of no use for
-    /// long: that shall not cost each handshake a wait.
-    fn wait_to_get(&mut self, mut attempt: Attempt<T>, now: Instant) -> Result<(), Unavailable> {
+    /// Asks again a little later for what somebody waits for, unless the node has been of no use for
+    /// long: that shall not cost each handshake a wait. What the node still serves says nothing: it may
+    /// lack some slots alone.
+    fn wait_to_get(
+        &mut self,
+        server: ServerId,
+        mut attempt: Attempt<T>,
+        now: Instant,
+    ) -> Result<(), Unavailable> {
         const REASON: Unavailable = Unavailable::Refused;
 
-        let since = *self.down_since.get_or_insert(now);
+        let before = self.unable.get(server).filter(|before| now.since(before.last) < ABLE_AGAIN);
+        let since = before.map_or(now, |before| before.since);
+        self.unable.insert(server, Unable { since, last: now });
         let (Task::Get(_), Next::Redirects { pause, .. }) = (&attempt.task, &mut attempt.next)
         else {
             return Err(REASON);
