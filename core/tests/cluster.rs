@@ -288,3 +288,22 @@ fn a_part_of_a_cluster_that_is_down_for_long_costs_a_wait_only_at_first() {
         assert!(began < TIMEOUT * 2 || wait <= RTT, "{id}: {wait:?} after {began:?}");
     }
 }
+
+/// It would be for the next one.
+#[test]
+fn nothing_is_left_of_a_request_that_is_turned_away() {
+    let mut world = cluster(6);
+    let of = |node| (0..SESSIONS).filter(|id| node_of(&world, *id) == node).collect::<Vec<_>>();
+    let (here, there) = (of(0)[0], of(1));
+    // Lookups are paused there, while there is a connection.
+    world.fleet.nodes[1].delay = ms(900);
+    let deadline = world.now + ms(500);
+    for id in &there[..6] {
+        world.clients[0].get(*id, deadline).unwrap();
+    }
+    world.pass(ms(510));
+    world.fleet.nodes[0].lie = Lie::AskNext;
+    assert_eq!(world.lookup(0, here).0, Outcome::Unavailable(Unavailable::Down));
+    assert!(world.put(0, there[0]));
+    world.pass(ms(10));
+}

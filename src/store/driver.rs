@@ -273,7 +273,7 @@ impl Driver {
     ) -> Result<(), Unavailable> {
         let server = &mut *self.server.borrow_mut();
         if asking == Asking::Yes {
-            server.asking(now())?;
+            server.asking();
         }
         request(server)?;
         self.link.at_turn_end();

@@ -169,6 +169,8 @@ pub struct Server<A, T> {
     is_discovered: bool,
     /// Whether the server is one of a cluster, where it is usual that it sends a client to another.
     is_of_cluster: bool,
+    /// Whether ASKING goes before the next request.
+    is_asking: bool,
     /// Failures in a row: attempts to connect, and connections that have not lasted.
     failures: usize,
     homing: Homing,
@@ -227,6 +229,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             resolve_at: is_named.then_some(now),
             is_discovered: false,
             is_of_cluster: false,
+            is_asking: false,
             failures: 0,
             homing: Homing::new(),
             replicas: 0,
@@ -319,23 +322,24 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         token: T,
         now: Instant,
     ) -> Result<(), Unavailable> {
+        let is_asking = mem::take(&mut self.is_asking);
         if !self.breaker.admits() {
             return Err(Unavailable::Down);
         }
         self.admit()?;
         self.breaker.lookup_sent();
         self.has_asked = true;
+        self.ask_first(is_asking, now);
         let deadline = deadline.min(now + self.settings.timeout);
         self.pipeline.ask(Request::Get(key), deadline, Some(token), now);
         Ok(())
     }
 
-    /// Tells the server, which is one of a cluster, that the request after this is for a key that it is
-    /// about to get from another one.
-    pub fn asking(&mut self, now: Instant) -> Result<(), Unavailable> {
-        self.admit()?;
-        self.pipeline.ask(Request::Asking, now + self.settings.timeout, None, now);
-        Ok(())
+    /// Has the server, which is one of a cluster, told that the next request is for a key that it is
+    /// about to get from another one. It is not told of a request that is not queued: what would come
+    /// after it then is for any key.
+    pub fn asking(&mut self) {
+        self.is_asking = true;
     }
 
     /// Puts `record` under `key` for `ttl` seconds, at least one. `unix_now` is the time of day in
@@ -352,10 +356,12 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         token: Option<T>,
         now: Instant,
     ) -> Result<(), Unavailable> {
+        let is_asking = mem::take(&mut self.is_asking);
         self.admit()?;
         if record.len() > MAX_RECORD {
             return Err(Unavailable::Full);
         }
+        self.ask_first(is_asking, now);
         let request = Request::Put { key, record, ttl: ttl.max(1), unix_now };
         self.pipeline.ask(request, now + self.settings.timeout, token, now);
         self.key.get_or_insert_with(|| key.clone());
@@ -366,9 +372,18 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     /// Deletes what lies under `key`. With a token, how that ends is told among the
     /// [`completions`](Self::completions). On an error nothing was queued.
     pub fn delete(&mut self, key: &Key, token: Option<T>, now: Instant) -> Result<(), Unavailable> {
+        let is_asking = mem::take(&mut self.is_asking);
         self.admit()?;
+        self.ask_first(is_asking, now);
         self.pipeline.ask(Request::Delete(key), now + self.settings.timeout, token, now);
         Ok(())
+    }
+
+    /// A request follows that ASKING goes before, if it does.
+    fn ask_first(&mut self, is_asking: bool, now: Instant) {
+        if is_asking {
+            self.pipeline.ask(Request::Asking, now + self.settings.timeout, None, now);
+        }
     }
 
     fn admit(&self) -> Result<(), Unavailable> {

@@ -568,7 +568,7 @@ impl Drivers {
         driver.act();
         let now = self.now.get();
         if asking == Asking::Yes {
-            driver.server.asking(now)?;
+            driver.server.asking();
             self.count(Happened::Asking);
         }
         request(&mut driver.server, now)?;

@@ -18,9 +18,9 @@ pub use node::{Fleet, Lie, MapLie};
 
 pub const TIMEOUT: Duration = Duration::from_millis(1000);
 /// So many requests wait for a server.
-pub const MAX_REQUESTS: usize = 64;
+const MAX_REQUESTS: usize = 64;
 
-pub const INTERVAL: Duration = Duration::from_millis(200);
+const INTERVAL: Duration = Duration::from_millis(200);
 
 /// However bad it was, after so long what lies in the store is found again: the wait of a breaker
 /// after lookups that were in vain, its trial, and the way to a map.
