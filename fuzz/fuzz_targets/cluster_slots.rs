@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use libfuzzer_sys::fuzz_target;
-use ssl_session_cache_core::topology::{Change, Cluster, Host, Map, Whom, MAX_MASTERS, SLOTS};
+use ssl_session_cache_core::topology::{Change, Cluster, Host, Map, Whom, MAX_MASTERS, MAX_NODES, SLOTS};
 use ssl_session_cache_core::Instant;
 
 // A map has each master once, with a slot. What a cluster makes of it is the same, and a node is
@@ -22,7 +22,7 @@ fuzz_target!(|reply: &[u8]| {
     assert_eq!(with_slots.len(), masters.len());
 
     let now = Instant::from_millis(1000);
-    let mut cluster = Cluster::new(1, now);
+    let mut cluster = Cluster::new(1, MAX_NODES, now);
     assert_eq!(cluster.inquiry(now), Some(Whom::Seeds));
     cluster.answered(Some(&map), now);
     let mut opened = HashMap::new();

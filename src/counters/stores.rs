@@ -157,14 +157,22 @@ impl StoreEntry {
         if let Some(known) = self.servers().find(is_it) {
             return Some(known);
         }
-        let free = self.servers.iter().find(|server| server.take(FREE));
-        let server = match free {
-            Some(server) => server,
-            None => self.servers.push(pool).filter(|server| server.take(NEW))?,
-        };
+        let free = || self.servers.iter().find(|server| server.take(FREE));
+        let new = || self.servers.push(pool).filter(|server| server.take(NEW));
+        let server = free().or_else(new).or_else(|| self.unused())?;
+        server.slots().for_each(ServerSlot::reset);
         server.name.set(name);
         server.usage.store(IN_USE, Release);
         Some(server)
+    }
+
+    /// Where there is no other room: the entry of a server that no worker uses any more, as one of a
+    /// cluster that was replaced.
+    fn unused(&self) -> Option<&'static ServerEntry> {
+        let is_unused = |server: &&ServerEntry| {
+            !server.name.is(WHOLE) && !server.slots().any(ServerSlot::is_used)
+        };
+        self.servers().filter(is_unused).find(|server| server.take(IN_USE))
     }
 
     fn is_configured(&self) -> bool {
@@ -195,9 +203,9 @@ impl StoreEntry {
     /// Forgets all: the entry is for another store from now on.
     fn reset(&self) {
         for server in self.servers() {
-            server.slots().for_each(ServerSlot::reset);
-            if !server.name.is(WHOLE) {
-                server.usage.store(FREE, Release);
+            match server.name.is(WHOLE) {
+                true => server.slots().for_each(ServerSlot::reset),
+                false => server.usage.store(FREE, Release),
             }
         }
     }

@@ -14,6 +14,12 @@ pub(crate) fn process_id() -> ngx_pid_t {
     unsafe { ngx_pid }
 }
 
+/// How many connections a worker may have, to clients and to others (`worker_connections`).
+pub(crate) fn max_connections() -> usize {
+    // SAFETY: nginx sets its current cycle before it calls a module in a worker.
+    unsafe { (*ngx_cycle).connection_n }
+}
+
 /// Whether this process has clients: a worker, or the only process. The cache manager and the cache
 /// loader have none.
 pub(crate) fn process_serves_clients() -> bool {

@@ -14,7 +14,7 @@ use ssl_session_cache_core::topology::{Map, Put, Routed, Router, ServerId, Whom}
 use ssl_session_cache_core::Instant;
 
 use crate::net::{Location, Resolver};
-use crate::nginx::{log, now, Log, Timer};
+use crate::nginx::{log, max_connections, now, Log, Timer};
 
 use self::driver::Owner;
 use self::lookup::Asker;
@@ -114,6 +114,8 @@ struct Cluster {
     asks_seeds: Cell<bool>,
     /// Whether it was told last that there is no map.
     told_unmapped: Cell<bool>,
+    /// Whether it was told that there are more nodes than may be used.
+    told_too_many: Cell<bool>,
 }
 
 /// The store of another site, which is asked for what this one does not have and never written to.
@@ -160,7 +162,7 @@ impl Store {
         match (&settings.shape, &**locations) {
             (Shape::Cluster, _) => {
                 let seed = RandomState::new().build_hasher().finish();
-                (Router::cluster(seed, settings.timeout, now()), Vec::new())
+                (Router::cluster(seed, max_nodes(), settings.timeout, now()), Vec::new())
             }
             (Shape::Sentinel { master, .. }, _) => {
                 let (router, server) = Router::one();
@@ -342,6 +344,11 @@ impl Fallback {
     }
 }
 
+/// So many nodes of a cluster may be connected to: the clients of a worker need connections too.
+fn max_nodes() -> usize {
+    (max_connections() / 4).max(1)
+}
+
 impl Cluster {
     fn new(
         settings: &Rc<Settings>,
@@ -362,6 +369,7 @@ impl Cluster {
             due: Cell::new(None),
             asks_seeds: Cell::new(false),
             told_unmapped: Cell::new(false),
+            told_too_many: Cell::new(false),
         }
     }
 }
@@ -397,6 +405,19 @@ impl Surveyor for Store {
                     );
                 }
                 Ok(_) | Err(_) => {}
+            }
+        }
+        let masters = map.as_ref().map_or(0, |map| map.masters().len());
+        if let (true, Some(cluster)) = (masters > max_nodes(), &self.cluster) {
+            if !cluster.told_too_many.replace(true) {
+                log!(
+                    NGX_LOG_WARN,
+                    self.log,
+                    "cluster \"{}\" has {masters} masters, of which {} are used at most, a quarter of \
+                     \"worker_connections\"",
+                    self.settings.name(),
+                    max_nodes()
+                );
             }
         }
         self.router.borrow_mut().mapped(map.as_ref().ok(), now());

@@ -1,10 +1,10 @@
 //! The drivers of a store's servers.
 
 use core::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::ngx_log_t;
-use slotmap::SecondaryMap;
 use ssl_session_cache_core::report::Event;
 use ssl_session_cache_core::server::Unavailable;
 use ssl_session_cache_core::session::Key;
@@ -22,7 +22,8 @@ pub(super) struct Drivers {
     owner: Weak<dyn Owner>,
     settings: Rc<Settings>,
     resolver: Option<Resolver>,
-    drivers: RefCell<SecondaryMap<ServerId, Rc<Driver>>>,
+    /// A map by the whole of an id: one may be closed only after the next has its place.
+    drivers: RefCell<BTreeMap<ServerId, Rc<Driver>>>,
     /// What is counted of the store and of none of its servers.
     stats: Option<StoreStats>,
     log: *mut ngx_log_t,
@@ -55,12 +56,12 @@ impl Drivers {
 
     /// Where a server is.
     pub(super) fn location(&self, server: ServerId) -> Option<Location> {
-        self.drivers.borrow().get(server).map(|driver| driver.location().clone())
+        self.drivers.borrow().get(&server).map(|driver| driver.location().clone())
     }
 
     /// Closes the connection to a server, and forgets it.
     pub(super) fn remove(&self, server: ServerId) {
-        let driver = self.drivers.borrow_mut().remove(server);
+        let driver = self.drivers.borrow_mut().remove(&server);
         if let Some(driver) = driver {
             driver.stop();
         }
@@ -93,7 +94,7 @@ impl Drivers {
         server: ServerId,
         request: impl FnOnce(&Driver) -> Result<(), Unavailable>,
     ) -> Result<(), Unavailable> {
-        self.drivers.borrow().get(server).map_or(Err(Unavailable::Down), |driver| request(driver))
+        self.drivers.borrow().get(&server).map_or(Err(Unavailable::Down), |driver| request(driver))
     }
 }
 

@@ -17,6 +17,10 @@ use crate::topology::ServerId;
 /// The most nodes that are known at the same time.
 pub const MAX_NODES: usize = MAX_MASTERS;
 
+/// So many nodes are used that redirects alone have named. A cluster that gets nodes has them in its
+/// map with their first slot.
+const MAX_STRANGERS: usize = 16;
+
 /// In peace, the map is asked for again after this time, a quarter more or less.
 const PEACE: Duration = Duration::from_secs(60);
 
@@ -40,8 +44,9 @@ const IDLE: Duration = Duration::from_secs(60);
 ///
 /// A node is opened when it is first needed, and is kept open while it has slots, whatever a new map
 /// says of others. Without slots it is closed after a minute in which nothing was asked of it, or
-/// for another one where there are [`MAX_NODES`]. Where all of those have slots, no other node is
-/// accepted.
+/// for another one where there are as many as there may be. Where all of those have slots, no other
+/// node is accepted, and the slots of one have none. A node that sends each request on to another
+/// server gets no further than to a few of those that no map has named.
 ///
 /// # The map
 ///
@@ -63,12 +68,17 @@ pub struct Cluster {
     /// No node without slots has been idle for [`IDLE`] before this time.
     idle_at: Option<Instant>,
     inquiry: Inquiry,
+    /// No more nodes than this, of which so many are known by redirects alone.
+    max_nodes: usize,
+    strangers: usize,
     random: Random,
     changes: VecDeque<Change>,
 }
 
 struct Node {
     endpoint: Endpoint,
+    /// Whether no map has named it yet.
+    is_stranger: bool,
     /// How many slots it has.
     slots: u16,
     /// Whether [`Change::Open`] was said of it.
@@ -114,9 +124,10 @@ pub enum Whom {
 }
 
 impl Cluster {
-    /// A cluster of which nothing is known. `seed` spreads out what clients do at the same time: it
-    /// should differ between workers and machines.
-    pub fn new(seed: u64, now: Instant) -> Self {
+    /// A cluster of which nothing is known. No more nodes are used than `max_nodes`, and no more than
+    /// [`MAX_NODES`]. `seed` spreads out what clients do at the same time: it should differ between
+    /// workers and machines.
+    pub fn new(seed: u64, max_nodes: usize, now: Instant) -> Self {
         Self {
             nodes: SlotMap::with_key(),
             ids: BTreeMap::new(),
@@ -130,6 +141,8 @@ impl Cluster {
                 asked: None,
                 tried: Vec::new(),
             },
+            max_nodes: max_nodes.min(MAX_NODES),
+            strangers: 0,
             random: Random::new(seed),
             changes: VecDeque::new(),
         }
@@ -311,6 +324,9 @@ impl Cluster {
         self.make_room(ids.iter().filter(|id| id.is_none()).count());
         for (id, master) in ids.iter_mut().zip(map.masters()) {
             *id = id.or_else(|| self.insert(master.clone(), now));
+            if let Some(node) = id.and_then(|id| self.nodes.get_mut(id)) {
+                self.strangers -= usize::from(mem::take(&mut node.is_stranger));
+            }
         }
         self.assign(map, &ids);
     }
@@ -355,6 +371,7 @@ impl Cluster {
         }
         let id = match self.ids.get(&endpoint) {
             Some(id) => *id,
+            None if self.strangers >= MAX_STRANGERS => return None,
             None => {
                 self.make_room(1);
                 self.insert(endpoint, now)?
@@ -378,11 +395,12 @@ impl Cluster {
 
     /// A new node; `None` where there is no room for it.
     fn insert(&mut self, endpoint: Endpoint, now: Instant) -> Option<ServerId> {
-        if self.nodes.len() >= MAX_NODES {
+        if self.nodes.len() >= self.max_nodes {
             return None;
         }
         let node = Node {
             endpoint: endpoint.clone(),
+            is_stranger: true,
             slots: 0,
             is_open: false,
             used_at: now,
@@ -390,13 +408,14 @@ impl Cluster {
         };
         let id = self.nodes.insert(node);
         self.ids.insert(endpoint, id);
+        self.strangers += 1;
         Some(id)
     }
 
     /// Closes nodes without slots, those first that were not used for longest, so that there is room
     /// for so many others.
     fn make_room(&mut self, count: usize) {
-        let excess = (self.nodes.len() + count).saturating_sub(MAX_NODES);
+        let excess = (self.nodes.len() + count).saturating_sub(self.max_nodes);
         if excess == 0 {
             return;
         }
@@ -420,6 +439,7 @@ impl Cluster {
     fn close(&mut self, id: ServerId) {
         let Some(node) = self.nodes.remove(id) else { return };
         self.ids.remove(&node.endpoint);
+        self.strangers -= usize::from(node.is_stranger);
         if node.is_open {
             self.changes.push_back(Change::Close(id));
         }
@@ -464,7 +484,7 @@ mod tests {
     impl Play {
         fn new(seed: u64) -> Self {
             let now = Instant::from_millis(1_000_000);
-            let cluster = Cluster::new(seed, now);
+            let cluster = Cluster::new(seed, MAX_NODES, now);
             Self { cluster, now, opened: Vec::new(), closed: Vec::new() }
         }
 
@@ -550,6 +570,11 @@ mod tests {
         fn assert_invariants(&self) {
             let Cluster { nodes, ids, owners, idle_at, inquiry, .. } = &self.cluster;
             assert!(nodes.len() <= MAX_NODES);
+            assert_eq!(
+                self.cluster.strangers,
+                nodes.values().filter(|node| node.is_stranger).count()
+            );
+            assert!(self.cluster.strangers <= MAX_STRANGERS);
             assert_eq!(nodes.len(), ids.len());
             for (id, node) in nodes {
                 assert_eq!(ids[&node.endpoint], id);
@@ -859,35 +884,45 @@ mod tests {
     #[test]
     fn redirects_to_ever_new_nodes_are_bounded() {
         let (mut play, first, second) = Play::with_two();
-        let third = play.asked(first, "192.0.2.13:1").unwrap();
-        for port in 1..=3000 {
-            play.pass(ms(1));
-            assert!(play.asked(first, &format!("198.51.100.1:{port}")).is_some());
-            play.asked(first, "192.0.2.13:1");
+        for word in [Play::asked as fn(&mut Play, ServerId, &str) -> _, |play, from, address| {
+            play.moved(from, 0, address)
+        }] {
+            for port in 1..=3000 {
+                play.pass(ms(1));
+                word(&mut play, first, &format!("198.51.100.1:{port}"));
+                play.server_of(LAST);
+            }
+            play.assert_invariants();
+            assert_eq!(play.cluster.strangers, MAX_STRANGERS);
         }
-        play.assert_invariants();
-        assert_eq!(play.closed.len(), 3003 - MAX_NODES);
-        // Those that were not used for longest, and none with slots.
-        let last = play.opened.last().unwrap().0;
-        assert!([first, second, third, last].iter().all(|id| play.is_open(*id)));
+        assert_eq!(play.closed, []);
+        assert!([first, second].iter().all(|id| play.is_open(*id)));
+
+        // They make room when nothing was asked of them for a while, and a map knows better.
+        play.pass_to_inquiry();
+        play.answer(&[(0, 8191, 11), (8192, LAST, 12)]);
+        play.pass(IDLE);
+        play.cluster.inquiry(play.now);
+        assert_eq!(play.cluster.strangers, 0);
+        assert!(play.asked(first, "198.51.100.1:9000").is_some());
     }
 
     #[test]
     fn where_all_nodes_have_slots_no_other_is_accepted() {
         let (mut play, first, second) = Play::with_two();
-        for slot in 1..3000 {
-            let server = play.moved(first, slot, &format!("198.51.100.1:{slot}"));
-            assert_eq!(server.is_some(), usize::from(slot) <= MAX_NODES - 2, "{slot}");
-        }
-        play.assert_invariants();
-        assert_eq!(play.closed, []);
-        assert_eq!(play.server_of(2999), Some(first));
-        // A map that says otherwise is accepted.
+        play.cluster.max_nodes = 3;
+        assert!(play.moved(first, 1, "192.0.2.13:1").is_some());
+        assert!(play.moved(first, 2, "192.0.2.14:1").is_none());
         play.pass_to_inquiry();
-        play.answer(&[(0, 8191, 12), (8192, LAST, 13)]);
+        play.answer(&[(0, 1, 11), (2, 8191, 14), (8192, LAST, 12)]);
+        assert_eq!(play.server_of(1), Some(first));
+        assert!(play.server_of(2).is_some(), "there is room");
+        play.cluster.cluster_down(play.now);
+        play.pass_to_inquiry();
+        play.answer(&[(0, 1, 11), (2, 8191, 14), (8192, 9000, 12), (9001, LAST, 15)]);
+        assert_eq!(play.server_of(9000), Some(second));
+        assert_eq!(play.server_of(LAST), None, "and none for this one");
         play.assert_invariants();
-        assert_eq!(play.server_of(0), Some(second));
-        assert!(play.server_of(LAST).is_some());
     }
 
     #[test]

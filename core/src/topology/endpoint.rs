@@ -42,7 +42,10 @@ impl Host {
     /// Whether it is the machine of whoever says so.
     fn is_loopback(&self) -> bool {
         match self {
-            Self::Address(address) => address.is_loopback(),
+            Self::Address(address) => {
+                let address = address.to_canonical();
+                address.is_loopback() || address.is_unspecified()
+            }
             Self::Name(name) => name.eq_ignore_ascii_case("localhost"),
         }
     }
@@ -113,6 +116,8 @@ mod tests {
             (":6381", Some("192.0.2.1:6381")),
             ("127.0.0.1:6381", Some("192.0.2.1:6381")),
             ("::1:6381", Some("192.0.2.1:6381")),
+            ("0.0.0.0:6381", Some("192.0.2.1:6381")),
+            ("::ffff:127.0.0.1:6381", Some("192.0.2.1:6381")),
             ("localhost:6381", Some("192.0.2.1:6381")),
             ("?:6381", None),
             ("198.51.100.7:0", None),

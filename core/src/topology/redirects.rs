@@ -56,9 +56,9 @@ struct Unable {
 }
 
 impl<T: Copy> Redirects<T> {
-    pub(super) fn new(seed: u64, timeout: Duration, now: Instant) -> Self {
+    pub(super) fn new(seed: u64, max_nodes: usize, timeout: Duration, now: Instant) -> Self {
         Self {
-            cluster: Cluster::new(seed, now),
+            cluster: Cluster::new(seed, max_nodes, now),
             timeout,
             waiting: BTreeMap::new(),
             waited: 0,

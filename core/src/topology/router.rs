@@ -47,10 +47,10 @@ impl<T: Copy> Router<T> {
         (Self(Topology::Spread(spread)), servers)
     }
 
-    /// A Redis Cluster. `seed` spreads out what clients do at the same time; nothing waits for longer
-    /// than `timeout`.
-    pub fn cluster(seed: u64, timeout: Duration, now: Instant) -> Self {
-        Self(Topology::Cluster(Box::new(Redirects::new(seed, timeout, now))))
+    /// A Redis Cluster, of which no more nodes are used than `max_nodes`. `seed` spreads out what
+    /// clients do at the same time; nothing waits for longer than `timeout`.
+    pub fn cluster(seed: u64, max_nodes: usize, timeout: Duration, now: Instant) -> Self {
+        Self(Topology::Cluster(Box::new(Redirects::new(seed, max_nodes, timeout, now))))
     }
 
     /// Looks `key` up by `deadline`. On an error the lookup has ended, else its end is told by
@@ -190,7 +190,7 @@ mod tests {
     use crate::protocol::{Reason, Redirect};
     use crate::server::Lookup;
     use crate::session::Keyspace;
-    use crate::topology::{slot_of, Host, SLOTS};
+    use crate::topology::{slot_of, Host, MAX_NODES, SLOTS};
 
     const TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -307,7 +307,7 @@ mod tests {
 
         /// A cluster without a map yet.
         fn unmapped() -> Self {
-            let router = Router::cluster(1, TIMEOUT, start());
+            let router = Router::cluster(1, MAX_NODES, TIMEOUT, start());
             Self { router, servers: Fakes::default(), now: start() }
         }
 

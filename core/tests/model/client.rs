@@ -123,7 +123,7 @@ struct Survey {
 impl Client {
     /// Of a cluster, whose first three nodes are configured.
     pub fn of_cluster(seed: u64, now: Instant) -> Self {
-        Self::new(Router::cluster(seed, TIMEOUT, now), true, now)
+        Self::new(Router::cluster(seed, MAX_NODES, TIMEOUT, now), true, now)
     }
 
     /// Of so many servers that know nothing of each other.
