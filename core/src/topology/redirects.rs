@@ -187,7 +187,11 @@ impl<T: Copy> Redirects<T> {
                 self.cluster.cluster_down(now);
                 self.wait_to_get(server, attempt, now)
             }
-            Reason::ReadOnly | Reason::MasterDown | Reason::Loading => {
+            Reason::ReadOnly => {
+                self.cluster.read_only(server, now);
+                Err(Unavailable::Refused)
+            }
+            Reason::MasterDown | Reason::Loading => {
                 self.cluster.lost(server, now);
                 Err(Unavailable::Refused)
             }

@@ -507,6 +507,24 @@ mod tests {
         assert_eq!(*fixture.servers.failed.borrow(), 0);
     }
 
+    /// It knows its master, and so where its slots are now.
+    #[test]
+    fn a_replica_is_asked_for_the_map() {
+        let mut fixture = Fixture::cluster();
+        let refuse = |fixture: &mut Fixture, reason| {
+            fixture.put(&key(1)).unwrap();
+            fixture.end(Ended::Refused(reason));
+            fixture.now = fixture.router.deadline().unwrap();
+            fixture.router.inquiry(&fixture.servers, fixture.now)
+        };
+        assert!(matches!(refuse(&mut fixture, Reason::ReadOnly), Some(Whom::Server(_))));
+        fixture.router.mapped(None, fixture.now);
+        assert_eq!(fixture.router.inquiry(&fixture.servers, fixture.now), Some(Whom::Seeds));
+        fixture.router.mapped(None, fixture.now);
+
+        assert_eq!(refuse(&mut fixture, Reason::Loading), Some(Whom::Seeds));
+    }
+
     #[test]
     fn a_redirect_that_says_nothing_of_use_ends_a_lookup() {
         let mut fixture = Fixture::cluster();
