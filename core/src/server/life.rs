@@ -193,8 +193,9 @@ pub struct Server<A, T> {
 /// one that is likely to come.
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// No address is known.
-    Unresolved,
+    /// No address is known. Requests queue up until this time, where the name is looked up for the
+    /// first time.
+    Unresolved { until: Option<Instant> },
     /// No connection until it is time for the next attempt.
     Closed { retry_at: Instant, accepts: bool },
     /// An attempt is under way.
@@ -220,7 +221,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     ) -> Self {
         Self {
             settings,
-            phase: Phase::Unresolved,
+            phase: Phase::Unresolved { until: None },
             pipeline: Pipeline::new(protocol),
             breaker: Breaker::new(settings.timeout, settings.interval),
             backoff: Backoff::new(settings.interval, seed),
@@ -261,6 +262,9 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             // A new worker has clients before a connection: after a reload, they can wait.
             self.expect(now);
             self.connect(now);
+        } else if self.resolve_at.is_some() {
+            self.pipeline.begin(now + self.settings.timeout, now);
+            self.phase = Phase::Unresolved { until: Some(now + self.settings.timeout) };
         }
         self.resolve_if_due(now);
     }
@@ -284,7 +288,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     /// How things are.
     pub fn state(&self) -> State {
         match self.phase {
-            Phase::Unresolved | Phase::Closed { .. } | Phase::Stopped => State::Down,
+            Phase::Unresolved { .. } | Phase::Closed { .. } | Phase::Stopped => State::Down,
             Phase::Connecting { .. } | Phase::Greeting { .. } => State::Connecting,
             Phase::Ready { .. } => State::Up,
         }
@@ -392,7 +396,8 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             | Phase::Connecting { accepts, .. }
             | Phase::Greeting { accepts } => accepts,
             Phase::Ready { .. } => true,
-            Phase::Unresolved | Phase::Stopped => false,
+            Phase::Unresolved { until } => until.is_some(),
+            Phase::Stopped => false,
         };
         if !accepts {
             return Err(Unavailable::Down);
@@ -473,7 +478,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     pub fn deadline(&self) -> Option<Instant> {
         let Settings { timeout, interval, .. } = self.settings;
         let next = match self.phase {
-            Phase::Unresolved => None,
+            Phase::Unresolved { until } => until,
             Phase::Closed { retry_at, .. } => Some(retry_at),
             Phase::Connecting { deadline, .. } => Some(deadline),
             Phase::Ready { .. } if self.pipeline.is_drained() => {
@@ -508,6 +513,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         let quiet = now.since(self.pipeline.quiet_since());
         match self.phase {
             Phase::Closed { retry_at, .. } if retry_at <= now => self.connect(now),
+            Phase::Unresolved { until: Some(until) } if until <= now => self.wait_for_no_name(now),
             Phase::Greeting { .. } | Phase::Ready { .. }
                 if !self.pipeline.is_drained() && quiet >= timeout =>
             {
@@ -553,6 +559,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
                 self.resolve_at = Some(now + RESOLVE_RETRY);
                 let line = self.log.unresolved(reason, !self.addresses.is_empty());
                 self.tell(line);
+                self.wait_for_no_name(now);
             }
         }
     }
@@ -560,7 +567,12 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     fn change_addresses(&mut self, addresses: Rc<[A]>, now: Instant) {
         let former = mem::replace(&mut self.addresses, addresses);
         if former.is_empty() {
-            self.expect(now);
+            match self.phase {
+                Phase::Unresolved { until: Some(_) } => {
+                    self.phase = Phase::Closed { retry_at: now, accepts: true };
+                }
+                _ => self.expect(now),
+            }
             return;
         }
         self.homing.forget_switch();
@@ -580,6 +592,14 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
                 self.address = 0;
                 self.phase = Phase::Closed { retry_at: now, accepts: false };
             }
+        }
+    }
+
+    /// Ends what waits for the server's name.
+    fn wait_for_no_name(&mut self, now: Instant) {
+        if let Phase::Unresolved { until: Some(_) } = self.phase {
+            self.close(now);
+            self.phase = Phase::Unresolved { until: None };
         }
     }
 
@@ -615,7 +635,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             Phase::Greeting { .. } | Phase::Ready { .. } => {
                 is_unneeded && self.pipeline.is_drained()
             }
-            Phase::Unresolved | Phase::Connecting { .. } | Phase::Stopped => false,
+            Phase::Unresolved { .. } | Phase::Connecting { .. } | Phase::Stopped => false,
         };
         if is_over {
             self.disconnect(now);
@@ -1748,17 +1768,57 @@ mod tests {
         assert_eq!(done(&mut fixture), ["resolve"]);
     }
 
-    #[test]
-    fn a_name_is_looked_up_until_it_is_known_and_again_when_its_time_is_over() {
-        let settings = Settings { timeout: TIMEOUT, interval: INTERVAL, max_requests: None };
-        let now = Instant::from_millis(1_000_000);
+    /// A server whose name is not known yet, and the lookup of which has just begun.
+    fn unresolved() -> Fixture {
+        let mut fixture = Fixture::with(None, &["a"]);
+        let (settings, now) = (fixture.server.settings, fixture.now);
         let redis = Rc::new(Redis::new(None, 0));
-        let server = Server::new(redis, settings, [].into(), true, 1, now);
-        let mut fixture = Fixture { server, now, missing: Vec::new() };
+        fixture.server = Server::new(redis, settings, [].into(), true, 1, now);
         fixture.server.start(now);
         assert_eq!(done(&mut fixture), ["resolve"]);
-        assert_eq!(fixture.get(1), Err(Unavailable::Down));
+        fixture
+    }
+
+    #[test]
+    fn what_is_asked_for_before_the_name_is_known_waits_for_it() {
+        let mut fixture = unresolved();
+        let now = fixture.now;
+        fixture.get(1).unwrap();
+        fixture.put(2, b"two").unwrap();
+        fixture.server.resolved(Ok((vec!["a"], now + TIMEOUT * 9)), now);
+        tick(&mut fixture);
+        assert_eq!(done(&mut fixture), ["connect a"]);
+        fixture.server.connected(now);
+        fixture.greet();
+        assert_eq!(fixture.send().iter().filter(|byte| **byte == b'*').count(), 2);
+        fixture.receive(b"$-1\r\n+OK\r\n").unwrap();
+        fixture.ended();
+        assert_eq!(fixture.missing, [1]);
+    }
+
+    #[test]
+    fn a_name_that_is_not_found_is_waited_for_no_longer() {
+        let mut fixture = unresolved();
+        fixture.get(1).unwrap();
+        fixture.server.resolved(Err("no such name".into()), fixture.now);
+        assert_eq!(fixture.ended(), [(1, Unavailable::Down)]);
+        assert_eq!(fixture.get(2), Err(Unavailable::Down));
+
+        let mut fixture = unresolved();
+        fixture.get(1).unwrap();
+        fixture.now = fixture.now + TIMEOUT;
+        assert_eq!(fixture.server.deadline(), Some(fixture.now));
+        tick(&mut fixture);
+        assert_eq!(fixture.ended(), [(1, Unavailable::Timeout)]);
+        assert_eq!(fixture.get(2), Err(Unavailable::Down));
+    }
+
+    #[test]
+    fn a_name_is_looked_up_until_it_is_known_and_again_when_its_time_is_over() {
+        let mut fixture = unresolved();
+        let now = fixture.now;
         fixture.server.resolved(Err("no such host".into()), now);
+        assert_eq!(fixture.get(1), Err(Unavailable::Down));
         fixture.server.resolved(Err("no such host".into()), now);
         assert_eq!(done(&mut fixture).len(), 1, "told once");
         tick(&mut fixture);
