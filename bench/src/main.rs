@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
-    allow_descriptors(options.concurrency)?;
+    common::allow_descriptors(options.concurrency)?;
     let mut driver = Driver::new(options)?;
 
     let made = driver.prepare()?;
@@ -54,19 +54,4 @@ fn run(options: &Options) -> Result<Report, Box<dyn Error>> {
         print!("{report}");
     }
     Ok(report)
-}
-
-/// Raises the limit of open files to what `connections` at a time need.
-fn allow_descriptors(connections: usize) -> Result<(), Box<dyn Error>> {
-    const OTHERS: u64 = 32;
-
-    let needed = connections as u64 + OTHERS;
-    let limit = rlimit::increase_nofile_limit(needed)?;
-    if limit < needed {
-        return Err(format!(
-            "{connections} connections need {needed} open files, the limit is {limit}"
-        )
-        .into());
-    }
-    Ok(())
 }

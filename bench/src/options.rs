@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
+use common::{parse_rate, parse_time, positive};
 
 /// Loads TLS servers with full or resumed handshakes and reports how they went.
 ///
@@ -182,35 +183,6 @@ fn resolve(name: &str) -> Result<SocketAddr, String> {
     addresses.next().ok_or_else(|| "no address has this name".into())
 }
 
-fn positive(number: &str) -> Result<usize, String> {
-    match number.parse() {
-        Ok(0) => Err("must be 1 or more".into()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn parse_time(text: &str) -> Result<Duration, String> {
-    let unit = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit);
-    let number: u32 = number.parse().map_err(|_| "not a time".to_string())?;
-    let unit = match unit {
-        "ms" => Duration::from_millis(1),
-        "s" | "" => Duration::from_secs(1),
-        "m" => Duration::from_secs(60),
-        "h" => Duration::from_secs(3600),
-        _ => return Err(format!("unknown unit \"{unit}\": ms, s, m or h")),
-    };
-    Ok(unit * number)
-}
-
-fn parse_rate(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(rate) if f64::is_finite(rate) && rate > 0.0 => Ok(rate),
-        _ => Err("not a rate above 0".into()),
-    }
-}
-
 fn parse_share(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
@@ -228,23 +200,9 @@ mod tests {
     }
 
     #[test]
-    fn times_carry_units() {
-        assert_eq!(parse_time("200ms"), Ok(Duration::from_millis(200)));
-        assert_eq!(parse_time("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(parse_time("3"), Ok(Duration::from_secs(3)));
-        assert_eq!(parse_time("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "s", "-1s", "1.5s", "10parsecs", "5 s"] {
-            assert!(parse_time(wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn shares_and_rates_are_bounded() {
+    fn shares_are_bounded() {
         assert_eq!(parse_share("0.25"), Ok(0.25));
         assert!(parse_share("1.1").is_err());
         assert!(parse_share("NaN").is_err());
-        assert_eq!(parse_rate("0.5"), Ok(0.5));
-        assert!(parse_rate("0").is_err());
-        assert!(parse_rate("inf").is_err());
     }
 }

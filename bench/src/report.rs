@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use common::Latency;
 use serde::Serialize;
 
 use crate::connection::{Failure, Timings};
@@ -85,15 +86,6 @@ pub struct Report {
     failures: BTreeMap<String, u64>,
 }
 
-/// Percentiles in microseconds.
-#[derive(Serialize)]
-struct Latency {
-    p50_us: u64,
-    p90_us: u64,
-    p99_us: u64,
-    max_us: u64,
-}
-
 impl Report {
     /// The report on `tally`.
     pub fn new(options: &Options, tally: Tally) -> Self {
@@ -125,24 +117,6 @@ impl Report {
     /// Whether no handshake failed and, if `options` expect that, all were resumed.
     pub fn is_as_expected(&self, options: &Options) -> bool {
         self.failed == 0 && !(options.expect_reused && self.full > 0)
-    }
-}
-
-impl Latency {
-    fn of(mut times: Vec<Duration>) -> Option<Self> {
-        times.sort_unstable();
-        let max_us = times.last()?.as_micros() as u64;
-        // The nearest rank: the smallest time that `percent` of all do not exceed.
-        let percentile = |percent: usize| {
-            let rank = (times.len() * percent).div_ceil(100);
-            times[rank - 1].as_micros() as u64
-        };
-        Some(Self {
-            p50_us: percentile(50),
-            p90_us: percentile(90),
-            p99_us: percentile(99),
-            max_us,
-        })
     }
 }
 
@@ -192,20 +166,5 @@ impl fmt::Display for Report {
             writeln!(f, "{count:>12}  {reason}")?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_nearest_ranks() {
-        let latency = Latency::of((1..=200).rev().map(Duration::from_micros).collect()).unwrap();
-        assert_eq!(latency.p50_us, 100);
-        assert_eq!(latency.p90_us, 180);
-        assert_eq!(latency.p99_us, 198);
-        assert_eq!(latency.max_us, 200);
-        assert!(Latency::of(Vec::new()).is_none());
     }
 }
