@@ -13,8 +13,12 @@ die() {
 }
 
 # Prints the comment at the top of the script, from its usage line on.
+help() {
+    sed -n '3,/^$/s/^# \?//p' "$0"
+}
+
 usage() {
-    sed -n '3,/^$/s/^# \?//p' "$0" >&2
+    help >&2
     exit 2
 }
 
