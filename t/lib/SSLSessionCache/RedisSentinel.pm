@@ -118,6 +118,9 @@ sub revive {
 
 	$node->start();
 	$node->{dead} = 0;
+
+	$node->command('SENTINEL', 'DEBUG', DEBUG)
+		if grep { $_ == $node } @{$self->{sentinel_nodes}};
 }
 
 # A failover that is asked for; true when there is another master.  Sentinels take
