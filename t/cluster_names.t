@@ -57,8 +57,8 @@ $_->command('CONFIG', 'SET', 'cluster-announce-hostname',
 ok(wait_until(sub { !grep { hosts($_) != 3 } $cluster->nodes() }), 'names are known');
 $cluster->command('CONFIG', 'SET', 'cluster-preferred-endpoint-type', 'hostname');
 
-another(8445, 'server 127.0.0.1:8372; resolver 127.0.0.1:%%PORT_8953_UDP%%;');
-another(8446, 'server 127.0.0.1:8373; resolver 127.0.0.1:%%PORT_8953_UDP%%;');
+another($t, 8445, 'server 127.0.0.1:8372; resolver 127.0.0.1:%%PORT_8953_UDP%%;');
+another($t, 8446, 'server 127.0.0.1:8373; resolver 127.0.0.1:%%PORT_8953_UDP%%;');
 checks('a name', 8445, 8446);
 cmp_ok($names->questions(), '>', 0, 'names are looked up');
 
@@ -69,8 +69,8 @@ $cluster->command('CONFIG', 'SET', 'cluster-preferred-endpoint-type', 'ip');
 SKIP: {
 	skip 'no address but the loopback', 3 unless defined $outside;
 
-	another(8447, "server $outside:%%PORT_8371%%;");
-	another(8448, "server $outside:%%PORT_8372%%;");
+	another($t, 8447, "server $outside:%%PORT_8371%%;");
+	another($t, 8448, "server $outside:%%PORT_8372%%;");
 	checks('loopback', 8447, 8448);
 
 	my $clients = join '', map { $_->command('CLIENT', 'LIST') }
@@ -113,7 +113,7 @@ sub options {
 }
 
 sub another {
-	my ($port, $server) = @_;
+	my ($t, $port, $server) = @_;
 
 	return SSLSessionCache::Nginx->new($t, "nginx$port",
 		config(options($server), port => $port));

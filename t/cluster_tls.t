@@ -38,7 +38,7 @@ my $names = SSLSessionCache::NameServer->new($t, port => 8953,
 	addresses => [ '127.0.0.1' ]);
 
 pair($t, options('tls_ca ca.crt;'));
-another('stranger', 8447, 'tls_ca other.crt;');
+another($t, 'stranger', 8447, 'tls_ca other.crt;');
 $t->plan(9);
 
 ###############################################################################
@@ -56,7 +56,7 @@ wait_until(sub { !grep { 3 != (() = $_->command('CLUSTER', 'NODES')
 	=~ /,redis-\d\.example /g) } $cluster->nodes() });
 $cluster->command('CONFIG', 'SET', 'cluster-preferred-endpoint-type', 'hostname');
 
-another("names$_", $_, 'tls_ca ca.crt; resolver 127.0.0.1:%%PORT_8953_UDP%%;')
+another($t, "names$_", $_, 'tls_ca ca.crt; resolver 127.0.0.1:%%PORT_8953_UDP%%;')
 	foreach 8445, 8446;
 checks('name', 8445, 8446);
 cmp_ok($names->questions(), '>', 0, 'name, looked up');
@@ -111,7 +111,7 @@ EOM
 }
 
 sub another {
-	my ($name, $port, $words) = @_;
+	my ($t, $name, $port, $words) = @_;
 
 	return SSLSessionCache::Nginx->new($t, $name,
 		config(options($words), port => $port));

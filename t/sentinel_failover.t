@@ -60,7 +60,7 @@ $t->plan(13);
 # a failover that is asked for; the old master is one for a while
 
 my @sessions = sessions(60);
-my $load = load();
+my $load = load($t);
 
 ok($redis->failover(), 'asked for');
 ok($redis->wait_replicated(), 'asked for, old master follows');
@@ -72,7 +72,7 @@ checks('asked for', time(), $load);
 
 @sessions = sessions(60);
 $redis->wait_replicated();
-$load = load();
+$load = load($t);
 
 my $master = $redis->master();
 my $killed = time();
@@ -97,6 +97,8 @@ is(resumed(sessions(20)), 20, 'old master is back, resumed');
 # Under way.
 
 sub load {
+	my ($t) = @_;
+
 	my $load = SSLSessionCache::Load->new($t);
 
 	sleep 0.5;

@@ -31,10 +31,10 @@ my $key = seal_key($t, 'cache.key');
 my @stores = map { store($t, port => $_) } 8371 .. 8373;
 
 single($t, options(8371, 8372, 8373));
-another(8444, '', 8373, 8371, 8372);
-another(8445, 'key=cache.key', 8372, 8371, 8373);
-another(8446, 'key=cache.key', 8371, 8373, 8372);
-another(8447, '', 8372, 8373);
+another($t, 8444, '', 8373, 8371, 8372);
+another($t, 8445, 'key=cache.key', 8372, 8371, 8373);
+another($t, 8446, 'key=cache.key', 8371, 8373, 8372);
+another($t, 8447, '', 8372, 8373);
 $t->plan(15);
 
 ###############################################################################
@@ -133,7 +133,7 @@ EOM
 }
 
 sub another {
-	my ($port, $more, @ports) = @_;
+	my ($t, $port, $more, @ports) = @_;
 
 	return SSLSessionCache::Nginx->new($t, "nginx$port",
 		config(options(@ports), port => $port, cache => "store=fleet $more"));

@@ -71,7 +71,7 @@ sleep 0.5;
 $store->crash();
 
 is(resumed(@others), @others, 'killed, sessions of the others resumed');
-ok(wait_until(sub { resumed(made()) }, 1) && told(qr/is down/),
+ok(wait_until(sub { resumed(made()) }, 1) && told($t, qr/is down/),
 	'killed, noticed');
 
 my $meanwhile = time();
@@ -142,7 +142,7 @@ sub connected {
 }
 
 sub told {
-	my ($words) = @_;
+	my ($t, $words) = @_;
 
 	return wait_until(sub { 2 == grep { $t->read_file($_) =~ $words }
 		'error.log', 'other.log' });
