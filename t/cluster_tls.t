@@ -65,7 +65,7 @@ cmp_ok($names->questions(), '>', 0, 'name, looked up');
 
 my ($from, $to) = $cluster->masters();
 $cluster->move_slots($from, $to, 2000);
-checks('moved', 8443, 8444);
+checks('moved', 8445, 8446);
 
 # another authority
 

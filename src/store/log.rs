@@ -20,6 +20,14 @@ pub(super) fn write(
         Line::Up { address } => {
             log!(NGX_LOG_NOTICE, log, "{} is up", server(address));
         }
+        Line::Down { address, count: 1, reason } if settings.has_servers() => {
+            log!(
+                NGX_LOG_ERR,
+                log,
+                "{} is down: {reason}; sessions that lie there are not resumed meanwhile",
+                server(address)
+            );
+        }
         Line::Down { address, count: 1, reason } => {
             log!(
                 NGX_LOG_ERR,
