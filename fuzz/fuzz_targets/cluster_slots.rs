@@ -5,7 +5,9 @@
 use std::collections::{HashMap, HashSet};
 
 use libfuzzer_sys::fuzz_target;
-use ssl_session_cache_core::topology::{Change, Cluster, Host, Map, Whom, MAX_MASTERS, MAX_NODES, SLOTS};
+use ssl_session_cache_core::topology::{
+    Change, Cluster, Host, Map, Whom, MAX_MASTERS, MAX_NODES, SLOTS,
+};
 use ssl_session_cache_core::Instant;
 
 // A map has each master once, with a slot. What a cluster makes of it is the same, and a node is

@@ -117,7 +117,7 @@ impl Link {
         routed: Routed<Begun>,
         now: Instant,
     ) -> Result<(), Unavailable> {
-        self.ask(asking, now, |server| server.get(key, deadline, routed, now))
+        self.ask(asking, |server| server.get(key, deadline, routed, now))
     }
 
     pub fn put(
@@ -127,7 +127,7 @@ impl Link {
         routed: Option<Routed<Begun>>,
         now: Instant,
     ) -> Result<(), Unavailable> {
-        self.ask(asking, now, |server| server.put(key, record, ttl, unix_now, routed, now))
+        self.ask(asking, |server| server.put(key, record, ttl, unix_now, routed, now))
     }
 
     pub fn delete(
@@ -137,17 +137,16 @@ impl Link {
         routed: Option<Routed<Begun>>,
         now: Instant,
     ) -> Result<(), Unavailable> {
-        self.ask(asking, now, |server| server.delete(key, routed, now))
+        self.ask(asking, |server| server.delete(key, routed, now))
     }
 
     fn ask(
         &mut self,
         asking: Asking,
-        now: Instant,
         request: impl FnOnce(&mut Server<SocketAddr, Routed<Begun>>) -> Result<(), Unavailable>,
     ) -> Result<(), Unavailable> {
         if asking == Asking::Yes {
-            self.server.asking(now)?;
+            self.server.asking();
         }
         request(&mut self.server)
     }

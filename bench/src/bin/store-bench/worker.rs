@@ -9,7 +9,7 @@ use ssl_session_cache_core::protocol::{Protocol, Redis};
 use ssl_session_cache_core::server::{Settings, Unavailable};
 use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::topology::{
-    Asking, Endpoint, Host, Put, Routed, Router, ServerId, Servers, Whom,
+    Asking, Endpoint, Host, Put, Routed, Router, ServerId, Servers, Whom, MAX_NODES,
 };
 use ssl_session_cache_core::Instant;
 
@@ -66,7 +66,7 @@ impl Worker {
     pub fn start(place: usize, common: &Rc<Common>, now: Instant) -> Self {
         let mut chance = Chance::new(place as u64);
         let (router, servers) = if common.is_cluster {
-            (Router::cluster(chance.number(), common.settings.timeout, now), Vec::new())
+            (Router::cluster(chance.number(), MAX_NODES, common.settings.timeout, now), Vec::new())
         } else if let [server] = common.servers[..] {
             let (router, id) = Router::one();
             (router, vec![(id, server)])
