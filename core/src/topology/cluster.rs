@@ -27,6 +27,12 @@ const PEACE: Duration = Duration::from_secs(60);
 /// What asks for the map begins so long after it was last asked for.
 const GAP: Duration = Duration::from_secs(1);
 
+/// After so many rounds that have brought nothing new, the gap gets longer by one with each further
+/// round, up to this factor: a failover takes some 20 seconds by default, and a cluster that has lost
+/// a node for good is not asked for its map each second for ever.
+const PATIENT_ROUNDS: u32 = 30;
+const MAX_GAPS: u32 = 10;
+
 /// And up to so much later, by chance: all workers hear of the same trouble at the same time.
 const SPREAD: Duration = Duration::from_millis(250);
 
@@ -103,6 +109,8 @@ struct Inquiry {
     asked: Option<Whom>,
     /// The nodes that were asked in vain.
     tried: Vec<ServerId>,
+    /// So many rounds in a row have brought nothing new.
+    rounds: u32,
 }
 
 /// What is to be done about a cluster's nodes, in the order told.
@@ -140,6 +148,7 @@ impl Cluster {
                 knower: None,
                 asked: None,
                 tried: Vec::new(),
+                rounds: 0,
             },
             max_nodes: max_nodes.min(MAX_NODES),
             strangers: 0,
@@ -244,6 +253,9 @@ impl Cluster {
         self.inquiry.at.take_if(|at| *at <= now)?;
         if self.inquiry.tried.is_empty() {
             self.inquiry.is_wanted = false;
+            if now.since(self.inquiry.not_before) >= PEACE / 2 {
+                self.inquiry.rounds = 0;
+            }
         }
         let whom = match self.next_to_ask() {
             Some(server) => {
@@ -265,18 +277,27 @@ impl Cluster {
                 self.adopt(map, now);
                 PEACE.mul_f64(0.75 + self.random.fraction() / 2.0)
             }
-            None if whom == Whom::Seeds => GAP + SPREAD.mul_f64(self.random.fraction()),
+            None if whom == Whom::Seeds => self.gap() + SPREAD.mul_f64(self.random.fraction()),
             None => {
                 self.inquiry.at = Some(now);
                 return;
             }
         };
+        let gap = self.gap();
+        self.inquiry.rounds += 1;
         self.inquiry.tried.clear();
-        self.inquiry.not_before = now + GAP;
-        self.inquiry.at = Some(if self.inquiry.is_wanted { now + GAP } else { now + wait });
+        self.inquiry.not_before = now + gap;
+        self.inquiry.at = Some(now + if self.inquiry.is_wanted { gap } else { wait });
         for node in self.nodes.values_mut() {
             node.is_lost = false;
         }
+    }
+
+    /// How long after the last round the next one may begin: longer where many in a row have brought
+    /// nothing new, though something asks for a map.
+    fn gap(&self) -> Duration {
+        let excess = self.inquiry.rounds.saturating_sub(PATIENT_ROUNDS);
+        GAP * (1 + excess).min(MAX_GAPS)
     }
 
     fn owner(&self, slot: u16) -> Option<ServerId> {
@@ -345,6 +366,7 @@ impl Cluster {
         if *place == owner {
             return;
         }
+        self.inquiry.rounds = 0;
         if let Some(before) = mem::replace(place, owner) {
             let node = &mut self.nodes[before];
             node.slots -= 1;
@@ -879,6 +901,25 @@ mod tests {
         play.answer(&[(0, 8192, 11), (8193, 16000, 12), (16001, LAST, 13)]);
         assert_eq!((play.server_of(8192), play.server_of(8193)), (Some(first), Some(second)));
         assert_eq!((play.opened.len(), play.closed.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_map_that_brings_nothing_new_is_asked_for_less_and_less_often() {
+        let (mut play, first, _) = Play::with_two();
+        let again = |play: &mut Play| {
+            play.cluster.lost(first, play.now);
+            let (_, wait) = play.pass_to_inquiry();
+            play.answer(&[(0, 8191, 11), (8192, LAST, 12)]);
+            wait
+        };
+        play.pass(PEACE / 4);
+        let waits: Vec<_> = (0..60).map(|_| again(&mut play)).collect();
+        assert!(waits[..25].iter().all(|wait| *wait <= GAP + SPREAD), "{waits:?}");
+        assert!(waits[50..].iter().all(|wait| (GAP * 9..=GAP * 11).contains(wait)), "{waits:?}");
+
+        // What is new is worth a second look.
+        play.moved(first, 0, "192.0.2.12:1");
+        assert_eq!(play.cluster.gap(), GAP);
     }
 
     #[test]

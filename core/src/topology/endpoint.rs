@@ -33,10 +33,11 @@ impl Host {
             return Some(Self::Address(address));
         }
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let text = text.strip_suffix('.').unwrap_or(text);
         let is_host = (1..=MAX_NAME).contains(&text.len())
             && text.bytes().all(is_name)
             && text.bytes().any(|byte| byte.is_ascii_alphabetic());
-        is_host.then(|| Self::Name(text.into()))
+        is_host.then(|| Self::Name(text.to_ascii_lowercase().into()))
     }
 
     /// Whether it is the machine of whoever says so.
@@ -61,7 +62,8 @@ impl Endpoint {
             return None;
         }
         let host = if host.is_empty() { asked.clone() } else { Host::parse(host)? };
-        let host = if host.is_loopback() { asked.clone() } else { host };
+        let is_remote = !asked.is_loopback();
+        let host = if is_remote && host.is_loopback() { asked.clone() } else { host };
         Some(Self { host, port })
     }
 
@@ -101,10 +103,21 @@ mod tests {
     #[test]
     fn hosts() {
         assert_eq!(Host::parse(b"::1"), Some(Host::Address("::1".parse().unwrap())));
-        assert_eq!(Host::parse(b"redis-1.a_b"), Some(Host::Name("redis-1.a_b".into())));
+        assert_eq!(Host::parse(b"Redis-1.a_B."), Some(Host::Name("redis-1.a_b".into())));
         for text in [&b""[..], b"?", b"a b", b"1.2.3", b"a/b", b"\xff", &[b'a'; 254]] {
             assert_eq!(Host::parse(text), None, "{}", text.escape_ascii());
         }
+    }
+
+    /// A cluster on one machine, asked from there.
+    #[test]
+    fn what_is_asked_at_a_loopback_address_tells_of_others() {
+        let asked = Host::parse(b"127.0.0.1").unwrap();
+        let told = |host: &[u8]| Endpoint::told(host, 6381, &asked).unwrap().to_string();
+        assert_eq!(
+            (told(b"127.0.0.2"), told(b"")),
+            ("127.0.0.2:6381".into(), "127.0.0.1:6381".into())
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use slotmap::SecondaryMap;
 
 use crate::protocol::Reason;
-use crate::server::{Ended, Lookup, Unavailable};
+use crate::server::{self, Ended, Lookup, Unavailable};
 use crate::session::Key;
 use crate::time::{earliest, Instant};
 use crate::topology::cluster::{Change, Cluster, Whom};
@@ -28,8 +28,9 @@ const TRY_AGAIN: Duration = Duration::from_millis(20);
 /// A node that has not said for so long that it cannot serve a key now is able to again.
 const ABLE_AGAIN: Duration = Duration::from_secs(10);
 
-/// No more requests than this wait for a cluster that cannot serve them now.
+/// No more requests than this wait for a cluster that cannot serve them now, nor more bytes of records.
 const MAX_WAITING: usize = 4096;
+const MAX_WAITING_BYTES: usize = server::MAX_WAITING as usize;
 
 /// A cluster's map, and what waits for the cluster.
 pub(super) struct Redirects<T> {
@@ -38,6 +39,8 @@ pub(super) struct Redirects<T> {
     timeout: Duration,
     /// What is tried again, by when that is, and in the order in which it began to wait.
     waiting: BTreeMap<(Instant, u64), Attempt<T>>,
+    /// The bytes of the records among it.
+    waiting_bytes: usize,
     /// So much has ever waited.
     waited: u64,
     /// The first map is waited for until this time, where there is none yet.
@@ -61,6 +64,7 @@ impl<T: Copy> Redirects<T> {
             cluster: Cluster::new(seed, max_nodes, now),
             timeout,
             waiting: BTreeMap::new(),
+            waiting_bytes: 0,
             waited: 0,
             map_until: Some(now + timeout),
             unable: SecondaryMap::new(),
@@ -167,14 +171,17 @@ impl<T: Copy> Redirects<T> {
             servers.record_failed();
         }
         let Ended::Refused(reason) = ended else {
-            if let Ended::Unavailable(_) = ended {
+            // That a lookup was late may be its own short time.
+            if ended == Ended::Unavailable(Unavailable::Down) {
                 self.cluster.lost(server, now);
             }
             return told(attempt.task, ended.into());
         };
         let task = attempt.task.clone();
+        let slot = slot_of(&attempt.key);
         let asked = match reason {
             Reason::Moved(to) => {
+                let to = to.filter(|to| to.slot == slot);
                 let to = to.and_then(|to| self.cluster.moved(server, to, now));
                 self.redirect(servers, attempt, to, Asking::No, now)
             }
@@ -259,9 +266,11 @@ impl<T: Copy> Redirects<T> {
         reason: Unavailable,
         now: Instant,
     ) -> Result<(), Unavailable> {
-        if at <= now || self.waiting.len() >= MAX_WAITING {
+        let bytes = self.waiting_bytes + attempt.record_len();
+        if at <= now || self.waiting.len() >= MAX_WAITING || bytes > MAX_WAITING_BYTES {
             return Err(reason);
         }
+        self.waiting_bytes = bytes;
         self.waited += 1;
         self.waiting.insert((at, self.waited), attempt);
         Ok(())
@@ -294,11 +303,22 @@ impl<T: Copy> Redirects<T> {
     ) {
         while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= now) {
             let attempt = entry.remove();
+            self.waiting_bytes -= attempt.record_len();
             let task = attempt.task.clone();
             match (task, self.send(servers, attempt, now)) {
                 (Task::Get(token), Err(reason)) => tell(token, reason),
                 (Task::Put { .. }, Err(_)) => servers.record_failed(),
                 (Task::Delete, Err(_)) | (_, Ok(())) => {}
+            }
+        }
+    }
+
+    /// Ends all that waits.
+    pub(super) fn stop(&mut self, mut tell: impl FnMut(T, Unavailable)) {
+        self.waiting_bytes = 0;
+        for attempt in mem::take(&mut self.waiting).into_values() {
+            if let Task::Get(token) = attempt.task {
+                tell(token, Unavailable::Down);
             }
         }
     }

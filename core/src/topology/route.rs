@@ -112,6 +112,14 @@ pub(super) enum Next {
 }
 
 impl<T> Attempt<T> {
+    /// The length of the record to put.
+    pub(super) fn record_len(&self) -> usize {
+        match &self.task {
+            Task::Put { record, .. } => record.len(),
+            Task::Get(_) | Task::Delete => 0,
+        }
+    }
+
     pub(super) fn routed(self) -> Routed<T> {
         Routed(Route::Many(Box::new(self)))
     }

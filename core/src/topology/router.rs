@@ -142,6 +142,13 @@ impl<T: Copy> Router<T> {
         }
     }
 
+    /// The store is of no more use: tells of the lookups that wait for none of its servers.
+    pub fn stop(&mut self, tell: impl FnMut(T, Unavailable)) {
+        if let Topology::Cluster(cluster) = &mut self.0 {
+            cluster.stop(tell);
+        }
+    }
+
     /// The connection to a server is lost, or cannot be made.
     pub fn lost(&mut self, server: ServerId, now: Instant) {
         if let Topology::Cluster(cluster) = &mut self.0 {
@@ -576,6 +583,44 @@ mod tests {
         assert_eq!(fixture.router.deadline(), Some(fixture.now));
         assert_eq!(fixture.tick(), []);
         assert_eq!(fixture.asked(), ["1: get by 1000", "1: put record"]);
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_ends_with_the_store() {
+        let mut fixture = Fixture::unmapped();
+        fixture.get(&key(1), 7).unwrap();
+        let put = Put { key: &key(1), record: &[0; 16 * 1024], ttl: 300, unix_now: 0 };
+        for _ in 0..256 {
+            fixture.router.put(&fixture.servers, put, fixture.now).unwrap();
+        }
+        assert!(fixture.router.put(&fixture.servers, put, fixture.now).is_err());
+        fixture.get(&key(2), 8).unwrap();
+        let mut told = Vec::new();
+        fixture.router.stop(|token, reason| told.push((token, reason)));
+        assert_eq!(told, [(7, Unavailable::Down), (8, Unavailable::Down)]);
+        assert_eq!(fixture.tick(), []);
+    }
+
+    #[test]
+    fn a_redirect_of_another_slot_says_nothing() {
+        let mut fixture = Fixture::cluster();
+        fixture.get(&key(1), 7).unwrap();
+        let refused = Lookup::Unavailable(Unavailable::Refused);
+        assert_eq!(fixture.end(moved(&key(2), b":2")), Some((7, refused)));
+        fixture.get(&key(2), 7).unwrap();
+        assert_eq!(fixture.asked(), ["1: get by 1000"]);
+    }
+
+    #[test]
+    fn a_late_lookup_has_no_map_asked_for() {
+        let mut fixture = Fixture::cluster();
+        let peace = fixture.router.deadline();
+        fixture.get(&key(1), 7).unwrap();
+        fixture.end(Ended::Unavailable(Unavailable::Timeout));
+        assert_eq!(fixture.router.deadline(), peace);
+        fixture.get(&key(1), 7).unwrap();
+        fixture.end(Ended::Unavailable(Unavailable::Down));
+        assert!(fixture.router.deadline() < peace);
     }
 
     #[test]
