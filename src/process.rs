@@ -40,10 +40,16 @@ pub(crate) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int
                 conf.fallback().is_some_and(|fallback| ptr::eq(fallback, &**other))
             };
             let fallback = started.iter().find(is_fallback).map(|(_, store)| Rc::clone(store));
-            let store = Store::start(&conf, fallback, handshake::answered, cycle.log);
+            let store = Store::start(
+                &conf,
+                fallback,
+                handshake::answered,
+                handshake::is_awaited,
+                cycle.log,
+            );
             started.push((conf, store));
         }
-        conf.use_stores(started);
+        conf.use_stores(started, cycle);
     }
     Status::NGX_OK.into()
 }

@@ -184,7 +184,7 @@ my @valid = (
 	'include servers*.inc;',
 );
 
-$t->plan(4 * @wrong + 2 * @common + @valid + 39);
+$t->plan(4 * @wrong + 2 * @common + @valid + 41);
 
 ###############################################################################
 
@@ -275,6 +275,9 @@ refused($t, qr/unknown store "far" of parameter "fallback"/, 'fallback, behind',
 	before => "$near 1; fallback far; } $far");
 refused($t, qr/"2" of parameter "site", expected another number than that of the/,
 	'fallback of the same site', before => "$far $near 2; fallback far; }");
+refused($t, qr/"far" of parameter "fallback", expected a store with a "timeout" of at/,
+	'fallback that may take longer',
+	before => "$far $near 1; timeout 499ms; fallback far; }");
 refused($t, qr/no parameter "key", expected one with a store that has "site"/,
 	'site without a key', before => "$near 1; }", directive => 'store=fleet');
 

@@ -108,6 +108,12 @@ fn end(cf: &mut ngx_conf_t, name: &[u8], block: Block<'_>) -> Result<(), ConfErr
     let conf = CycleConf::being_read(cf);
     let fallback = plan.fallback.map(|name| conf.defined("fallback", name)).transpose()?;
     if let Some(fallback) = &fallback {
+        // It has half of the time of this store: a server that takes all of that must count as late.
+        if fallback.settings().timeout > plan.timeout * 2 {
+            let value = text(plan.fallback.unwrap_or_default());
+            let expected = "a store with a \"timeout\" of at most twice that of this one";
+            return Err(PlanError::Invalid { name: "fallback", value, expected }.into());
+        }
         if plan.site.is_some() && plan.site == fallback.settings().site {
             let value = plan.site.map(|site| site.to_string()).unwrap_or_default();
             let expected = "another number than that of the fallback";

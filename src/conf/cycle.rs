@@ -130,12 +130,18 @@ impl CycleConf {
 
     /// Gives the callbacks the stores as this worker has them; each is in place of the one of its
     /// configuration.
-    pub(crate) fn use_stores(&self, stores: Vec<(Rc<StoreConf>, Rc<Store>)>) {
+    pub(crate) fn use_stores(
+        &'static self,
+        stores: Vec<(Rc<StoreConf>, Rc<Store>)>,
+        cycle: &ngx_cycle_t,
+    ) {
         for cache in &*self.caches() {
             let store = stores.iter().find(|(conf, _)| ptr::eq(cache.store_conf(), &**conf));
             cache.use_store(store.map(|(_, store)| Rc::clone(store)));
         }
         self.running.replace(stores.into_iter().map(|(_, store)| store).collect());
+        // SAFETY: a cycle has a pool, which drops the value when it goes.
+        unsafe { Pool::from_ngx_pool(cycle.pool) }.allocate(Running(self));
     }
 
     /// Takes the stores away from the callbacks, and closes their connections.
@@ -179,10 +185,15 @@ impl CycleConf {
     }
 }
 
-impl Drop for CycleConf {
-    /// With `master_process off`, the process goes on with another configuration.
+/// The stores that run, which stop before what they use goes: nginx's pool drops the last first, and
+/// resolvers are made while the configuration is read.
+///
+/// With `master_process off`, the process goes on with another configuration.
+struct Running(&'static CycleConf);
+
+impl Drop for Running {
     fn drop(&mut self) {
-        self.stop_stores();
+        self.0.stop_stores();
     }
 }
 

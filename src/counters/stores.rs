@@ -96,16 +96,25 @@ impl Stores {
     pub(super) fn slot(
         &self,
         store: &str,
-        server: &str,
+        name: &str,
         worker: usize,
         pool: Pool,
     ) -> Option<&'static ServerSlot> {
         let store = self.configured().find(|entry| entry.name.is(store))?;
-        let server = store.server(server, pool)?;
+        let server = store.server(name, pool)?;
         for _ in server.slots().count()..=worker {
             server.slots.push(pool)?;
         }
-        server.slots().nth(worker)
+        let slot = server.slots().nth(worker)?;
+        if name != WHOLE {
+            // From now on it is in use; until now another worker may have given it to another server.
+            slot.address.set(name);
+            if !server.name.is(name) {
+                slot.address.set("");
+                return None;
+            }
+        }
+        Some(slot)
     }
 
     /// All slots of the worker of this number.

@@ -119,6 +119,11 @@ impl Lookup {
     }
 }
 
+/// Whether a handshake waits for a lookup.
+pub(crate) fn is_awaited(id: LookupId) -> bool {
+    UNDER_WAY.with_borrow(|lookups| lookups.contains_key(id))
+}
+
 /// The store's answer: has the handshake go on.
 pub(crate) fn answered(id: LookupId, reply: Reply<'_>, now: Instant) {
     let under_way = UNDER_WAY.with_borrow_mut(|lookups| lookups.remove(id));

@@ -19,7 +19,7 @@ use self::records::Records;
 
 pub(crate) use self::cache::SessionCache;
 pub(crate) use self::first::Report;
-pub(crate) use self::lookup::answered;
+pub(crate) use self::lookup::{answered, is_awaited};
 pub(crate) use self::suspend::Suspension;
 
 mod cache;

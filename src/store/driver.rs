@@ -173,9 +173,6 @@ impl Driver {
                 name_lookup.bind(NonNull::from(&*driver));
             }
         }
-        if let (Some(stats), Some(server)) = (stats, driver.settings.server_of(&driver.location)) {
-            stats.show_address(server);
-        }
         driver
     }
 

@@ -117,8 +117,7 @@ impl Inquiry {
         question: Question,
         deadline: Instant,
     ) {
-        self.errand.stop();
-        self.name_lookup.stop();
+        self.stop();
         let (peer, credentials) = (location.peer.clone(), credentials.cloned());
         let asked = Asked { question, credentials, peer, deadline };
         match (self.resolver, &location.name) {
@@ -133,6 +132,14 @@ impl Inquiry {
                 self.ask_at(asked, &location.word, location.addresses.clone(), reason);
             }
         }
+    }
+
+    /// Gives up the question that is under way; nobody is told.
+    pub(super) fn stop(&self) {
+        self.errand.stop();
+        self.name_lookup.stop();
+        self.timer.stop();
+        self.step.take();
     }
 
     /// Asks at the addresses of a server; the reason is for where there are none.
@@ -194,7 +201,11 @@ impl Inquiry {
 impl NameHandler for Inquiry {
     fn resolved(&self, result: Result<Resolved, String>) {
         self.timer.stop();
-        let Step::Name(asked, location) = self.step.take() else { return };
+        let step = self.step.take();
+        let Step::Name(asked, location) = step else {
+            self.step.replace(step);
+            return;
+        };
         match result {
             Ok(Resolved { addresses, .. }) => {
                 self.ask_at(asked, &location.word, addresses, String::new);

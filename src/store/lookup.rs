@@ -17,5 +17,8 @@ pub(super) struct Asker {
     pub(super) first: Option<Unavailable>,
 }
 
+/// Whether somebody waits for a lookup: another store need not be asked for nobody.
+pub(crate) type IsAwaited = fn(LookupId) -> bool;
+
 /// Who is told how a lookup has ended: once, if it was accepted. The store may be asked meanwhile.
 pub(crate) type Tell = fn(LookupId, Lookup<'_>, Instant);

@@ -21,7 +21,7 @@ use self::lookup::Asker;
 use self::servers::Drivers;
 use self::survey::{Survey, Surveyor};
 
-pub(crate) use self::lookup::{LookupId, Tell};
+pub(crate) use self::lookup::{IsAwaited, LookupId, Tell};
 pub(crate) use self::settings::{Settings, Shape};
 
 mod driver;
@@ -92,8 +92,9 @@ impl StoreConf {
 /// The connections are closed. [`stop`](Self::stop) it before: nothing is told of what waits.
 pub(crate) struct Store {
     settings: Rc<Settings>,
-    /// Who is told how lookups end.
+    /// Who is told how lookups end, and whether anybody still waits for one.
     tell: Tell,
+    is_awaited: IsAwaited,
     /// Borrowed by the methods that handshakes call, and never where a handshake can go on: see
     /// [`driver::Driver`].
     router: RefCell<Router<Asker>>,
@@ -131,6 +132,7 @@ impl Store {
         conf: &StoreConf,
         fallback: Option<Rc<Self>>,
         tell: Tell,
+        is_awaited: IsAwaited,
         log: *mut ngx_log_t,
     ) -> Rc<Self> {
         let settings = Rc::clone(&conf.settings);
@@ -141,6 +143,7 @@ impl Store {
             let is_cluster = settings.shape == Shape::Cluster;
             Self {
                 tell,
+                is_awaited,
                 router: RefCell::new(router),
                 drivers: Drivers::new(owner, Rc::clone(&settings), resolver, log),
                 cluster: is_cluster.then(|| Cluster::new(&settings, resolver, store, log)),
@@ -183,6 +186,15 @@ impl Store {
     /// Closes the connections, and ends what waits.
     pub(crate) fn stop(&self) {
         self.drivers.stop();
+        if let Some(cluster) = &self.cluster {
+            cluster.survey.stop();
+            cluster.timer.stop();
+        }
+        let mut ended = Vec::new();
+        self.router.borrow_mut().stop(|asker, reason| ended.push((asker, reason)));
+        for (Asker { id, .. }, reason) in ended {
+            (self.tell)(id, Lookup::Unavailable(reason), now());
+        }
     }
 
     /// The time that deadlines are told in.
@@ -324,7 +336,7 @@ impl Store {
         let is_asked = |(store, key, deadline): (Rc<Self>, Key, Instant)| {
             store.ask(&key, deadline, asker).is_ok()
         };
-        if !next.is_some_and(is_asked) {
+        if !next.filter(|_| (self.is_awaited)(id)).is_some_and(is_asked) {
             // That one store does not have it says nothing of one that could not say.
             (self.tell)(id, reason.map_or(Lookup::Missing, Lookup::Unavailable), now());
         }

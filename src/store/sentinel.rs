@@ -202,7 +202,11 @@ impl Inquirer for Discovery {
 impl NameHandler for Discovery {
     fn resolved(&self, result: Result<Resolved, String>) {
         self.timer.stop();
-        let Step::Name(asked, host) = self.step.take() else { return };
+        let step = self.step.take();
+        let Step::Name(asked, host) = step else {
+            self.step.replace(step);
+            return;
+        };
         match result {
             Ok(Resolved { addresses, .. }) => self.found(&host, addresses),
             Err(reason) => self.is_unusable(asked.name(), &format!("the master: {reason}")),

@@ -53,6 +53,12 @@ impl Survey {
         self.ask_next("no server to ask".into());
     }
 
+    /// Gives up what is under way; nobody is told.
+    pub(super) fn stop(&self) {
+        self.others.take();
+        self.inquiry.stop();
+    }
+
     /// Asks the next server; the reason is for where there is none.
     fn ask_next(&self, reason: String) {
         let next = self.others.borrow_mut().pop_front();
