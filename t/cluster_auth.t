@@ -28,7 +28,7 @@ use SSLSessionCache::Wait;
 my $t = Test::Nginx->new();
 
 my $rights = 'on >sesame ~sslsessioncache:* resetchannels -@all '
-	. '+get +setex +del +ping +cluster|slots +asking +readonly';
+	. '+get +setex +del +ping +cluster|slots +asking';
 
 my $cluster = SSLSessionCache::RedisCluster->new($t,
 	password => 'of the operator', user => $rights, replicas => 0);

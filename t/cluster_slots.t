@@ -86,15 +86,15 @@ is($cluster->size($from), 5461 - SLOTS, 'slots have moved');
 my $new = $cluster->add_node();
 
 $cluster->move_slots($third, $new, SLOTS);
-is(resumed(@sessions), @sessions, 'resumed with a node more');
+ok(all_resumed(@sessions), 'resumed with a node more');
 
 push @sessions, sessions(60);
 cmp_ok($new->count(), '>', 0, 'sessions at the new node');
 
 ok($cluster->remove_node($to), 'a node is taken away');
-is(resumed(@sessions), @sessions, 'resumed with a node less');
+ok(all_resumed(@sessions), 'resumed with a node less');
 $to->stop();
-is(resumed(@sessions), @sessions, 'resumed when it is stopped');
+ok(all_resumed(@sessions), 'resumed when it is stopped');
 
 # all the time
 
@@ -104,10 +104,18 @@ my @offered = grep { !$_->{made} } @results;
 is(join("\n", map { $_->{error} // () } @results), '', 'no handshake fails');
 cmp_ok(max(map { $_->{seconds} // 0 } @results), '<', LONGEST,
 	'none waits longer');
-cmp_ok(grep({ $_->{reused} } @offered), '>=', 0.99 * @offered,
+cmp_ok(grep({ $_->{reused} } @offered), '>=', max(20, 0.99 * @offered),
 	'resumed all the time');
 
 ###############################################################################
+
+# All are, as soon as nginx has been told a map that is not from before.
+
+sub all_resumed {
+	my (@sessions) = @_;
+
+	return wait_until(sub { resumed(@sessions) == @sessions }, 3);
+}
 
 # Sessions that are stored.
 

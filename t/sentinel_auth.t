@@ -32,8 +32,8 @@ SSLSessionCache::Authority->new($t, 'ca')->issue('redis', names => 'IP:127.0.0.1
 my $redis = SSLSessionCache::RedisSentinel->new($t,
 	password => 'of-redis',
 	sentinel_password => 'of-sentinels',
-	sentinel_user => 'on >sentinel-sesame resetchannels &+switch-master -@all '
-		. '+sentinel|get-master-addr-by-name +subscribe +ping',
+	sentinel_user => 'on >sentinel-sesame resetchannels -@all '
+		. '+sentinel|get-master-addr-by-name',
 	tls => 'redis',
 	user => 'on >sesame ~sslsessioncache:* resetchannels -@all '
 		. '+get +setex +del +ping +role',

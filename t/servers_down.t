@@ -89,7 +89,7 @@ is(join("\n", map { $_->{error} // () } @results), '',
 	'killed, no handshake fails');
 cmp_ok(max(map { $_->{seconds} // 0 } @results), '<', LONGEST,
 	'killed, none waits longer');
-cmp_ok(grep({ $_->{reused} } @offered), '>=', 0.99 * @offered,
+cmp_ok(grep({ $_->{reused} } @offered), '>=', max(20, 0.99 * @offered),
 	'killed, resumed meanwhile');
 
 # it is back, with nothing in it

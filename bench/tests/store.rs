@@ -52,8 +52,8 @@ fn idle_workers_probe_their_servers() {
     let stats = redis.ask("INFO commandstats");
     let (_, calls) = stats.split_once("cmdstat_ping:calls=").unwrap();
     let pings: u64 = calls.split(',').next().unwrap().parse().unwrap();
-    // Twenty are of the greetings.
-    assert!((60..=300).contains(&pings), "{pings}");
+    // Twenty are of the greetings. On a machine that is busy there are fewer than 200 more.
+    assert!((30..=300).contains(&pings), "{pings}");
 }
 
 fn run(servers: &[&Redis], arguments: &[&str]) -> Value {

@@ -65,6 +65,14 @@ pub(super) fn write(
                 name()
             );
         }
+        Line::Unresolved { reason, has_addresses: false } if settings.has_servers() => {
+            log!(
+                NGX_LOG_ERR,
+                log,
+                "{} cannot be resolved: {reason}; sessions that lie there are not resumed meanwhile",
+                name()
+            );
+        }
         Line::Unresolved { reason, has_addresses: false } => {
             log!(
                 NGX_LOG_ERR,

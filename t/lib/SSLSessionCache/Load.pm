@@ -18,7 +18,7 @@ use SSLSessionCache::TLS;
 
 ###############################################################################
 
-# Options: from and to, ports as in Test::Nginx::port() (8443, 8444), at_once (16),
+# Options: from and to, ports as in Test::Nginx::port() (8443, 8444), at_once (32),
 # pause in seconds after each (0.05).
 
 sub new {
