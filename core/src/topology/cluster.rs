@@ -10,9 +10,9 @@ use crate::protocol::Redirect;
 use crate::server::Random;
 use crate::time::{earliest, Instant};
 use crate::topology::endpoint::Endpoint;
+use crate::topology::id::ServerId;
 use crate::topology::map::{Map, MAX_MASTERS};
 use crate::topology::slots::SLOTS;
-use crate::topology::ServerId;
 
 /// The most nodes that are known at the same time.
 pub const MAX_NODES: usize = MAX_MASTERS;
@@ -173,7 +173,8 @@ impl Cluster {
     }
 
     /// The nodes that have slots, with how many.
-    pub fn masters(&self) -> impl Iterator<Item = (ServerId, &Endpoint, u16)> {
+    #[cfg(test)]
+    fn masters(&self) -> impl Iterator<Item = (ServerId, &Endpoint, u16)> {
         let masters = self.nodes.iter().filter(|(_, node)| node.slots > 0);
         masters.map(|(id, node)| (id, &node.endpoint, node.slots))
     }

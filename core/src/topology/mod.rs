@@ -6,6 +6,7 @@
 
 mod cluster;
 mod endpoint;
+mod id;
 mod map;
 mod redirects;
 mod rendezvous;
@@ -15,18 +16,12 @@ mod sentinel;
 mod slots;
 mod spread;
 
-use slotmap::new_key_type;
-
 pub use self::cluster::{Change, Cluster, Whom, MAX_NODES};
 pub use self::endpoint::{Endpoint, Host};
+pub use self::id::ServerId;
 pub use self::map::{Map, MapError, MAX_MASTERS};
 pub use self::rendezvous::Rendezvous;
 pub use self::route::{Asking, Put, Routed, Servers, Told};
 pub use self::router::Router;
 pub use self::sentinel::{Next, Sentinels};
-pub use self::slots::{hash_tag, slot_of, slot_of_bytes, SLOTS};
-
-new_key_type! {
-    /// What one of a store's servers is known by.
-    pub struct ServerId;
-}
+pub use self::slots::{slot_of, slot_of_bytes, SLOTS};

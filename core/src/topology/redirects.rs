@@ -14,8 +14,11 @@ use crate::server::{self, Ended, Lookup, Unavailable};
 use crate::session::Key;
 use crate::time::{earliest, Instant};
 use crate::topology::cluster::{Change, Cluster, Whom};
+use crate::topology::endpoint::Endpoint;
+use crate::topology::id::ServerId;
+use crate::topology::map::Map;
 use crate::topology::route::{Asking, Attempt, Next, Put, Servers, Task, Told};
-use crate::topology::{slot_of, Endpoint, Map, ServerId};
+use crate::topology::slots::slot_of;
 
 /// So many redirects are followed for a lookup, and for a put or a delete, which nobody waits for.
 const LOOKUP_REDIRECTS: u8 = 2;

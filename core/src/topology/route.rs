@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::server::{Lookup, Unavailable};
 use crate::session::Key;
 use crate::time::Instant;
-use crate::topology::{Endpoint, ServerId};
+use crate::topology::endpoint::Endpoint;
+use crate::topology::id::ServerId;
 
 /// The servers of a store, as whoever has their connections lends them.
 ///

@@ -8,10 +8,12 @@ use crate::server::{Ended, Unavailable};
 use crate::session::Key;
 use crate::time::Instant;
 use crate::topology::cluster::Whom;
+use crate::topology::endpoint::Endpoint;
+use crate::topology::id::ServerId;
+use crate::topology::map::Map;
 use crate::topology::redirects::Redirects;
 use crate::topology::route::{Asking, Put, Route, Routed, Servers, Told};
 use crate::topology::spread::Spread;
-use crate::topology::{Endpoint, Map, ServerId};
 
 /// A store: it has the servers asked, and tells which there are to be.
 ///

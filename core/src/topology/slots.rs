@@ -18,7 +18,7 @@ pub fn slot_of_bytes(key: &[u8]) -> u16 {
 
 /// What is between the first `{` and the first `}` behind it, if there is anything: keys that have it
 /// in common are in one slot.
-pub fn hash_tag(key: &[u8]) -> Option<&[u8]> {
+fn hash_tag(key: &[u8]) -> Option<&[u8]> {
     let begin = 1 + key.iter().position(|byte| *byte == b'{')?;
     let len = key[begin..].iter().position(|byte| *byte == b'}')?;
     (len > 0).then(|| &key[begin..begin + len])
