@@ -104,7 +104,7 @@ my @wrong = (
 	[ 'server 10.0.0.1; suspend hello;', 'suspend', $place ],
 	[ 'addr 10.0.0.1;', 'addr', qr/expected "server"/ ],
 	[ 'host 10.0.0.1;', 'host', qr/unknown .* expected.*"server".*"port"/ ],
-	[ 'server 10.0.0.1; port=1;', 'port=1', qr/unknown .* expected.*"port"/ ],
+	[ 'server 10.0.0.1; port=1;', 'port=', qr/unknown .* expected.*"port"/ ],
 	[ 'server 10.0.0.1; cluster yes;', 'cluster', qr/expected on or off/ ],
 	[ 'server 10.0.0.1; cluster on; type memcached;', 'cluster',
 		qr/expected none where type is memcached/ ],
@@ -184,7 +184,7 @@ my @valid = (
 	'include servers*.inc;',
 );
 
-$t->plan(4 * @wrong + 2 * @common + @valid + 41);
+$t->plan(4 * @wrong + 2 * @common + @valid + 49);
 
 ###############################################################################
 
@@ -278,6 +278,16 @@ refused($t, qr/"2" of parameter "site", expected another number than that of the
 refused($t, qr/"far" of parameter "fallback", expected a store with a "timeout" of at/,
 	'fallback that may take longer',
 	before => "$far $near 1; timeout 499ms; fallback far; }");
+refused($t, qr/each worker connects to 257 servers of stores, more than half of its 512/,
+	'more servers than connections', block => join ' ',
+	map { "server 10.0.1." . $_ % 250 . ':' . (7000 + $_) . ';' } 1 .. 257);
+foreach my $line ('auth=hunter2', 'auth:hunter2', 'server nginx:hunter2',
+	'server redis://u:hunter2', 'server redis://h?password=hunter2',
+	'resolver redis://u:hunter2@h')
+{
+	my ($output) = check($t, block => "server 10.0.0.1; $line;");
+	like($output, qr/\[emerg\] (?!.*hunter2)/, "$line, not shown");
+}
 refused($t, qr/no parameter "key", expected one with a store that has "site"/,
 	'site without a key', before => "$near 1; }", directive => 'store=fleet');
 

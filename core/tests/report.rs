@@ -238,7 +238,8 @@ fn a_store_whose_servers_are_not_known_yet() {
     let parsed = parse(&snapshot);
     assert_eq!(parsed["stores"][0]["lookups"]["found"], 0);
     assert_eq!(parsed["stores"][0]["servers"], json!([]));
-    samples(&prometheus::render(&snapshot));
+    let samples = samples(&prometheus::render(&snapshot));
+    assert!(samples.contains_key("up{store=\"cluster\",worker=\"0\"}"), "an alert finds it");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use core::{ptr, slice};
 use std::rc::Rc;
 
 use nginx_sys::{ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_module_t};
-use ngx::core::{Pool, NGX_CONF_OK};
+use ngx::core::{Pool, NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::ngx_string;
 use ssl_session_cache_core::plan::{text, PlanError};
 
@@ -55,6 +55,17 @@ unsafe extern "C" fn check(cycle: *mut ngx_cycle_t, conf: *mut c_void) -> *mut c
         if let (Some(name), false) = (&store.settings().name, is_used) {
             log!(NGX_LOG_WARN, cycle.log, "store \"{name}\" is used by no \"{NAME}\"");
         }
+    }
+    let servers: usize = used.iter().map(|store| store.settings().max_servers()).sum();
+    if servers > cycle.connection_n / 2 {
+        log!(
+            NGX_LOG_EMERG,
+            cycle.log,
+            "each worker connects to {servers} servers of stores, more than half of its {} \
+             \"worker_connections\": raise these, or name fewer servers",
+            cycle.connection_n
+        );
+        return NGX_CONF_ERROR;
     }
     NGX_CONF_OK
 }

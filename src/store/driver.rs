@@ -24,6 +24,7 @@ use crate::net::{
 use crate::nginx::{clients_may_handshake, now, turn_is_long};
 use crate::store::log;
 use crate::store::lookup::Asker;
+use crate::store::quota::Quota;
 use crate::store::scout::{Scout, Sender};
 use crate::store::sentinel::{Discovery, Master, Seeker};
 use crate::store::settings::{Settings, Shape};
@@ -52,6 +53,9 @@ pub(super) struct Driver {
     /// None in a process that does not count.
     stats: Option<StoreStats>,
     is_introduced: Cell<bool>,
+    /// Whether it is about to be stopped.
+    is_retired: Cell<bool>,
+    quota: Rc<Quota>,
     /// Whether something was written in this turn before its end.
     has_flushed: Cell<bool>,
     /// Whether the last turn with something to send was a long one.
@@ -128,6 +132,7 @@ impl Driver {
         settings: Rc<Settings>,
         location: Location,
         resolver: Option<Resolver>,
+        quota: Rc<Quota>,
         log: *mut ngx_log_t,
     ) -> Rc<Self> {
         let is_sentinel = matches!(settings.shape, Shape::Sentinel { .. });
@@ -158,6 +163,8 @@ impl Driver {
             is_blocked: Cell::new(false),
             stats,
             is_introduced: Cell::new(false),
+            is_retired: Cell::new(false),
+            quota,
             has_flushed: Cell::new(false),
             turns_are_long: Cell::new(false),
             server: RefCell::new(server),
@@ -181,17 +188,13 @@ impl Driver {
         &self.location
     }
 
-    /// Begins to connect, and to look the server's name up.
+    /// Begins to connect, and to look the server's name up, but not before this returns: a worker that
+    /// starts needs a connection of its own first, and a handshake has no room for that.
     pub(super) fn start(&self) {
         self.server.borrow_mut().start(now());
-        self.introduce();
-        self.go_on();
-    }
-
-    /// The same from within a handshake: at the end of the turn.
-    pub(super) fn start_later(&self) {
-        self.server.borrow_mut().start(now());
         self.link.at_turn_end();
+        // Where there is no turn yet.
+        self.link.wake_at(Some(now()));
     }
 
     /// Tells, once, what there is to tell of the server's place.
@@ -200,12 +203,33 @@ impl Driver {
             return;
         }
         let Location { addresses, word, .. } = &self.location;
-        if addresses.is_empty() && matches!(self.finder, Finder::Nothing) {
+        if addresses.is_empty() && matches!(self.finder, Finder::Nothing) && self.may_log() {
             log::unresolvable(self.log, &self.settings, word);
         }
-        if self.stats.is_some_and(|stats| !stats.has_room()) && self.settings.has_servers() {
+        let is_uncounted = self.stats.is_some_and(|stats| !stats.has_room());
+        if is_uncounted && self.settings.has_servers() && self.may_log() {
             log::uncounted(self.log, &self.settings, word);
         }
+    }
+
+    /// Whether there is a line left in the log for the server.
+    fn may_log(&self) -> bool {
+        if self.settings.shape != Shape::Cluster {
+            return true;
+        }
+        match self.quota.take(now()) {
+            Some(0) => true,
+            Some(left_out) => {
+                log::left_out(self.log, &self.settings, left_out);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// It does not connect any more, nor do anything else until it is [stopped](Self::stop).
+    pub(super) fn retire(&self) {
+        self.is_retired.set(true);
     }
 
     /// Closes the connection, and ends what waits.
@@ -393,7 +417,10 @@ impl Driver {
                 self.scout.start(&address, self.peer.borrow().clone(), key);
             }
             Action::StopScout => self.scout.stop(),
-            Action::Log(line) => log::write(self.log, &self.settings, &self.location, line),
+            Action::Log(line) if self.may_log() => {
+                log::write(self.log, &self.settings, &self.location, line);
+            }
+            Action::Log(_) => {}
         }
     }
 
@@ -469,6 +496,9 @@ impl Handler for Driver {
     }
 
     fn timer(&self) {
+        if self.is_retired.get() {
+            return;
+        }
         let is_overdue = self.server.borrow().is_overdue(now());
         if is_overdue {
             let error = self.link.timed_out();
@@ -485,6 +515,9 @@ impl Handler for Driver {
 
     /// What was queued in this turn goes out together.
     fn turn_end(&self) {
+        if self.is_retired.get() {
+            return;
+        }
         self.introduce();
         self.has_flushed.set(false);
         self.turns_are_long.set(turn_is_long());

@@ -100,6 +100,16 @@ pub(super) fn unresolvable(log: *mut ngx_log_t, settings: &Settings, server: &st
     );
 }
 
+/// Writes how many lines about a cluster's nodes were not written.
+pub(super) fn left_out(log: *mut ngx_log_t, settings: &Settings, lines: u64) {
+    log!(
+        NGX_LOG_WARN,
+        log,
+        "{lines} lines about nodes of cluster \"{}\" were left out",
+        settings.name()
+    );
+}
+
 /// Writes that a server of a store is not counted.
 pub(super) fn uncounted(log: *mut ngx_log_t, settings: &Settings, server: &str) {
     log!(

@@ -29,6 +29,7 @@ mod errand;
 mod inquiry;
 mod log;
 mod lookup;
+mod quota;
 mod scout;
 mod sentinel;
 mod servers;
@@ -155,7 +156,7 @@ impl Store {
         for (server, location) in servers {
             store.drivers.add(server, location).start();
         }
-        store.go_on();
+        store.plan();
         store
     }
 

@@ -13,8 +13,10 @@ use ssl_session_cache_core::Instant;
 
 use crate::counters::StoreStats;
 use crate::net::{Location, Resolver};
+use crate::nginx::now;
 use crate::store::driver::{Driver, Owner};
 use crate::store::lookup::Asker;
+use crate::store::quota::Quota;
 use crate::store::settings::Settings;
 
 /// The drivers of a store's servers, each by what its server is known by.
@@ -26,6 +28,8 @@ pub(super) struct Drivers {
     drivers: RefCell<BTreeMap<ServerId, Rc<Driver>>>,
     /// What is counted of the store and of none of its servers.
     stats: Option<StoreStats>,
+    /// The lines of the log that are left to the servers.
+    quota: Rc<Quota>,
     log: *mut ngx_log_t,
 }
 
@@ -37,7 +41,8 @@ impl Drivers {
         log: *mut ngx_log_t,
     ) -> Self {
         let stats = StoreStats::of(&settings.name(), None);
-        Self { owner, settings, resolver, drivers: RefCell::default(), stats, log }
+        let (drivers, quota) = (RefCell::default(), Rc::new(Quota::new(now())));
+        Self { owner, settings, resolver, drivers, stats, quota, log }
     }
 
     /// Adds a server, without a connection yet.
@@ -48,6 +53,7 @@ impl Drivers {
             Rc::clone(&self.settings),
             location,
             self.resolver,
+            Rc::clone(&self.quota),
             self.log,
         );
         self.drivers.borrow_mut().insert(server, Rc::clone(&driver));
@@ -132,7 +138,19 @@ impl Servers<Asker> for Drivers {
 
     fn open(&self, server: ServerId, endpoint: &Endpoint) {
         let location = self.settings.location_of(endpoint);
-        self.add(server, location).start_later();
+        self.add(server, location).start();
+    }
+
+    fn close(&self, server: ServerId) {
+        if let Some(driver) = self.drivers.borrow().get(&server) {
+            driver.retire();
+        }
+    }
+
+    fn turned_away(&self) {
+        if let Some(stats) = self.stats {
+            stats.lookup_turned_away(Unavailable::Down.into());
+        }
     }
 
     fn record_failed(&self) {

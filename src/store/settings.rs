@@ -90,6 +90,16 @@ impl Settings {
         }
     }
 
+    /// To so many servers a worker connects when it starts. The nodes of a cluster are bounded by
+    /// themselves.
+    pub(crate) fn max_servers(&self) -> usize {
+        if self.shape == Shape::Servers {
+            self.locations.len()
+        } else {
+            1
+        }
+    }
+
     /// The server at a location as its counters name it; `None` where it is all of the store.
     pub(super) fn server_of<'a>(&self, location: &'a Location) -> Option<&'a str> {
         self.has_servers().then_some(&*location.word)

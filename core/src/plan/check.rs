@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::plan::error::{incomplete, text, unexpected, unknown, PlanError};
+use crate::plan::error::{incomplete, invalid, text, unexpected, unknown, PlanError};
 use crate::plan::table::{Group, Known, Parameter, Words, PARAMETERS};
 use crate::plan::types::{Auth, AuthFile, Kind, Place, SessionsPlan, Shape, StorePlan};
 use crate::plan::types::{Suspend, TlsPlan};
@@ -145,9 +145,9 @@ impl Parameter {
     fn refuse(&self, value: &[u8], refusal: Refusal) -> PlanError {
         let Self { name, expected, .. } = *self;
         match refusal {
-            Refusal::Value => PlanError::Invalid { name, value: text(value), expected },
+            Refusal::Value => invalid(name, value, expected),
             Refusal::Secret => PlanError::InvalidSecret { name, expected },
-            Refusal::Other(expected) => PlanError::Invalid { name, value: text(value), expected },
+            Refusal::Other(expected) => invalid(name, value, expected),
             Refusal::Hidden(expected) => PlanError::InvalidSecret { name, expected },
             Refusal::Prefix(reason) => PlanError::Prefix { value: text(value), reason },
         }

@@ -257,9 +257,17 @@ mod tests {
         invalid_values("addr", &[""], "an IP address or a name");
         invalid_values(
             "addr",
-            &["127.0.0.1:6379", "localhost:1", "[::1", "256.1.1.1", "redis://a", "a,b", "a b"],
+            &["127.0.0.1:6379", "localhost:1", "[::1", "256.1.1.1", "a,b", "a b"],
             "an IP address or a name; the port goes into \"port=\"",
         );
+        // It may have a password in it.
+        for addr in ["addr=redis://a", "addr=nginx:hunter2@a"] {
+            refused(
+                &[addr],
+                "invalid value of parameter \"addr\", expected an IP address or a name; the port goes \
+                 into \"port=\"",
+            );
+        }
         let too_long = format!("unix:/{longest}x");
         invalid_values("addr", &["unix:", "unix:relative", &too_long], UNIX_PATH);
     }

@@ -47,13 +47,23 @@ pub(super) fn incomplete(name: &'static str, expected: &'static str) -> PlanErro
 }
 
 pub(super) fn invalid(name: &'static str, value: &[u8], expected: &'static str) -> PlanError {
+    if may_be_secret(value) {
+        return PlanError::InvalidSecret { name, expected };
+    }
     PlanError::Invalid { name, value: text(value), expected }
 }
 
 /// A word that is unknown, shown unless it may be a URL with a password.
 pub(super) fn unknown(word: &[u8], known: Known) -> PlanError {
-    let word = if word.contains(&b'@') { "...".to_owned() } else { text(word) };
+    // What stands behind may be a password.
+    let end = word.iter().position(|byte| b"=:".contains(byte)).map_or(word.len(), |end| end + 1);
+    let word = if word.contains(&b'@') { "...".to_owned() } else { text(&word[..end]) };
     PlanError::Unknown { word, known }
+}
+
+/// Whether a value may have a password in it, wherever it is said: it looks like a URL.
+fn may_be_secret(value: &[u8]) -> bool {
+    value.contains(&b'@') || value.windows(3).any(|bytes| bytes == b"://")
 }
 
 /// A configured text as it may be shown in a message.

@@ -57,7 +57,12 @@ impl<'a> Server<'a> {
 
 /// Reads a server. One that may have a password in it is not shown where it is refused.
 pub(super) fn server(value: &[u8]) -> Result<Server<'_>, Refusal> {
-    let is_secret = value.contains(&b'@');
+    // Behind a colon there is a port, or what was meant as a password.
+    let behind =
+        value.iter().rposition(|byte| *byte == b':').map_or(&[][..], |at| &value[at + 1..]);
+    let is_port = behind.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b']');
+    let is_secret =
+        value.iter().any(|byte| b"@?".contains(byte)) || !(is_port || value.starts_with(b"unix:"));
     let refuse = |expected| {
         if is_secret {
             Refusal::Hidden(expected)
@@ -72,7 +77,7 @@ pub(super) fn server(value: &[u8]) -> Result<Server<'_>, Refusal> {
     if let Some(end) = value.windows(3).position(|bytes| bytes == b"://") {
         return url(&value[..end], &value[end + 3..]).map_err(refuse);
     }
-    if is_secret {
+    if value.contains(&b'@') {
         return Err(refuse(NOT_A_URL));
     }
     // An IPv6 address may stand without brackets where no port follows.

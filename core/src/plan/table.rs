@@ -168,7 +168,7 @@ parameters! {
     /// As nginx's directive of this name has them.
     Many "resolver" => resolver: Vec<&'a [u8]>,
         "*address* ..." [several],
-        value::not_empty, "the address of a name server";
+        value::name_server, "the address of a name server";
     Many "fallback" => fallback: Option<&'a [u8]>,
         "*name*",
         value::store_name, STORE_NAME;

@@ -49,6 +49,14 @@ pub(super) fn not_empty(value: &[u8]) -> Result<&[u8], Refusal> {
     Ok(value)
 }
 
+/// The rest is nginx's to judge, which shows it.
+pub(super) fn name_server(value: &[u8]) -> Result<&[u8], Refusal> {
+    if value.is_empty() || value.iter().any(|byte| b"@/".contains(byte)) {
+        return Err(Refusal::Value);
+    }
+    Ok(value)
+}
+
 pub(super) fn port(value: &[u8]) -> Result<u16, Refusal> {
     number(value).filter(|port| *port != 0).ok_or(Refusal::Value)
 }

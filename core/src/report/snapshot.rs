@@ -48,9 +48,10 @@ impl Store {
         self.servers.iter().filter_map(|server| Some((server.name.as_deref()?, server)))
     }
 
-    /// The workers that use the store, where it has no servers by themselves.
+    /// The workers that use the store, where it has no servers by themselves, or none is known yet.
     pub(super) fn workers(&self) -> &[Worker] {
-        let whole = self.servers.iter().find(|server| server.name.is_none() && !self.has_servers);
+        let is_whole = self.named().next().is_none();
+        let whole = self.servers.iter().find(|server| server.name.is_none() && is_whole);
         whole.map_or(&[], |whole| &whole.workers)
     }
 }

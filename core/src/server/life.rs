@@ -177,6 +177,8 @@ pub struct Server<A, T> {
     /// So many addresses in a row were left as those of replicas, the last one at this time.
     replicas: usize,
     left_replica_at: Instant,
+    /// When it was last left for an address that is among none of before.
+    moved_at: Instant,
     /// Some key that was used.
     key: Option<Key>,
     log: Log<A>,
@@ -235,6 +237,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             homing: Homing::new(),
             replicas: 0,
             left_replica_at: now,
+            moved_at: Instant::from_millis(0),
             key: None,
             log: Log::new(now),
             has_asked: false,
@@ -588,9 +591,19 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             None => {
                 let line = self.log.dropped(in_use);
                 self.tell(Some(line));
+                // At once, but not over and over: who tells of addresses may tell others each time.
+                let is_first = now.since(self.moved_at) >= RESOLVE_RETRY;
+                let retry_at = match self.phase {
+                    Phase::Closed { retry_at, .. } if !is_first => retry_at,
+                    _ if !is_first => now + RESOLVE_RETRY,
+                    _ => now,
+                };
+                if is_first {
+                    self.moved_at = now;
+                }
                 self.close(now);
                 self.address = 0;
-                self.phase = Phase::Closed { retry_at: now, accepts: false };
+                self.phase = Phase::Closed { retry_at, accepts: false };
             }
         }
     }
@@ -1766,6 +1779,45 @@ mod tests {
         assert!(told.contains(&"a is down, 1: rejected: it is a replica".into()), "{told:?}");
         tick(&mut fixture);
         assert_eq!(done(&mut fixture), ["resolve"]);
+    }
+
+    /// As of Sentinels that disagree, when all of the masters that they name are dead.
+    #[test]
+    fn ever_other_addresses_are_tried_no_more_often_than_one() {
+        let mut fixture = Fixture::with(None, &["a"]);
+        let (settings, start) = (fixture.server.settings, fixture.now);
+        let redis = Rc::new(Redis::new(None, 0));
+        fixture.server = Server::new(redis, settings, ["a"].into(), true, 1, start).discovered();
+        fixture.server.start(start);
+        let (mut attempts, mut questions) = (0, 0);
+        for round in 0.. {
+            for action in std::iter::from_fn(|| fixture.server.action()).collect::<Vec<_>>() {
+                match action {
+                    Action::Connect(_) => {
+                        attempts += 1;
+                        fixture.server.lost(lost(), fixture.now);
+                    }
+                    Action::Resolve => {
+                        questions += 1;
+                        let other = ["a", "b"][questions % 2];
+                        let valid_until = fixture.now + Duration::from_secs(10);
+                        fixture.server.resolved(Ok((vec![other], valid_until)), fixture.now);
+                    }
+                    _ => {}
+                }
+            }
+            if fixture.now >= start + Duration::from_secs(10) {
+                break;
+            }
+            assert!(round < 10_000, "time stands still");
+            if let Some(at) = fixture.server.deadline() {
+                fixture.now = fixture.now.max(at);
+            }
+            fixture.server.tick(fixture.now);
+        }
+        // About every 450 ms with this interval, and once a second at once.
+        assert!((15..=60).contains(&attempts), "{attempts}");
+        assert!((15..=60).contains(&questions), "{questions}");
     }
 
     /// A server whose name is not known yet, and the lookup of which has just begun.

@@ -50,8 +50,8 @@ const IDLE: Duration = Duration::from_secs(60);
 ///
 /// A node is opened when it is first needed, and is kept open while it has slots, whatever a new map
 /// says of others. Without slots it is closed after a minute in which nothing was asked of it, or
-/// for another one where there are as many as there may be. Where all of those have slots, no other
-/// node is accepted, and the slots of one have none. A node that sends each request on to another
+/// for one of a new map where there are as many as there may be. Where all of those have slots, no
+/// other node is accepted, and the slots of one have none. A node that sends each request on to another
 /// server gets no further than to a few of those that no map has named.
 ///
 /// # The map
@@ -276,6 +276,8 @@ impl Cluster {
         let wait = match map.filter(|map| !map.is_empty()) {
             Some(map) => {
                 self.adopt(map, now);
+                // What it leaves open may be told soon, as while a cluster is made.
+                self.inquiry.is_wanted |= self.owners.contains(&None);
                 PEACE.mul_f64(0.75 + self.random.fraction() / 2.0)
             }
             None if whom == Whom::Seeds => self.gap() + SPREAD.mul_f64(self.random.fraction()),
@@ -395,10 +397,7 @@ impl Cluster {
         let id = match self.ids.get(&endpoint) {
             Some(id) => *id,
             None if self.strangers >= MAX_STRANGERS => return None,
-            None => {
-                self.make_room(1);
-                self.insert(endpoint, now)?
-            }
+            None => self.insert(endpoint, now)?,
         };
         self.use_node(id, now);
         Some(id)

@@ -129,7 +129,12 @@ impl<T: Copy> Redirects<T> {
             (None, Some(until)) => {
                 self.wait(attempt.deadline.min(until), attempt, Unavailable::Down, now)
             }
-            (None, None) => Err(Unavailable::Down),
+            (None, None) => {
+                if let Task::Get(_) = attempt.task {
+                    servers.turned_away();
+                }
+                Err(Unavailable::Down)
+            }
         }
     }
 
@@ -284,7 +289,10 @@ impl<T: Copy> Redirects<T> {
         while let Some(change) = self.cluster.change() {
             match change {
                 Change::Open(server, endpoint) => servers.open(server, &endpoint),
-                Change::Close(server) => self.closed.push(server),
+                Change::Close(server) => {
+                    servers.close(server);
+                    self.closed.push(server);
+                }
             }
         }
     }

@@ -45,8 +45,15 @@ pub trait Servers<T> {
     /// Has a node of a cluster be among the servers, from now on.
     fn open(&self, server: ServerId, endpoint: &Endpoint);
 
+    /// Nothing is asked any more of a node of a cluster: it does not connect. What was asked of it ends
+    /// later, when [`Router::closed`](crate::topology::Router::closed) has told of it.
+    fn close(&self, server: ServerId);
+
     /// Counts a record as not stored that a server was asked to put.
     fn record_failed(&self);
+
+    /// Counts a lookup for which there is no server to ask.
+    fn turned_away(&self);
 }
 
 /// A record to put.

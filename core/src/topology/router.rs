@@ -288,6 +288,10 @@ mod tests {
         fn record_failed(&self) {
             *self.failed.borrow_mut() += 1;
         }
+
+        fn close(&self, _server: ServerId) {}
+
+        fn turned_away(&self) {}
     }
 
     fn start() -> Instant {

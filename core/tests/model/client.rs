@@ -653,4 +653,8 @@ impl Servers<Token> for Drivers {
     fn record_failed(&self) {
         self.count_put(2, 1);
     }
+
+    fn close(&self, _server: ServerId) {}
+
+    fn turned_away(&self) {}
 }

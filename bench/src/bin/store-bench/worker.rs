@@ -309,6 +309,10 @@ impl Servers<Begun> for Links {
     fn record_failed(&self) {
         self.count_failed(1);
     }
+
+    fn close(&self, _server: ServerId) {}
+
+    fn turned_away(&self) {}
 }
 
 /// Where a node is: on this machine, or nowhere.
