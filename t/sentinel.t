@@ -38,7 +38,7 @@ remote_ssl_session_store fleet {
     sentinel mymaster;
     server   127.0.0.1:8361;
     server   localhost:%%PORT_8362%%;
-    server   127.0.0.1:8363;
+    server   [::1]:%%PORT_8363%%;
 }
 EOM
 );

@@ -283,7 +283,7 @@ sub _start_sentinels {
 		number => $_,
 		password => $self->{sentinel_password},
 		port => $_,
-		args => [ '--sentinel',
+		args => [ '--sentinel', '--bind', '127.0.0.1', '-::1',
 			$self->{tls} ? $self->_tls_args($_) : () ],
 	) } @numbers ];
 
