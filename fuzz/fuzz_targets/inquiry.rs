@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use ssl_session_cache_core::protocol::Credentials;
-use ssl_session_cache_core::server::{Answer, Inquiry, InquiryError, Question};
+use ssl_session_cache_core::server::{Answer, Inquiry, InquiryError, Question, Talk};
 use ssl_session_cache_core::topology::{Endpoint, Host};
 use ssl_session_cache_core::Instant;
 
@@ -54,7 +54,7 @@ fn answer(
             let spare = inquiry.spare();
             let count = spare.len().min(bytes.len());
             spare[..count].copy_from_slice(&bytes[..count]);
-            if let Some(answer) = inquiry.received(count)? {
+            if let Some(answer) = inquiry.received(count, Instant::from_millis(0))? {
                 return Ok(Some(answer));
             }
             bytes = &bytes[count..];

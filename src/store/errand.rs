@@ -5,33 +5,10 @@ use core::ptr::NonNull;
 use std::rc::Rc;
 
 use nginx_sys::ngx_log_t;
-use ssl_session_cache_core::Instant;
+use ssl_session_cache_core::server::Talk;
 
 use crate::net::{Address, Handler, Io, Link, LinkError, Peer, Tls};
 use crate::nginx::now;
-
-/// What is said over the connection.
-pub(super) trait Talk: 'static {
-    /// What is to be found out.
-    type Found;
-    /// Why it cannot be.
-    type Failure;
-
-    /// When it is too late.
-    fn deadline(&self) -> Instant;
-    /// What to write.
-    fn unsent(&self) -> &[u8];
-    /// The first `count` bytes of that were written.
-    fn sent(&mut self, count: usize);
-    /// Where to read into.
-    fn spare(&mut self) -> &mut [u8];
-    /// The first `count` bytes of that were read.
-    fn received(
-        &mut self,
-        count: usize,
-        now: Instant,
-    ) -> Result<Option<Self::Found>, Self::Failure>;
-}
 
 /// Why nothing was found out.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +45,7 @@ struct Attempt<T> {
     failed: Option<LinkError>,
 }
 
-impl<T: Talk> Errand<T> {
+impl<T: Talk + 'static> Errand<T> {
     /// Speaks TLS where there is some, and tells of each end by `tell`.
     pub(super) fn new(tls: Option<Rc<Tls>>, tell: impl Fn(End<T>) + 'static) -> Self {
         Self { link: Link::new(tls), attempt: RefCell::new(None), tell: Box::new(tell) }
@@ -159,7 +136,7 @@ impl<T: Talk> Errand<T> {
     }
 }
 
-impl<T: Talk> Handler for Errand<T> {
+impl<T: Talk + 'static> Handler for Errand<T> {
     fn readable(&self) {
         self.step();
     }

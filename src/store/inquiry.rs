@@ -12,7 +12,7 @@ use ssl_session_cache_core::Instant;
 
 use crate::net::{Address, Location, NameHandler, NameLookup, Peer, Resolved, Resolver, Tls};
 use crate::nginx::{now, Log, Timer};
-use crate::store::errand::{Errand, ErrandError, Talk};
+use crate::store::errand::{Errand, ErrandError};
 
 /// Asks the server at a location where others are: at its addresses, one after the other, which its
 /// name is looked up for where there is a resolver.
@@ -212,30 +212,5 @@ impl NameHandler for Inquiry {
             }
             Err(reason) => self.ask_at(asked, &location.word, location.addresses, || reason),
         }
-    }
-}
-
-impl Talk for server::Inquiry {
-    type Found = Answer;
-    type Failure = InquiryError;
-
-    fn deadline(&self) -> Instant {
-        self.deadline()
-    }
-
-    fn unsent(&self) -> &[u8] {
-        self.unsent()
-    }
-
-    fn sent(&mut self, count: usize) {
-        self.sent(count);
-    }
-
-    fn spare(&mut self) -> &mut [u8] {
-        self.spare()
-    }
-
-    fn received(&mut self, count: usize, _now: Instant) -> Result<Option<Answer>, InquiryError> {
-        self.received(count)
     }
 }

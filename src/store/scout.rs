@@ -3,13 +3,12 @@
 use std::rc::{Rc, Weak};
 
 use nginx_sys::ngx_log_t;
-use ssl_session_cache_core::server::{self, Unusable};
+use ssl_session_cache_core::server;
 use ssl_session_cache_core::session::Key;
-use ssl_session_cache_core::Instant;
 
 use crate::net::{Address, Peer};
 use crate::nginx::now;
-use crate::store::errand::{Errand, Talk};
+use crate::store::errand::Errand;
 use crate::store::settings::Settings;
 
 /// Finds out whether the server at an address could be used.
@@ -48,7 +47,8 @@ impl Scout {
         unsafe { self.errand.bind(log) };
     }
 
-    /// Begins an attempt, with TLS to nobody else than `peer`: [`Sender::scouted`] is called at its end, but not before this returns.
+    /// Begins an attempt, with TLS to nobody else than `peer`: [`Sender::scouted`] is called at its
+    /// end, but not before this returns.
     pub(super) fn start(&self, address: &Address, peer: Option<Peer>, key: Option<Key>) {
         let deadline = now() + self.settings.timeout;
         let scout = server::Scout::new(self.settings.protocol(), key, deadline, now());
@@ -58,30 +58,5 @@ impl Scout {
     /// Gives the attempt up, if there is one; nobody is told.
     pub(super) fn stop(&self) {
         self.errand.stop();
-    }
-}
-
-impl Talk for server::Scout {
-    type Found = ();
-    type Failure = Unusable;
-
-    fn deadline(&self) -> Instant {
-        self.deadline()
-    }
-
-    fn unsent(&self) -> &[u8] {
-        self.unsent()
-    }
-
-    fn sent(&mut self, count: usize) {
-        self.sent(count);
-    }
-
-    fn spare(&mut self) -> &mut [u8] {
-        self.spare()
-    }
-
-    fn received(&mut self, count: usize, now: Instant) -> Result<Option<()>, Unusable> {
-        Ok(self.received(count, now)?.then_some(()))
     }
 }

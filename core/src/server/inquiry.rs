@@ -8,6 +8,7 @@ use crate::protocol::resp::{self, Value};
 use crate::protocol::{
     push_bulk, Asked, Credentials, Protocol, ProtocolError, Reason, Redis, Reply, Request, Scanner,
 };
+use crate::server::talk::Talk;
 use crate::time::Instant;
 
 /// The longest answer, with all that comes before it. The map of a cluster of 1,000 servers has
@@ -93,57 +94,6 @@ impl Inquiry {
         }
     }
 
-    /// When there is no answer if there was none before.
-    pub fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
-    /// What to write to the connection, once there is one.
-    pub fn unsent(&self) -> &[u8] {
-        &self.outgoing[self.sent..]
-    }
-
-    /// The first `count` bytes of [`unsent`](Self::unsent) were written.
-    pub fn sent(&mut self, count: usize) {
-        assert!(count <= self.unsent().len(), "more sent than there was to send");
-        self.sent += count;
-    }
-
-    /// Where to read into; never empty until there is an answer or an error.
-    pub fn spare(&mut self) -> &mut [u8] {
-        if self.end == self.incoming.len() {
-            let len = (2 * self.end).clamp(FIRST_READ, MAX_ANSWER);
-            self.incoming.reserve_exact(len - self.end);
-            self.incoming.resize(len, 0);
-        }
-        &mut self.incoming[self.end..]
-    }
-
-    /// The first `count` bytes of [`spare`](Self::spare) were read; returns the answer once all of it
-    /// is there.
-    pub fn received(&mut self, count: usize) -> Result<Option<Answer>, InquiryError> {
-        assert!(count <= self.incoming.len() - self.end, "more received than there was room for");
-        let mut scanned = self.end;
-        self.end += count;
-        while scanned < self.end {
-            self.check_kind()?;
-            let Some(len) = self.scanner.scan(&self.incoming[scanned..self.end])? else { break };
-            scanned += len;
-            let reply = &self.incoming[self.start..scanned];
-            if !self.is_greeting {
-                return self.answer(reply).map(Some);
-            }
-            self.greeted(reply)?;
-            self.is_greeting = false;
-            self.start = scanned;
-            self.scanner = Scanner::default();
-        }
-        if self.end == MAX_ANSWER {
-            return Err(ProtocolError::TooLarge.into());
-        }
-        Ok(None)
-    }
-
     /// What does not fit is refused at once, and not when all of it has come, which may be never.
     fn check_kind(&self) -> Result<(), InquiryError> {
         let kinds = if self.is_greeting { "+-" } else { "*-" };
@@ -177,6 +127,56 @@ impl Inquiry {
             Question::Slots => Ok(Answer::Slots(reply.into())),
             Question::Master(_) => Ok(Answer::Master(master(reply).ok_or_else(unexpected)?)),
         }
+    }
+}
+
+impl Talk for Inquiry {
+    type Found = Answer;
+    type Failure = InquiryError;
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn unsent(&self) -> &[u8] {
+        &self.outgoing[self.sent..]
+    }
+
+    fn sent(&mut self, count: usize) {
+        assert!(count <= self.unsent().len(), "more sent than there was to send");
+        self.sent += count;
+    }
+
+    fn spare(&mut self) -> &mut [u8] {
+        if self.end == self.incoming.len() {
+            let len = (2 * self.end).clamp(FIRST_READ, MAX_ANSWER);
+            self.incoming.reserve_exact(len - self.end);
+            self.incoming.resize(len, 0);
+        }
+        &mut self.incoming[self.end..]
+    }
+
+    fn received(&mut self, count: usize, _now: Instant) -> Result<Option<Answer>, InquiryError> {
+        assert!(count <= self.incoming.len() - self.end, "more received than there was room for");
+        let mut scanned = self.end;
+        self.end += count;
+        while scanned < self.end {
+            self.check_kind()?;
+            let Some(len) = self.scanner.scan(&self.incoming[scanned..self.end])? else { break };
+            scanned += len;
+            let reply = &self.incoming[self.start..scanned];
+            if !self.is_greeting {
+                return self.answer(reply).map(Some);
+            }
+            self.greeted(reply)?;
+            self.is_greeting = false;
+            self.start = scanned;
+            self.scanner = Scanner::default();
+        }
+        if self.end == MAX_ANSWER {
+            return Err(ProtocolError::TooLarge.into());
+        }
+        Ok(None)
     }
 }
 
@@ -233,7 +233,7 @@ mod tests {
             let spare = inquiry.spare();
             let count = spare.len().min(bytes.len());
             spare[..count].copy_from_slice(&bytes[..count]);
-            if let Some(answer) = inquiry.received(count)? {
+            if let Some(answer) = inquiry.received(count, DEADLINE)? {
                 return Ok(Some(answer));
             }
             bytes = &bytes[count..];
@@ -448,11 +448,11 @@ mod tests {
             if inquiry.incoming.len() > before {
                 (grown, moved) = (grown + 1, moved + before);
             }
-            assert_eq!(inquiry.received(1), Ok(None));
+            assert_eq!(inquiry.received(1, DEADLINE), Ok(None));
         }
         assert!(grown <= 7 && moved <= MAX_ANSWER, "{grown} times, {moved} bytes");
         assert_eq!(inquiry.incoming.capacity(), MAX_ANSWER);
         inquiry.spare()[0] = b'\n';
-        assert_eq!(inquiry.received(1), Ok(Some(Answer::Slots(reply.into()))));
+        assert_eq!(inquiry.received(1, DEADLINE), Ok(Some(Answer::Slots(reply.into()))));
     }
 }

@@ -10,6 +10,7 @@ mod life;
 mod log;
 mod pipeline;
 mod scout;
+mod talk;
 
 pub(crate) use backoff::Random;
 pub use completions::{Completions, Ended, Lookup, Unavailable};
@@ -17,3 +18,4 @@ pub use inquiry::{Answer, Inquiry, InquiryError, Question};
 pub use life::{Action, Counts, Loss, Server, Settings, State, MAX_WAITING};
 pub use log::Line;
 pub use scout::{Scout, Unusable};
+pub use talk::Talk;

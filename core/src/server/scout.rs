@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::protocol::{Protocol, Request};
 use crate::server::completions::Ended;
 use crate::server::pipeline::{Kind, Pipeline, PipelineError};
+use crate::server::talk::Talk;
 use crate::session::Key;
 use crate::time::Instant;
 
@@ -40,30 +41,29 @@ impl Scout {
         pipeline.begin(deadline, now);
         Self { pipeline, key, deadline, is_greeted: false }
     }
+}
 
-    /// When the server is unusable if nothing else was found out.
-    pub fn deadline(&self) -> Instant {
+impl Talk for Scout {
+    type Found = ();
+    type Failure = Unusable;
+
+    fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// What to write to the connection, once there is one.
-    pub fn unsent(&self) -> &[u8] {
+    fn unsent(&self) -> &[u8] {
         self.pipeline.unsent()
     }
 
-    /// The first `count` bytes of [`unsent`](Self::unsent) were written.
-    pub fn sent(&mut self, count: usize) {
+    fn sent(&mut self, count: usize) {
         self.pipeline.sent(count);
     }
 
-    /// Where to read into; never empty.
-    pub fn spare(&mut self) -> &mut [u8] {
+    fn spare(&mut self) -> &mut [u8] {
         self.pipeline.spare()
     }
 
-    /// The first `count` bytes of [`spare`](Self::spare) were read; true once the server is known to
-    /// be usable.
-    pub fn received(&mut self, count: usize, now: Instant) -> Result<bool, Unusable> {
+    fn received(&mut self, count: usize, now: Instant) -> Result<Option<()>, Unusable> {
         self.pipeline.filled(count);
         while let Some(answer) = self.pipeline.next_answer(now)? {
             // Who may not delete can still be let look up and store.
@@ -83,6 +83,6 @@ impl Scout {
         if is_unanswered {
             return Err(Unusable);
         }
-        Ok(self.is_greeted && self.pipeline.is_drained())
+        Ok((self.is_greeted && self.pipeline.is_drained()).then_some(()))
     }
 }

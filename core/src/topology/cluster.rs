@@ -61,7 +61,7 @@ const IDLE: Duration = Duration::from_secs(60);
 /// minute. Then a node is asked: the one that knew better, if one did; up to three one after the
 /// other, those that were lost only now left out; and then the servers that the configuration names,
 /// resolved again. One is asked at a time, the first a second after the last answer, or the last
-/// failure of all.
+/// failure of all, and up to ten where many in a row have brought nothing new.
 ///
 /// A map without any slot is none. What a map leaves open stays as it was: the node that had the slot
 /// says whether it still has.

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ssl_session_cache_core::server::{Answer, Inquiry, Question};
+use ssl_session_cache_core::server::{Answer, Inquiry, Question, Talk};
 use ssl_session_cache_core::topology::{Host, Map};
 use ssl_session_cache_core::Instant;
 
@@ -74,7 +74,7 @@ impl Survey {
         let Some((inquiry, address, connection)) = &mut self.asked else {
             return Outcome::Pending;
         };
-        match talk(inquiry, connection) {
+        match talk(inquiry, connection, now) {
             Ok(None) => Outcome::Pending,
             Ok(Some(reply)) => match Map::read(&reply, &Host::Address(address.ip())) {
                 Ok(map) if !map.is_empty() => {
@@ -90,7 +90,11 @@ impl Survey {
 }
 
 /// Sends and receives what there is; returns the answer once all of it is there.
-fn talk(inquiry: &mut Inquiry, connection: &mut Connection) -> io::Result<Option<Box<[u8]>>> {
+fn talk(
+    inquiry: &mut Inquiry,
+    connection: &mut Connection,
+    now: Instant,
+) -> io::Result<Option<Box<[u8]>>> {
     if !connection.established()? {
         return Ok(None);
     }
@@ -108,7 +112,7 @@ fn talk(inquiry: &mut Inquiry, connection: &mut Connection) -> io::Result<Option
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
             Err(error) => return Err(error),
         };
-        match inquiry.received(count).map_err(io::Error::other)? {
+        match inquiry.received(count, now).map_err(io::Error::other)? {
             Some(Answer::Slots(reply)) => return Ok(Some(reply)),
             Some(Answer::Master(_)) => return Err(ErrorKind::InvalidData.into()),
             None => {}
