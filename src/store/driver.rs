@@ -177,7 +177,7 @@ impl Driver {
             driver.link.bind(NonNull::from(&*driver), log);
             driver.scout.bind(log);
             if let Finder::Name(_, name_lookup) = &driver.finder {
-                name_lookup.bind(NonNull::from(&*driver));
+                name_lookup.bind(NonNull::from(&*driver), log);
             }
         }
         driver

@@ -11,7 +11,7 @@ use ssl_session_cache_core::server::{self, Answer, InquiryError, Question};
 use ssl_session_cache_core::Instant;
 
 use crate::net::{Address, Location, NameHandler, NameLookup, Peer, Resolved, Resolver, Tls};
-use crate::nginx::{now, Log, Timer};
+use crate::nginx::now;
 use crate::store::errand::{Errand, ErrandError};
 
 /// Asks the server at a location where others are: at its addresses, one after the other, which its
@@ -28,8 +28,6 @@ pub(super) struct Inquiry {
     step: RefCell<Step>,
     errand: Errand<server::Inquiry>,
     name_lookup: NameLookup,
-    /// For the lookup of a name.
-    timer: Timer,
 }
 
 /// Who asks, and is told the answer.
@@ -78,15 +76,10 @@ impl Inquiry {
         log: *mut ngx_log_t,
     ) -> Rc<Self> {
         let inquiry = Rc::new_cyclic(|inquiry: &Weak<Self>| {
-            let (told, late) = (Weak::clone(inquiry), Weak::clone(inquiry));
+            let told = Weak::clone(inquiry);
             let errand = Errand::new(tls, move |end| {
                 if let Some(inquiry) = told.upgrade() {
                     inquiry.ended(end);
-                }
-            });
-            let call = Rc::new(move || {
-                if let Some(inquiry) = late.upgrade() {
-                    inquiry.name_is_late();
                 }
             });
             Self {
@@ -95,15 +88,13 @@ impl Inquiry {
                 step: RefCell::default(),
                 errand,
                 name_lookup: NameLookup::new(),
-                // SAFETY: the log is the worker's, which outlives what it has of a store.
-                timer: Timer::new(unsafe { Log::new(log) }, call),
             }
         });
-        // SAFETY: the errand and the lookup stay where they are in the Rc, and go with it; the log as
-        // above.
+        // SAFETY: the errand and the lookup stay where they are in the Rc, and go with it; the log is
+        // the worker's, which outlives what it has of a store.
         unsafe {
             inquiry.errand.bind(log);
-            inquiry.name_lookup.bind(NonNull::from(&*inquiry));
+            inquiry.name_lookup.bind(NonNull::from(&*inquiry), log);
         }
         inquiry
     }
@@ -124,8 +115,8 @@ impl Inquiry {
             (Some(resolver), Some(name)) => {
                 self.step.replace(Step::Name(asked, location.clone()));
                 // The other half is for its last addresses.
-                self.timer.set(deadline.since(now()) / 2);
-                self.name_lookup.start(resolver, name, location.port);
+                let half = deadline.since(now()) / 2;
+                self.name_lookup.start_within(half, resolver, name, location.port);
             }
             _ => {
                 let reason = || "its address is not known".to_owned();
@@ -138,7 +129,6 @@ impl Inquiry {
     pub(super) fn stop(&self) {
         self.errand.stop();
         self.name_lookup.stop();
-        self.timer.stop();
         self.step.take();
     }
 
@@ -190,17 +180,10 @@ impl Inquiry {
             inquirer.answered(result);
         }
     }
-
-    /// The name's last addresses have to do.
-    fn name_is_late(&self) {
-        self.name_lookup.stop();
-        self.resolved(Err("its name was not resolved in time".into()));
-    }
 }
 
 impl NameHandler for Inquiry {
     fn resolved(&self, result: Result<Resolved, String>) {
-        self.timer.stop();
         let step = self.step.take();
         let Step::Name(asked, location) = step else {
             self.step.replace(step);

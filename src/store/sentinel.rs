@@ -14,7 +14,7 @@ use ssl_session_cache_core::topology::{Endpoint, Host, Next, Sentinels};
 use ssl_session_cache_core::Instant;
 
 use crate::net::{Address, NameHandler, NameLookup, Peer, Resolved, Resolver};
-use crate::nginx::{now, Log, Timer};
+use crate::nginx::now;
 use crate::store::inquiry::{Inquirer, Inquiry, NoAnswer};
 use crate::store::settings::Settings;
 
@@ -52,9 +52,8 @@ pub(super) struct Discovery {
     /// told.
     step: RefCell<Step>,
     inquiry: Rc<Inquiry>,
+    /// For the master's name.
     name_lookup: NameLookup,
-    /// For the lookup of the master's name.
-    timer: Timer,
 }
 
 /// What is waited for.
@@ -85,12 +84,6 @@ impl Discovery {
         let discovery = Rc::new_cyclic(|discovery: &Weak<Self>| {
             let inquirer = Weak::clone(discovery) as _;
             let inquiry = Inquiry::new(settings.tls.clone(), resolver, inquirer, log);
-            let late = Weak::clone(discovery);
-            let call = Rc::new(move || {
-                if let Some(discovery) = late.upgrade() {
-                    discovery.name_is_late();
-                }
-            });
             Self {
                 master: master.into(),
                 credentials: credentials.cloned(),
@@ -100,13 +93,12 @@ impl Discovery {
                 step: RefCell::default(),
                 inquiry,
                 name_lookup: NameLookup::new(),
-                // SAFETY: the log is the worker's, which outlives what it has of a store.
-                timer: Timer::new(unsafe { Log::new(log) }, call),
                 settings,
             }
         });
-        // SAFETY: the lookup stays where it is in the Rc, and goes with it.
-        unsafe { discovery.name_lookup.bind(NonNull::from(&*discovery)) };
+        // SAFETY: the lookup stays where it is in the Rc, and goes with it; the log is the worker's,
+        // which outlives what it has of a store.
+        unsafe { discovery.name_lookup.bind(NonNull::from(&*discovery), log) };
         discovery
     }
 
@@ -140,8 +132,8 @@ impl Discovery {
             Some(Endpoint { host: Host::Name(name), port }) => match self.resolver {
                 Some(resolver) => {
                     self.step.replace(Step::Name(asked, Host::Name(name.clone())));
-                    self.timer.set(self.settings.timeout);
-                    self.name_lookup.start(resolver, &name, port);
+                    let limit = self.settings.timeout;
+                    self.name_lookup.start_within(limit, resolver, &name, port);
                 }
                 None => {
                     let reason = format!("the master is at \"{name}\", and there is no resolver");
@@ -176,11 +168,6 @@ impl Discovery {
             seeker.discovered(result);
         }
     }
-
-    fn name_is_late(&self) {
-        self.name_lookup.stop();
-        self.resolved(Err("its name was not resolved in time".into()));
-    }
 }
 
 impl Inquirer for Discovery {
@@ -201,7 +188,6 @@ impl Inquirer for Discovery {
 
 impl NameHandler for Discovery {
     fn resolved(&self, result: Result<Resolved, String>) {
-        self.timer.stop();
         let step = self.step.take();
         let Step::Name(asked, host) = step else {
             self.step.replace(step);
