@@ -8,7 +8,7 @@ package SSLSessionCache::RedisCluster;
 use warnings;
 use strict;
 
-use parent 'SSLSessionCache::Store';
+use parent 'SSLSessionCache::RedisGroup';
 
 use List::Util qw/ first min sum0 /;
 use Test::Nginx;
@@ -55,7 +55,7 @@ sub new {
 sub nodes {
 	my ($self) = @_;
 
-	return grep { !$_->{dead} } @{$self->{nodes}};
+	return $self->_alive(@{$self->{nodes}});
 }
 
 # Those with slots.
@@ -109,12 +109,6 @@ sub size {
 	return sum0(map { $_->[1] - $_->[0] + 1 } @{$slots{$node->{id}}});
 }
 
-sub tls_port {
-	my ($self, $node) = @_;
-
-	return port($node->{number} + 20000);
-}
-
 # Something that all nodes are told.
 
 sub command {
@@ -144,14 +138,6 @@ sub wait_replicated {
 ###############################################################################
 
 # What happens to a cluster
-
-sub kill9 {
-	my ($self, $node) = @_;
-
-	$node->{dead} = 1;
-
-	return $node->crash();
-}
 
 sub revive {
 	my ($self, $node) = @_;
@@ -222,7 +208,7 @@ sub move_keys {
 
 	$#keys = min($#keys, $count - 1) if defined $count;
 
-	my $port = $self->{tls} ? $self->tls_port($to) : $to->{port};
+	my $port = $self->_public_port($to);
 	my @auth = defined $self->{password} ? ('AUTH', $self->{password}) : ();
 
 	$from->commands(map { [ 'MIGRATE', '127.0.0.1', $port, '', 0, 5000,
@@ -355,52 +341,22 @@ sub _start_node {
 
 	my $number = $self->{port} + $self->{started}++;
 	my $dir = $self->{t}->testdir();
-	my $password = $self->{password};
 
-	my $node = SSLSessionCache::Redis->new($self->{t},
-		number => $number,
-		password => $password,
-		port => $number,
-		args => [
-			'--cluster-enabled', 'yes',
-			'--cluster-config-file', "$dir/nodes-$number.conf",
-			'--cluster-port', port($number + 10000),
-			'--cluster-node-timeout', $self->{timeout},
-			'--cluster-require-full-coverage', 'no',
-			'--cluster-allow-replica-migration', 'no',
-			'--cluster-replica-validity-factor', 0,
-			'--dbfilename', "$number.rdb",
-			'--rdb-del-sync-files', 'yes',
-			'--repl-diskless-sync-delay', 0,
-			defined $password ? ('--masterauth', $password) : (),
-			$self->{tls} ? $self->_tls_args($number) : (),
-			@{$self->{args}},
-		],
+	my $node = $self->_start_redis($number,
+		'--cluster-enabled', 'yes',
+		'--cluster-config-file', "$dir/nodes-$number.conf",
+		'--cluster-port', port($number + 10000),
+		'--cluster-node-timeout', $self->{timeout},
+		'--cluster-require-full-coverage', 'no',
+		'--cluster-allow-replica-migration', 'no',
+		'--cluster-replica-validity-factor', 0,
+		$self->{tls} ? ('--tls-cluster', 'yes') : (),
 	);
 
 	$node->{id} = $node->command('CLUSTER', 'MYID');
-	$node->command('ACL', 'SETUSER', 'nginx', 'reset', split ' ', $self->{user})
-		if defined $self->{user};
-
 	push @{$self->{nodes}}, $node;
 
 	return $node;
-}
-
-sub _tls_args {
-	my ($self, $number) = @_;
-
-	my $path = $self->{t}->testdir() . "/$self->{tls}";
-
-	return (
-		'--tls-port', port($number + 20000),
-		'--tls-cert-file', "$path.crt",
-		'--tls-key-file', "$path.key",
-		'--tls-ca-cert-file', $self->{t}->testdir() . '/ca.crt',
-		'--tls-auth-clients', 'no',
-		'--tls-cluster', 'yes',
-		'--tls-replication', 'yes',
-	);
 }
 
 # With an epoch of its own each knows at once whose word on slots counts.
@@ -443,7 +399,7 @@ sub _meet {
 	my ($self, $node, $other) = @_;
 
 	$node->command('CLUSTER', 'MEET', '127.0.0.1',
-		$self->{tls} ? $self->tls_port($other) : $other->{port},
+		$self->_public_port($other),
 		port($other->{number} + 10000));
 }
 

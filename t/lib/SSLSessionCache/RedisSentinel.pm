@@ -8,7 +8,7 @@ package SSLSessionCache::RedisSentinel;
 use warnings;
 use strict;
 
-use parent 'SSLSessionCache::Store';
+use parent 'SSLSessionCache::RedisGroup';
 
 use List::Util qw/ first /;
 use Test::Nginx;
@@ -49,7 +49,7 @@ sub new {
 		%opts,
 	);
 
-	my ($master, @replicas) = map { $self->_start_node($self->{port} + $_) }
+	my ($master, @replicas) = map { $self->_start_redis($self->{port} + $_) }
 		0 .. $self->{replicas};
 
 	$_->command('REPLICAOF', '127.0.0.1', $self->_public_port($master))
@@ -71,13 +71,13 @@ sub new {
 sub nodes {
 	my ($self) = @_;
 
-	return _alive(@{$self->{nodes}});
+	return $self->_alive(@{$self->{nodes}});
 }
 
 sub sentinels {
 	my ($self) = @_;
 
-	return _alive(@{$self->{sentinel_nodes}});
+	return $self->_alive(@{$self->{sentinel_nodes}});
 }
 
 # What the Sentinels say.
@@ -93,25 +93,11 @@ sub master {
 		@{$self->{nodes}};
 }
 
-sub tls_port {
-	my ($self, $node) = @_;
-
-	return port($node->{number} + 20000);
-}
-
 ###############################################################################
 
 # What happens
 
 # Of a Redis or a Sentinel.
-
-sub kill9 {
-	my ($self, $node) = @_;
-
-	$node->{dead} = 1;
-
-	return $node->crash();
-}
 
 sub revive {
 	my ($self, $node) = @_;
@@ -217,31 +203,6 @@ sub closed {
 
 ###############################################################################
 
-sub _start_node {
-	my ($self, $number) = @_;
-
-	my $password = $self->{password};
-
-	my $node = SSLSessionCache::Redis->new($self->{t},
-		number => $number,
-		password => $password,
-		port => $number,
-		args => [
-			'--dbfilename', "$number.rdb",
-			'--rdb-del-sync-files', 'yes',
-			'--repl-diskless-sync-delay', 0,
-			defined $password ? ('--masterauth', $password) : (),
-			$self->{tls} ? ($self->_tls_args($number)) : (),
-			@{$self->{args}},
-		],
-	);
-
-	$node->command('ACL', 'SETUSER', 'nginx', 'reset', split ' ', $self->{user})
-		if defined $self->{user};
-
-	return $node;
-}
-
 # They know from the beginning what they would else tell each other every two
 # seconds.
 
@@ -284,33 +245,10 @@ sub _start_sentinels {
 		password => $self->{sentinel_password},
 		port => $_,
 		args => [ '--sentinel', '--bind', '127.0.0.1', '-::1',
-			$self->{tls} ? $self->_tls_args($_) : () ],
+			$self->_tls_args($_) ],
 	) } @numbers ];
 
 	$_->command('SENTINEL', 'DEBUG', DEBUG) foreach $self->sentinels();
-}
-
-sub _tls_args {
-	my ($self, $number) = @_;
-
-	my $path = $self->{t}->testdir() . "/$self->{tls}";
-
-	return (
-		'--tls-port', port($number + 20000),
-		'--tls-cert-file', "$path.crt",
-		'--tls-key-file', "$path.key",
-		'--tls-ca-cert-file', $self->{t}->testdir() . '/ca.crt',
-		'--tls-auth-clients', 'no',
-		'--tls-replication', 'yes',
-	);
-}
-
-# Where others reach it.
-
-sub _public_port {
-	my ($self, $node) = @_;
-
-	return $self->{tls} ? $self->tls_port($node) : $node->{port};
 }
 
 sub _monitored {
@@ -329,10 +267,6 @@ sub _replicas_known {
 	return !grep { my %replica = @$_; $replica{'role-reported'} ne 'slave' }
 		map { @{$_->command('SENTINEL', 'REPLICAS', $self->{name})} }
 		$self->sentinels();
-}
-
-sub _alive {
-	return grep { !$_->{dead} } @_;
 }
 
 ###############################################################################
