@@ -17,6 +17,7 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
+use SSLSessionCache::QUIC;
 use SSLSessionCache::Redis;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
@@ -59,7 +60,6 @@ http {
 EOF
 
 my $redis = SSLSessionCache::Redis->new($t);
-my $d = $t->testdir();
 certificate($t, 'localhost');
 
 $t->write_file_expand('nginx.conf', $config)->plan(9)->run();
@@ -68,11 +68,11 @@ SSLSessionCache::Nginx->new($t, 'other',
 
 ###############################################################################
 
-like(quic_get(8980), qr/^h3 \. $/, 'QUIC, full handshake');
+like(quic_get($t, 8980), qr/^h3 \. $/, 'QUIC, full handshake');
 ok(wait_until(sub { $redis->keys() == 2 }), 'QUIC, stored');
-like(quic_get(8980), qr/^h3 r LOCAL$/, 'QUIC, resumed on this machine');
-like(quic_get(8981), qr/^h3 \. MISS$/, 'QUIC, full handshake on another');
-like(quic_get(8981), qr/^h3 r LOCAL$/, 'QUIC, then resumed there');
+like(quic_get($t, 8980), qr/^h3 r LOCAL$/, 'QUIC, resumed on this machine');
+like(quic_get($t, 8981), qr/^h3 \. MISS$/, 'QUIC, full handshake on another');
+like(quic_get($t, 8981), qr/^h3 r LOCAL$/, 'QUIC, then resumed there');
 
 foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	my $r = tls_get(8443, version => $version);
@@ -80,23 +80,6 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	ok($redis->wait_id(session_id($r->{session})), "$version, stored");
 	is(tls_get(8444, version => $version,
 		session => $r->{session})->{body}, ' r HIT', "$version, resumed");
-}
-
-###############################################################################
-
-# What a client over QUIC gets, that keeps its session for the next time.
-
-sub quic_get {
-	my ($port) = @_;
-
-	system('gtlsclient', '--quiet', "--session-file=$d/session",
-		"--tp-file=$d/transport", "--download=$d", '--timeout=5s',
-		'--exit-on-all-streams-close', '127.0.0.1', port($port),
-		'https://localhost/quic') == 0 or return 'failed';
-
-	open my $body, '<', "$d/quic" or return 'nothing';
-
-	return readline $body;
 }
 
 ###############################################################################
