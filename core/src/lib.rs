@@ -1,6 +1,7 @@
 //! The part of the TLS session cache that needs neither nginx nor a socket nor a clock.
 //!
 //! - [`session`]: what a store gets to see of a session, and under which name.
+//! - [`ticket`]: the ticket keys that all machines share, for tickets that need no lookup.
 //! - [`plan`]: what a configuration says of a store and of the sessions there.
 //! - [`hello`]: which sessions will be asked for, from the first bytes of a connection.
 //! - [`protocol`]: how a kind of server is spoken to.
@@ -17,6 +18,7 @@ pub mod protocol;
 pub mod report;
 pub mod server;
 pub mod session;
+pub mod ticket;
 mod time;
 pub mod topology;
 

@@ -89,7 +89,7 @@ pub const TAG_LEN: usize = 16;
 /// The sites that an id can tell: so many, from 0, which is for none.
 pub const SITES: u8 = 16;
 
-const BLOCK_LEN: usize = 16;
+pub(crate) const BLOCK_LEN: usize = 16;
 
 /// The label of a tag; that of the name is the next. Each site has its own, [`SITES`] apart.
 const TAG: u8 = 1;
@@ -216,6 +216,11 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
         }
         self.keys.push(Key { cipher, mark });
         Ok(())
+    }
+
+    /// What tells each of the keys, in their order.
+    pub(crate) fn marks(&self) -> impl Iterator<Item = [u8; BLOCK_LEN]> + '_ {
+        self.keys.iter().map(|key| key.mark)
     }
 
     /// The session id made of `random`, which must be that, and of the ClientHello's random, at a
@@ -407,7 +412,7 @@ fn wipe(text: &mut [u8]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use aes::cipher::{BlockEncrypt, KeyInit};
     use aes::Aes256;
     use aes_gcm::{AeadInPlace, Aes256Gcm};
@@ -431,7 +436,7 @@ mod tests {
         }
     }
 
-    struct Gcm;
+    pub(crate) struct Gcm;
 
     impl Aead for Gcm {
         fn seal(
@@ -460,7 +465,7 @@ mod tests {
         }
     }
 
-    fn sealer(keys: &[[u8; KEY_LEN]]) -> Sealer<Aes256, Gcm> {
+    pub(crate) fn sealer(keys: &[[u8; KEY_LEN]]) -> Sealer<Aes256, Gcm> {
         let mut sealer = Sealer::new(Gcm);
         keys.iter().for_each(|key| sealer.add(Aes256::new(key.into())).unwrap());
         sealer

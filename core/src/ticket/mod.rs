@@ -1,0 +1,13 @@
+//! The ticket keys of the fleet: seeds that all machines share, and the keys that are derived of them.
+//!
+//! Time is cut into epochs (`epoch`). Each has a seed, which lies in the store and on each machine
+//! among those of others (`ring`); the keys of tickets are derived of it
+//! (`keys`).
+
+mod epoch;
+mod keys;
+mod ring;
+
+pub use self::epoch::{Epoch, Rotation, RotationError};
+pub use self::keys::{Hmac, Seed, TicketKey, NAME_LEN, SEED_LEN};
+pub use self::ring::{Family, Origin, Ring, Status, RING_ROOM};

@@ -1,0 +1,793 @@
+//! The seeds that a machine knows, as they lie in memory that its workers share.
+//!
+//! A family is what one configuration says of ticket keys; the ring has the seeds of all. Each entry
+//! says what it is of, so that it is found again by whoever is configured alike, after a reload as
+//! well, and after another key file has come in front of the one that it was sealed under.
+//!
+//! # Which seed seals
+//!
+//! In the current epoch, the last that the store has told under the first sealing key; else the last
+//! that it has told under another; else one that is derived of what the store has told of an epoch
+//! before, once for each epoch that has passed since; else one of this machine's own. All that are
+//! known open.
+//!
+//! What the store has not told is derived for all epochs that are open, and not just for the current
+//! one: others may have sealed with it while this machine had nothing to do. For the next epoch it is
+//! derived when it is near, as another's clock may be ahead.
+
+use zeroize::Zeroize;
+
+use crate::session::sealed::{Aead, BlockCipher, Sealer, BLOCK_LEN};
+use crate::ticket::epoch::{Epoch, Rotation};
+use crate::ticket::keys::{Hmac, Seed, SEED_LEN};
+
+/// Of another layout, or of another version of this file: nothing in it is understood.
+const LAYOUT: u64 = 0x7469_636b_0000_0001;
+
+/// So many seeds for all families. One with the default rotation has three or four.
+const ENTRIES: usize = 512;
+
+/// So many seeds for each epoch under each sealing key and at each site: what a store that was
+/// flushed, or is hostile, has told last.
+const SEEDS_OF_EPOCH: usize = 4;
+
+/// The seeds of all families of a machine, at most so many. All-zero is an empty ring, any other bytes
+/// are a ring as well: plain numbers, which another version of this module may have left.
+#[repr(C)]
+pub struct Ring {
+    layout: u64,
+    generation: u64,
+    /// Counts what was learned.
+    order: u64,
+    entries: [Entry; ENTRIES],
+}
+
+/// The room that rings of all versions have in shared memory, in bytes.
+pub const RING_ROOM: usize = 64 * 1024;
+
+const _: () = assert!(size_of::<Ring>() <= RING_ROOM);
+
+/// One seed. All-zero is none.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Entry {
+    /// The later of two of the same origin has the greater; zero where there is no seed.
+    order: u64,
+    epoch: u64,
+    /// From when on it opens nothing, in Unix seconds.
+    over: u64,
+    /// So many seconds was its maker's clock ahead of this machine's, at least.
+    ahead: u64,
+    scope: [u8; BLOCK_LEN],
+    /// Tells the sealing key.
+    mark: [u8; BLOCK_LEN],
+    seed: [u8; SEED_LEN],
+    /// The length of its epoch, in seconds.
+    length: u32,
+    site: u8,
+    /// An [`Origin`].
+    origin: u8,
+    _unused: [u8; 2],
+}
+
+const NONE: Entry = Entry {
+    order: 0,
+    epoch: 0,
+    over: 0,
+    ahead: 0,
+    scope: [0; BLOCK_LEN],
+    mark: [0; BLOCK_LEN],
+    seed: [0; SEED_LEN],
+    length: 0,
+    site: 0,
+    origin: 0,
+    _unused: [0; 2],
+};
+
+/// The seeds of one configuration: those that one store holds, under these sealing keys.
+pub struct Family {
+    /// Tells the store and the prefix.
+    scope: [u8; BLOCK_LEN],
+    /// Tell the sealing keys, in their order.
+    marks: Vec<[u8; BLOCK_LEN]>,
+    /// The first is this machine's own.
+    sites: Vec<u8>,
+    rotation: Rotation,
+}
+
+/// Where the seed that seals is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Origin {
+    /// This machine alone has it: others do not open what it seals.
+    Own = 1,
+    /// Derived of that of the epoch before, as the store did not tell: whoever knew that has it too.
+    Ratchet,
+    /// The store's.
+    Store,
+}
+
+/// What an operator is told of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Where the seed that seals is from; `None` where there is none yet.
+    pub origin: Option<Origin>,
+    /// For how many seconds it seals: since its epoch has begun.
+    pub age: u64,
+    /// So many epochs have seeds that open, the next one among them.
+    pub epochs: usize,
+    /// So many seconds is another machine's clock ahead of this one, where that is more than the lead.
+    pub clock_behind: Option<u64>,
+}
+
+/// A seed that the store has told, or is to be told.
+pub(super) struct Told<'a> {
+    /// The index of the sealing key that its record is sealed under.
+    pub key: usize,
+    pub site: u8,
+    pub epoch: Epoch,
+    pub seed: &'a Seed,
+    /// When its record was made, by the maker's clock.
+    pub made: u64,
+}
+
+impl Family {
+    /// The seeds in a `store`, whatever its name is, under keys with a `prefix`. `sites` are those
+    /// whose seeds open: the first is this machine's own, with whose seeds it seals. `None` without a
+    /// sealing key or a site, or where HMAC failed.
+    pub fn new<B: BlockCipher, A: Aead>(
+        sealer: &Sealer<B, A>,
+        hmac: &impl Hmac,
+        store: &[u8],
+        prefix: &[u8],
+        sites: &[u8],
+        rotation: Rotation,
+    ) -> Option<Self> {
+        let len = (store.len() as u64).to_be_bytes();
+        let scope = hmac.hmac(&[0; 32], &[&len, store, prefix].concat())?;
+        let family = Self {
+            scope: *scope.first_chunk()?,
+            marks: sealer.marks().collect(),
+            sites: sites.to_vec(),
+            rotation,
+        };
+        (!family.marks.is_empty() && !family.sites.is_empty()).then_some(family)
+    }
+
+    /// Its rotation.
+    pub fn rotation(&self) -> Rotation {
+        self.rotation
+    }
+
+    /// The sites whose seeds open, this machine's own first.
+    pub(super) fn sites(&self) -> &[u8] {
+        &self.sites
+    }
+
+    /// Whether an entry is one of its seeds.
+    fn has(&self, entry: &Entry) -> bool {
+        entry.order > 0
+            && entry.scope == self.scope
+            && entry.length == self.rotation.length()
+            && self.sites.contains(&entry.site)
+            && self.marks.contains(&entry.mark)
+    }
+
+    /// How good an entry is to seal with; `None` where it only opens.
+    fn rank(&self, entry: &Entry) -> Option<(Origin, bool, u64)> {
+        let is_first = entry.mark == self.marks[0];
+        (entry.site == self.sites[0]).then_some((entry.origin()?, is_first, entry.order))
+    }
+}
+
+impl Entry {
+    /// `None` where it is of no use.
+    fn origin(&self) -> Option<Origin> {
+        [Origin::Own, Origin::Ratchet, Origin::Store]
+            .into_iter()
+            .find(|origin| *origin as u8 == self.origin)
+    }
+
+    fn seed(&self) -> Seed {
+        Seed::new(self.seed)
+    }
+
+    /// Whether both are of the same epoch, sealing key and site.
+    fn is_beside(&self, other: &Entry) -> bool {
+        self.scope == other.scope
+            && self.length == other.length
+            && self.epoch == other.epoch
+            && self.mark == other.mark
+            && self.site == other.site
+    }
+
+    /// How much is lost with it: least for what is over or far in the future, most for what seals.
+    fn worth(&self, unix: u64) -> (u8, u64) {
+        let current = unix / u64::from(self.length.max(1));
+        let class = match self.epoch {
+            _ if self.order == 0 => 0,
+            epoch if epoch > current.saturating_add(1) || self.over <= unix => 1,
+            epoch if epoch < current => 2,
+            _ => 3,
+        };
+        (class, self.over)
+    }
+
+    fn wipe(&mut self) {
+        self.seed.zeroize();
+        *self = NONE;
+    }
+}
+
+/// An empty one.
+impl Default for Ring {
+    fn default() -> Self {
+        Self { layout: LAYOUT, generation: 0, order: 0, entries: [NONE; ENTRIES] }
+    }
+}
+
+impl Ring {
+    /// Changes with each change.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Makes sure that there is a seed to seal with at `unix`: one of the store's, else one derived of
+    /// an earlier one, else `fresh`; wipes what is over. `None` where a derivation or `fresh` failed.
+    ///
+    /// To be called before the first ticket of an epoch is sealed, and again where the generation has
+    /// changed.
+    pub fn begin(
+        &mut self,
+        family: &Family,
+        unix: u64,
+        hmac: &impl Hmac,
+        fresh: impl FnOnce() -> Option<Seed>,
+    ) -> Option<()> {
+        self.clear(family, unix);
+        self.derive(family, unix, hmac)?;
+
+        let current = family.rotation.epoch(unix);
+        if self.best(family, current).is_some() {
+            return Some(());
+        }
+        let before = |epoch: &Epoch| *epoch < current;
+        let known = |epoch| self.best(family, epoch).map(|entry| (epoch, entry.seed()));
+        let Some((last, mut seed)) =
+            family.rotation.open(unix).filter(before).rev().find_map(known)
+        else {
+            self.insert(family, current, &fresh()?, Origin::Own, unix);
+            return Some(());
+        };
+        for epoch in (last.0 + 1..=current.0).map(Epoch) {
+            seed = seed.ratchet(hmac)?;
+            self.insert(family, epoch, &seed, Origin::Own, unix);
+        }
+        Some(())
+    }
+
+    /// Derives what the store has not told of what it has.
+    fn derive(&mut self, family: &Family, unix: u64, hmac: &impl Hmac) -> Option<()> {
+        let rotation = family.rotation;
+        let ahead = unix.saturating_add(rotation.lead().into());
+        let mut shared: Option<Seed> = None;
+        for epoch in rotation.open(unix).filter(|epoch| rotation.start(*epoch) <= ahead) {
+            let known = self.best(family, epoch);
+            let known = known.and_then(|entry| Some((entry.origin()?, entry.seed())));
+            shared = match (shared, known) {
+                (_, Some((Origin::Store, seed))) => Some(seed),
+                (Some(before), _) => {
+                    let seed = before.ratchet(hmac)?;
+                    self.insert(family, epoch, &seed, Origin::Ratchet, unix);
+                    Some(seed)
+                }
+                (None, Some((Origin::Ratchet, seed))) => Some(seed),
+                (None, _) => None,
+            };
+        }
+        Some(())
+    }
+
+    /// The seeds that open at `unix`. The first is the one that seals if it is of the current epoch:
+    /// otherwise there is none to seal with.
+    pub fn seeds(&self, family: &Family, unix: u64) -> Vec<(Epoch, Seed)> {
+        let current = family.rotation.epoch(unix);
+        let mut entries: Vec<_> = self.open(family, unix).collect();
+        entries.sort_by_key(|entry| {
+            let is_current = entry.epoch == current.0;
+            std::cmp::Reverse((is_current, family.rank(entry).filter(|_| is_current), entry.order))
+        });
+        let mut seeds: Vec<(Epoch, Seed)> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let seed = (Epoch(entry.epoch), entry.seed());
+            if !seeds.contains(&seed) {
+                seeds.push(seed);
+            }
+        }
+        seeds
+    }
+
+    /// What an operator is told.
+    pub fn status(&self, family: &Family, unix: u64) -> Status {
+        let rotation = family.rotation;
+        let current = rotation.epoch(unix);
+        let mut epochs: Vec<_> = self.open(family, unix).map(|entry| entry.epoch).collect();
+        epochs.sort_unstable();
+        epochs.dedup();
+        Status {
+            origin: self.best(family, current).and_then(Entry::origin),
+            age: unix - rotation.start(current),
+            epochs: epochs.len(),
+            clock_behind: self
+                .open(family, unix)
+                .filter(|entry| entry.epoch >= current.0)
+                .map(|entry| entry.ahead)
+                .max()
+                .filter(|ahead| *ahead > rotation.lead().into()),
+        }
+    }
+
+    /// The store has told a seed.
+    pub(super) fn learn(&mut self, family: &Family, told: Told<'_>, unix: u64) {
+        self.clear(family, unix);
+        let Some(mark) = family.marks.get(told.key) else { return };
+        self.enter(
+            family,
+            Entry {
+                mark: *mark,
+                site: told.site,
+                ahead: told.made.saturating_sub(unix),
+                ..entry(family, told.epoch, told.seed, Origin::Store)
+            },
+            unix,
+        );
+    }
+
+    /// The seed that seals in an epoch, or would, and where it is from.
+    pub(super) fn sealing(&self, family: &Family, epoch: Epoch) -> Option<(Seed, Origin)> {
+        let entry = self.best(family, epoch)?;
+        Some((entry.seed(), entry.origin()?))
+    }
+
+    /// Whether the store has told a seed of an epoch, under the sealing key with this index.
+    pub(super) fn is_told(&self, family: &Family, key: usize, site: u8, epoch: Epoch) -> bool {
+        self.of(family, epoch).any(|entry| {
+            entry.site == site
+                && entry.origin == Origin::Store as u8
+                && family.marks.get(key) == Some(&entry.mark)
+        })
+    }
+
+    /// The seeds of a family.
+    fn all<'a>(&'a self, family: &'a Family) -> impl Iterator<Item = &'a Entry> {
+        let is_known = self.layout == LAYOUT;
+        self.entries.iter().filter(move |entry| is_known && family.has(entry))
+    }
+
+    /// Those of an epoch.
+    fn of<'a>(&'a self, family: &'a Family, epoch: Epoch) -> impl Iterator<Item = &'a Entry> {
+        self.all(family).filter(move |entry| entry.epoch == epoch.0)
+    }
+
+    /// Those that open at `unix`.
+    fn open<'a>(&'a self, family: &'a Family, unix: u64) -> impl Iterator<Item = &'a Entry> {
+        let next = family.rotation.epoch(unix).0.saturating_add(1);
+        self.all(family).filter(move |entry| {
+            entry.origin().is_some()
+                && entry.epoch <= next
+                && unix < family.rotation.over(Epoch(entry.epoch))
+        })
+    }
+
+    fn best<'a>(&'a self, family: &'a Family, epoch: Epoch) -> Option<&'a Entry> {
+        self.of(family, epoch)
+            .filter_map(|entry| Some((family.rank(entry)?, entry)))
+            .max_by_key(|(rank, _)| *rank)
+            .map(|(_, entry)| entry)
+    }
+
+    /// Enters a seed of this machine's own, or that it has derived.
+    fn insert(&mut self, family: &Family, epoch: Epoch, seed: &Seed, origin: Origin, unix: u64) {
+        self.enter(family, entry(family, epoch, seed, origin), unix);
+    }
+
+    /// Enters a seed, as the last of its origin.
+    fn enter(&mut self, family: &Family, new: Entry, unix: u64) {
+        if new.over <= unix {
+            return;
+        }
+        self.order = self.order.saturating_add(1);
+        let new = Entry { order: self.order, ..new };
+        let epoch = Epoch(new.epoch);
+        let known = |entry: &Entry| family.has(entry) && entry.is_beside(&new);
+
+        if let Some(i) = self.entries.iter().position(|e| known(e) && e.seed == new.seed) {
+            let known = self.entries[i];
+            let origin = known.origin.max(new.origin);
+            let ahead = known.ahead.max(new.ahead);
+            let best = self.best(family, epoch).map(|best| best.seed);
+            self.entries[i] = Entry { origin, ahead, over: known.over.max(new.over), ..new };
+            let is_best = best == self.best(family, epoch).map(|best| best.seed);
+            // What seals goes on to, and opens whatever it did: nothing to be done by who has it.
+            if !is_best || origin != known.origin {
+                self.changed();
+            }
+            return;
+        }
+
+        let beside: Vec<usize> = (0..ENTRIES).filter(|&i| known(&self.entries[i])).collect();
+        let oldest =
+            beside.iter().min_by_key(|&&i| (self.entries[i].origin, self.entries[i].order));
+        let place = match oldest {
+            Some(&oldest) if beside.len() >= SEEDS_OF_EPOCH => oldest,
+            _ => (0..ENTRIES).min_by_key(|&i| self.entries[i].worth(unix)).expect("entries"),
+        };
+        self.entries[place].wipe();
+        self.entries[place] = new;
+        self.changed();
+    }
+
+    /// Wipes what is over, and all of it where another version has left it.
+    fn clear(&mut self, family: &Family, unix: u64) {
+        if self.layout != LAYOUT {
+            self.entries.iter_mut().for_each(Entry::wipe);
+            self.layout = LAYOUT;
+            self.order = 0;
+            self.changed();
+        }
+        for i in 0..ENTRIES {
+            let entry = &mut self.entries[i];
+            if family.has(entry) {
+                // Of two that share it, one may have sessions that last longer.
+                entry.over = entry.over.max(family.rotation.over(Epoch(entry.epoch)));
+            }
+            if entry.order > 0 && entry.over <= unix {
+                entry.wipe();
+                self.changed();
+            }
+        }
+    }
+
+    fn changed(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+    }
+}
+
+/// An entry of a family's own site, under its first sealing key.
+fn entry(family: &Family, epoch: Epoch, seed: &Seed, origin: Origin) -> Entry {
+    Entry {
+        order: 0,
+        epoch: epoch.0,
+        over: family.rotation.over(epoch),
+        ahead: 0,
+        scope: family.scope,
+        mark: family.marks[0],
+        seed: *seed.as_bytes(),
+        length: family.rotation.length(),
+        site: family.sites[0],
+        origin: origin as u8,
+        _unused: [0; 2],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::session::sealed::tests::sealer;
+    use crate::ticket::keys::tests::Sha256;
+
+    const LENGTH: u64 = 3600;
+    const NOW: u64 = 500_000 * LENGTH;
+    const EPOCH: Epoch = Epoch(500_000);
+    const OLD: u8 = 1;
+    const NEW: u8 = 2;
+
+    fn family_of(store: &[u8], keys: &[u8], sites: &[u8], session_timeout: u64) -> Family {
+        let keys: Vec<_> = keys.iter().map(|key| [*key; 32]).collect();
+        let [length, timeout] = [LENGTH, session_timeout].map(Duration::from_secs);
+        let rotation = Rotation::new(length, timeout).unwrap();
+        Family::new(&sealer(&keys), &Sha256, store, b"prefix:", sites, rotation).unwrap()
+    }
+
+    fn family(keys: &[u8]) -> Family {
+        family_of(b"store", keys, &[0], 2 * LENGTH)
+    }
+
+    fn seed(byte: u8) -> Seed {
+        Seed::new([byte; SEED_LEN])
+    }
+
+    fn begin(ring: &mut Ring, family: &Family, unix: u64, fresh: u8) {
+        ring.begin(family, unix, &Sha256, || Some(seed(fresh))).unwrap();
+    }
+
+    fn learn(ring: &mut Ring, family: &Family, key: usize, epoch: u64, byte: u8) {
+        let unix = NOW;
+        let seed = &seed(byte);
+        let told = Told { key, site: family.sites[0], epoch: Epoch(epoch), seed, made: unix };
+        ring.learn(family, told, unix);
+    }
+
+    fn ratchets(byte: u8, times: usize) -> Seed {
+        (0..times).fold(seed(byte), |seed, _| seed.ratchet(&Sha256).unwrap())
+    }
+
+    /// The seed that seals, if there is one.
+    fn seals(ring: &Ring, family: &Family, unix: u64) -> Option<Seed> {
+        let seeds = ring.seeds(family, unix);
+        let (epoch, seed) = seeds.first()?;
+        (*epoch == family.rotation.epoch(unix)).then(|| seed.clone())
+    }
+
+    fn opens(ring: &Ring, family: &Family, unix: u64, seed: &Seed) -> bool {
+        ring.seeds(family, unix).iter().any(|(_, known)| known == seed)
+    }
+
+    fn is_wiped(ring: &Ring, byte: u8) -> bool {
+        ring.entries.iter().all(|entry| entry.seed != [byte; SEED_LEN])
+    }
+
+    #[test]
+    fn a_machine_without_any_has_one_of_its_own() {
+        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        assert!(ring.seeds(&family, NOW).is_empty());
+        assert_eq!(ring.status(&family, NOW).origin, None);
+
+        begin(&mut ring, &family, NOW, 7);
+        let generation = ring.generation();
+        begin(&mut ring, &family, NOW + LENGTH - 1, 8);
+        assert!(ring.seeds(&family, NOW) == [(EPOCH, seed(7))]);
+        assert_eq!(ring.generation(), generation, "nothing changes while an epoch lasts");
+        let status = Status { origin: Some(Origin::Own), age: 9, epochs: 1, clock_behind: None };
+        assert_eq!(ring.status(&family, NOW + 9), status);
+
+        // Its next is one way from it, and still its own.
+        begin(&mut ring, &family, NOW + LENGTH, 8);
+        assert!(seals(&ring, &family, NOW + LENGTH).unwrap() == ratchets(7, 1));
+        assert_eq!(ring.status(&family, NOW + LENGTH).origin, Some(Origin::Own));
+    }
+
+    #[test]
+    fn no_seed_where_none_could_be_made() {
+        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        assert!(ring.begin(&family, NOW, &Sha256, || None).is_none());
+        learn(&mut ring, &family, 0, EPOCH.0 - 1, 7);
+        assert!(seals(&ring, &family, NOW).is_none());
+        assert_eq!(ring.seeds(&family, NOW).len(), 1);
+    }
+
+    /// Whoever had the seed of an epoch stays in step with those that had it, whether or not it had
+    /// handshakes since, and opens what they have sealed.
+    #[test]
+    fn what_the_store_does_not_tell_is_derived_alike() {
+        let family = family(&[OLD]);
+        let mut rings = [Ring::default(), Ring::default()];
+        rings.iter_mut().for_each(|ring| learn(ring, &family, 0, EPOCH.0, 7));
+        let [busy, idle] = &mut rings;
+        begin(busy, &family, NOW + LENGTH, 8);
+        for ring in [&mut *busy, idle] {
+            begin(ring, &family, NOW + 2 * LENGTH, 9);
+            let unix = NOW + 2 * LENGTH;
+            assert!(seals(ring, &family, unix).unwrap() == ratchets(7, 2));
+            assert!(opens(ring, &family, unix, &ratchets(7, 1)));
+            assert_eq!(ring.status(&family, unix).origin, Some(Origin::Ratchet));
+        }
+        // Longer than the seed lasts that all began with.
+        begin(busy, &family, NOW + 3 * LENGTH, 8);
+        begin(busy, &family, NOW + 4 * LENGTH, 8);
+        begin(busy, &family, NOW + 5 * LENGTH, 8);
+        assert!(seals(busy, &family, NOW + 5 * LENGTH).unwrap() == ratchets(7, 5));
+        assert_eq!(busy.status(&family, NOW + 5 * LENGTH).origin, Some(Origin::Ratchet));
+    }
+
+    /// Another's clock may be ahead.
+    #[test]
+    fn the_next_is_derived_when_it_is_near() {
+        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        learn(&mut ring, &family, 0, EPOCH.0, 7);
+        let lead = u64::from(family.rotation.lead());
+        begin(&mut ring, &family, NOW + LENGTH - lead - 1, 8);
+        assert!(!opens(&ring, &family, NOW, &ratchets(7, 1)));
+        begin(&mut ring, &family, NOW + LENGTH - lead, 8);
+        assert!(opens(&ring, &family, NOW, &ratchets(7, 1)));
+        assert!(seals(&ring, &family, NOW).unwrap() == seed(7));
+
+        // It is another where another was told since.
+        learn(&mut ring, &family, 0, EPOCH.0, 6);
+        begin(&mut ring, &family, NOW + LENGTH, 8);
+        assert!(seals(&ring, &family, NOW + LENGTH).unwrap() == ratchets(6, 1));
+        assert!(opens(&ring, &family, NOW + LENGTH, &ratchets(7, 1)));
+    }
+
+    /// A machine that sealed with a seed of its own before it heard of the fleet's.
+    #[test]
+    fn what_others_derive_as_well_is_better_than_ones_own() {
+        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        begin(&mut ring, &family, NOW, 9);
+        learn(&mut ring, &family, 0, EPOCH.0 - 1, 7);
+        begin(&mut ring, &family, NOW, 8);
+        assert!(seals(&ring, &family, NOW).unwrap() == ratchets(7, 1));
+        assert!(opens(&ring, &family, NOW, &seed(9)));
+    }
+
+    #[test]
+    fn what_the_store_told_last_seals() {
+        let (mut ring, family) = (Ring::default(), family(&[NEW, OLD]));
+        begin(&mut ring, &family, NOW, 1);
+        for (key, byte, sealing) in
+            [(1, 2, 2), (1, 3, 3), (0, 4, 4), (1, 5, 4), (0, 6, 6), (0, 4, 4), (0, 6, 6)]
+        {
+            let before = (ring.generation(), seals(&ring, &family, NOW));
+            learn(&mut ring, &family, key, EPOCH.0, byte);
+            assert!(seals(&ring, &family, NOW).unwrap() == seed(sealing), "{byte}");
+            if seals(&ring, &family, NOW) != before.1 {
+                assert_ne!(ring.generation(), before.0);
+            }
+        }
+        for byte in 1..=6 {
+            assert!(opens(&ring, &family, NOW, &seed(byte)), "{byte}");
+        }
+        let generation = ring.generation();
+        learn(&mut ring, &family, 0, EPOCH.0, 6);
+        assert_eq!(ring.generation(), generation, "nothing new");
+    }
+
+    #[test]
+    fn what_was_derived_and_is_then_told_is_one_seed() {
+        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        begin(&mut ring, &family, NOW, 7);
+        learn(&mut ring, &family, 0, EPOCH.0, 7);
+        assert_eq!(ring.seeds(&family, NOW).len(), 1);
+        assert_eq!(ring.status(&family, NOW).origin, Some(Origin::Store));
+    }
+
+    #[test]
+    fn opens_until_its_time_and_is_then_wiped() {
+        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        learn(&mut ring, &family, 0, EPOCH.0, 7);
+        let over = NOW + 3 * LENGTH;
+        begin(&mut ring, &family, over - 1, 8);
+        assert!(opens(&ring, &family, over - 1, &seed(7)) && !is_wiped(&ring, 7));
+        assert!(!opens(&ring, &family, over, &seed(7)));
+        let generation = ring.generation();
+        begin(&mut ring, &family, over, 8);
+        assert!(is_wiped(&ring, 7));
+        assert_ne!(ring.generation(), generation);
+    }
+
+    /// Two servers with one store, one of which resumes sessions for longer.
+    #[test]
+    fn kept_for_the_longer_of_two_that_share_it() {
+        let (mut ring, short) = (Ring::default(), family(&[OLD]));
+        let long = family_of(b"store", &[OLD], &[0], 5 * LENGTH);
+        learn(&mut ring, &short, 0, EPOCH.0, 7);
+        begin(&mut ring, &long, NOW, 8);
+        begin(&mut ring, &short, NOW + 5 * LENGTH, 8);
+        assert!(!opens(&ring, &short, NOW + 5 * LENGTH, &seed(7)));
+        assert!(opens(&ring, &long, NOW + 5 * LENGTH, &seed(7)));
+    }
+
+    #[test]
+    fn the_next_opens_and_what_is_later_does_not() {
+        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        begin(&mut ring, &family, NOW, 9);
+        learn(&mut ring, &family, 0, EPOCH.0 + 1, 7);
+        learn(&mut ring, &family, 0, EPOCH.0 + 2, 8);
+        assert!(opens(&ring, &family, NOW, &seed(7)) && !opens(&ring, &family, NOW, &seed(8)));
+        assert!(seals(&ring, &family, NOW).unwrap() == seed(9));
+        assert_eq!(ring.status(&family, NOW).epochs, 2);
+        assert!(seals(&ring, &family, NOW + LENGTH).unwrap() == seed(7));
+    }
+
+    #[test]
+    fn families_are_kept_apart() {
+        let mut ring = Ring::default();
+        let first = family(&[OLD]);
+        learn(&mut ring, &first, 0, EPOCH.0, 7);
+        let shorter = Rotation::new(Duration::from_secs(60), Duration::from_secs(60)).unwrap();
+        let stores =
+            [(&b"store"[..], &b"other"[..]), (b"storep", b"refix:"), (b"storeprefix:", b"")];
+        let others = stores
+            .map(|(store, prefix)| (store, prefix, first.rotation))
+            .into_iter()
+            .chain([(&b"store"[..], &b"prefix:"[..], shorter)]);
+        for (store, prefix, rotation) in others {
+            let sealer = sealer(&[[OLD; 32]]);
+            let other = Family::new(&sealer, &Sha256, store, prefix, &[0], rotation).unwrap();
+            assert!(ring.seeds(&other, NOW).is_empty());
+        }
+        assert!(ring.seeds(&family(&[NEW]), NOW).is_empty());
+        assert!(opens(&ring, &family(&[NEW, OLD]), NOW, &seed(7)));
+        assert!(opens(&ring, &family(&[OLD]), NOW, &seed(7)));
+        assert!(!opens(&ring, &family_of(b"store", &[OLD], &[1], LENGTH), NOW, &seed(7)));
+    }
+
+    #[test]
+    fn seeds_of_other_sites_only_open() {
+        let (mut ring, family) = (Ring::default(), family_of(b"store", &[OLD], &[1, 2], LENGTH));
+        let theirs = &seed(7);
+        let told = Told { key: 0, site: 2, epoch: EPOCH, seed: theirs, made: NOW };
+        ring.learn(&family, told, NOW);
+        begin(&mut ring, &family, NOW, 9);
+        assert!(seals(&ring, &family, NOW).unwrap() == seed(9));
+        assert!(opens(&ring, &family, NOW, theirs));
+        assert!(ring.is_told(&family, 0, 2, EPOCH) && !ring.is_told(&family, 0, 1, EPOCH));
+        // Neither is anything derived of it.
+        begin(&mut ring, &family, NOW + LENGTH, 9);
+        assert!(!opens(&ring, &family, NOW + LENGTH, &ratchets(7, 1)));
+    }
+
+    /// A hostile store has what was ever added for an epoch.
+    #[test]
+    fn only_the_last_few_of_an_epoch_are_kept() {
+        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        for byte in 1..=200 {
+            learn(&mut ring, &family, 0, EPOCH.0, byte);
+        }
+        let seeds: Vec<_> = (197..=200).rev().map(|byte| (EPOCH, seed(byte))).collect();
+        assert!(ring.seeds(&family, NOW) == seeds);
+        assert!(is_wiped(&ring, 196));
+    }
+
+    #[test]
+    fn a_full_ring_keeps_what_seals() {
+        let mut ring = Ring::default();
+        let family = family(&[OLD]);
+        learn(&mut ring, &family, 0, EPOCH.0, 7);
+        for number in 0..2 * ENTRIES as u64 {
+            let other = family_of(&number.to_be_bytes(), &[OLD], &[0], 30 * LENGTH);
+            learn(&mut ring, &other, 0, EPOCH.0 + 9, 8);
+            learn(&mut ring, &other, 0, EPOCH.0 - 1, 8);
+            assert!(opens(&ring, &family, NOW, &seed(7)), "{number}");
+        }
+        begin(&mut ring, &family, NOW, 9);
+        assert!(seals(&ring, &family, NOW).unwrap() == seed(7));
+    }
+
+    #[test]
+    fn another_clock_that_is_ahead_is_told_of() {
+        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let lead = u64::from(family.rotation.lead());
+        for (ahead, told) in [(0, None), (lead, None), (lead + 1, Some(lead + 1))] {
+            let seed = &seed(7);
+            let told_of = Told { key: 0, site: 0, epoch: EPOCH, seed, made: NOW + ahead };
+            ring.learn(&family, told_of, NOW);
+            assert_eq!(ring.status(&family, NOW).clock_behind, told);
+        }
+        assert_eq!(ring.status(&family, NOW + LENGTH).clock_behind, None);
+    }
+
+    #[test]
+    fn what_another_version_left_is_no_seed() {
+        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        learn(&mut ring, &family, 0, EPOCH.0, 7);
+        ring.layout += 1;
+        assert!(ring.seeds(&family, NOW).is_empty());
+        begin(&mut ring, &family, NOW, 9);
+        assert!(seals(&ring, &family, NOW).unwrap() == seed(9) && is_wiped(&ring, 7));
+
+        // Whatever the bytes are.
+        let full = Entry { order: u64::MAX, over: u64::MAX, origin: 9, ..ring.entries[0] };
+        ring.entries = [full; ENTRIES];
+        ring.order = u64::MAX;
+        ring.generation = u64::MAX;
+        assert!(ring.seeds(&family, NOW).is_empty());
+        begin(&mut ring, &family, NOW, 9);
+        learn(&mut ring, &family, 0, EPOCH.0, 7);
+        assert!(seals(&ring, &family, NOW).is_some());
+    }
+
+    #[test]
+    fn any_time_is_taken() {
+        let family = family(&[OLD]);
+        let mut ring = Ring::default();
+        for unix in [u64::MAX, 0, NOW, u64::MAX - LENGTH, 1, NOW + 1000 * LENGTH, NOW] {
+            begin(&mut ring, &family, unix, 9);
+            ring.seeds(&family, unix);
+            ring.status(&family, unix);
+        }
+        assert!(seals(&ring, &family, NOW).is_some());
+    }
+}
