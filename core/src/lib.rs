@@ -15,6 +15,7 @@
 pub mod hello;
 pub mod plan;
 pub mod protocol;
+mod random;
 pub mod report;
 pub mod server;
 pub mod session;

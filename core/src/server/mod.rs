@@ -12,7 +12,6 @@ mod pipeline;
 mod scout;
 mod talk;
 
-pub(crate) use backoff::Random;
 pub use completions::{Completions, Ended, Lookup, Unavailable};
 pub use inquiry::{Answer, Inquiry, InquiryError, Question};
 pub use life::{Action, Counts, Loss, Server, Settings, State, MAX_WAITING};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use slotmap::SlotMap;
 
 use crate::protocol::Redirect;
-use crate::server::Random;
+use crate::random::Random;
 use crate::time::{earliest, Instant};
 use crate::topology::endpoint::Endpoint;
 use crate::topology::id::ServerId;

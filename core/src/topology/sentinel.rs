@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Duration;
 
-use crate::server::Random;
+use crate::random::Random;
 use crate::time::Instant;
 
 /// A failover that closes no connection is seen after this time, more or less by a quarter.
