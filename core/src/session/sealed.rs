@@ -16,6 +16,8 @@
 //! record key      = AES(3 | seed) | AES(4 | seed)
 //! ```
 //!
+//! The labels 16 * site + 5, 6 and 7 are those of ticket keys, in `core/src/ticket/record.rs`.
+//!
 //! A session id is minted as `seed | mark[0] XOR site | tag`: 32 bytes, the only length of a stateful
 //! ticket that OpenSSL looks up. The seed is random: 15 bytes of our own, XORed with the last 15 of
 //! the ClientHello's random. Whoever has the key can tell an id of its own from any other without
@@ -223,6 +225,23 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
         self.keys.iter().map(|key| key.mark)
     }
 
+    /// Fills the blocks with what `input` makes under the key with this index, with this label and
+    /// those that follow it; `None` without such a key, or where the cipher failed.
+    pub(crate) fn derive(
+        &self,
+        key: usize,
+        label: u8,
+        input: &[u8; SEED_LEN],
+        blocks: &mut [u8],
+    ) -> Option<()> {
+        self.keys.get(key)?.derive(label, input, blocks)
+    }
+
+    /// What seals records.
+    pub(crate) fn aead(&self) -> &A {
+        &self.aead
+    }
+
     /// The session id made of `random`, which must be that, and of the ClientHello's random, at a
     /// `site` below [`SITES`]; `None` without a key, or where the cipher failed.
     pub fn mint(
@@ -258,7 +277,7 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
 
     /// Writes down the key of a session's record.
     fn record_key(&self, session: &Minted, key: &mut [u8; KEY_LEN]) -> Option<()> {
-        self.keys.get(session.key)?.derive(RECORD_KEY, session.id.first_chunk()?, key)
+        self.derive(session.key, RECORD_KEY, session.id.first_chunk()?, key)
     }
 
     /// Writes the record of a session to the front of `buffer`; `None` where it does not fit, or

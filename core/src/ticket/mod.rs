@@ -1,11 +1,12 @@
 //! The ticket keys of the fleet: seeds that all machines share, and the keys that are derived of them.
 //!
-//! Time is cut into epochs (`epoch`). Each has a seed, which lies in the store and on each machine
-//! among those of others (`ring`); the keys of tickets are derived of it
+//! Time is cut into epochs (`epoch`). Each has a seed, which lies in the store as a sealed record
+//! (`record`) and on each machine among those of others (`ring`); the keys of tickets are derived of it
 //! (`keys`).
 
 mod epoch;
 mod keys;
+mod record;
 mod ring;
 
 pub use self::epoch::{Epoch, Rotation, RotationError};
