@@ -62,10 +62,10 @@
 //! - A clock that is off from those of others by less than the lead, a quarter of an epoch, does no
 //!   harm: the next epoch's seed is known so long before it begins, and a past one's is kept until
 //!   the last ticket is over by the clock of whoever opens it. A clock that is behind by more seals
-//!   with what others have as past, and does not open what they seal; it finds records of epochs that
-//!   it does not look for yet, and tells so. One that is ahead by more makes seeds that others will
-//!   use later: they are as good as any, as who knows the time gains nothing. A clock that jumps ahead
-//!   has past seeds wiped; they are asked for again when it is back.
+//!   with what others have as past, and does not open what they seal; it finds the next epoch's record
+//!   before that can have been made, and tells so, unless it is behind by so much that this record is
+//!   gone. One that is ahead by more makes seeds that others will use later: they are as good as any.
+//!   A clock that jumps ahead has past seeds wiped; they are asked for again when it is back.
 //! - A nonce repeats under a record key only where two records of one epoch draw the same 96 bits. An
 //!   epoch has one record, or a few more after the store has lost it, or where several machines add
 //!   one at once. So with the same odds as for sessions.

@@ -39,6 +39,8 @@ pub struct Ring {
     generation: u64,
     /// Counts what was learned.
     order: u64,
+    /// So many entries have seeds; those behind are empty.
+    used: u64,
     entries: [Entry; ENTRIES],
 }
 
@@ -51,7 +53,7 @@ const _: () = assert!(size_of::<Ring>() <= RING_ROOM);
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Entry {
-    /// The later of two of the same origin has the greater; zero where there is no seed.
+    /// The later of two of the same origin has the greater.
     order: u64,
     epoch: u64,
     /// From when on it opens nothing, in Unix seconds.
@@ -164,10 +166,14 @@ impl Family {
         &self.sites
     }
 
+    /// The number of its sealing keys.
+    pub(super) fn keys(&self) -> usize {
+        self.marks.len()
+    }
+
     /// Whether an entry is one of its seeds.
     fn has(&self, entry: &Entry) -> bool {
-        entry.order > 0
-            && entry.scope == self.scope
+        entry.scope == self.scope
             && entry.length == self.rotation.length()
             && self.sites.contains(&entry.site)
             && self.marks.contains(&entry.mark)
@@ -205,10 +211,9 @@ impl Entry {
     fn worth(&self, unix: u64) -> (u8, u64) {
         let current = unix / u64::from(self.length.max(1));
         let class = match self.epoch {
-            _ if self.order == 0 => 0,
-            epoch if epoch > current.saturating_add(1) || self.over <= unix => 1,
-            epoch if epoch < current => 2,
-            _ => 3,
+            epoch if epoch > current.saturating_add(1) || self.over <= unix => 0,
+            epoch if epoch < current => 1,
+            _ => 2,
         };
         (class, self.over)
     }
@@ -222,7 +227,7 @@ impl Entry {
 /// An empty one.
 impl Default for Ring {
     fn default() -> Self {
-        Self { layout: LAYOUT, generation: 0, order: 0, entries: [NONE; ENTRIES] }
+        Self { layout: LAYOUT, generation: 0, order: 0, used: 0, entries: [NONE; ENTRIES] }
     }
 }
 
@@ -358,10 +363,14 @@ impl Ring {
         })
     }
 
+    fn used(&self) -> &[Entry] {
+        let used = if self.layout == LAYOUT { self.used as usize } else { 0 };
+        &self.entries[..used.min(ENTRIES)]
+    }
+
     /// The seeds of a family.
     fn all<'a>(&'a self, family: &'a Family) -> impl Iterator<Item = &'a Entry> {
-        let is_known = self.layout == LAYOUT;
-        self.entries.iter().filter(move |entry| is_known && family.has(entry))
+        self.used().iter().filter(move |entry| family.has(entry))
     }
 
     /// Those of an epoch.
@@ -401,7 +410,7 @@ impl Ring {
         let epoch = Epoch(new.epoch);
         let known = |entry: &Entry| family.has(entry) && entry.is_beside(&new);
 
-        if let Some(i) = self.entries.iter().position(|e| known(e) && e.seed == new.seed) {
+        if let Some(i) = self.used().iter().position(|e| known(e) && e.seed == new.seed) {
             let known = self.entries[i];
             let origin = known.origin.max(new.origin);
             let ahead = known.ahead.max(new.ahead);
@@ -415,11 +424,16 @@ impl Ring {
             return;
         }
 
-        let beside: Vec<usize> = (0..ENTRIES).filter(|&i| known(&self.entries[i])).collect();
+        let used = self.used().len();
+        let beside: Vec<usize> = (0..used).filter(|&i| known(&self.entries[i])).collect();
         let oldest =
             beside.iter().min_by_key(|&&i| (self.entries[i].origin, self.entries[i].order));
         let place = match oldest {
             Some(&oldest) if beside.len() >= SEEDS_OF_EPOCH => oldest,
+            _ if used < ENTRIES => {
+                self.used += 1;
+                used
+            }
             _ => (0..ENTRIES).min_by_key(|&i| self.entries[i].worth(unix)).expect("entries"),
         };
         self.entries[place].wipe();
@@ -433,18 +447,26 @@ impl Ring {
             self.entries.iter_mut().for_each(Entry::wipe);
             self.layout = LAYOUT;
             self.order = 0;
+            self.used = 0;
             self.changed();
         }
-        for i in 0..ENTRIES {
+        let mut i = 0;
+        while i < self.used().len() {
+            let last = self.used().len() - 1;
             let entry = &mut self.entries[i];
             if family.has(entry) {
                 // Of two that share it, one may have sessions that last longer.
                 entry.over = entry.over.max(family.rotation.over(Epoch(entry.epoch)));
             }
-            if entry.order > 0 && entry.over <= unix {
-                entry.wipe();
-                self.changed();
+            if entry.over > unix {
+                i += 1;
+                continue;
             }
+            entry.wipe();
+            self.entries[i] = self.entries[last];
+            self.entries[last].wipe();
+            self.used = last as u64;
+            self.changed();
         }
     }
 

@@ -1,0 +1,496 @@
+//! Who asks the store for seeds, and gives it those that it does not have.
+//!
+//! # What is asked, and when
+//!
+//! An epoch is looked at by asking for its record under each sealing key. What is found is learned.
+//! Where there is none under a key, one is added: with the seed that was found under another key, or
+//! that the store has told before, or that seals now; for an epoch that has not begun, with a new one.
+//! It is then asked for again, as another may have been first.
+//!
+//! - At the start, the current epoch and the next are looked at, and the past ones of which the store
+//!   has told no seed: before one is added for the current epoch, as it may be derived of one of them.
+//! - In each epoch, some time after it has begun, the current one is looked at, and the next: a record
+//!   there this early is of a clock that is ahead.
+//! - Behind its middle, both again. Only then is a seed made for the next. By when three quarters are
+//!   over all machines have it: that is the lead.
+//! - When an epoch begins of which the store has told no seed, it is looked at.
+//! - For other sites, only what the store there has not told is asked for, and nothing is added. The
+//!   next epoch's is asked for in the last quarter, when they have it.
+//!
+//! The moments are spread by chance. With one sealing key, that is four requests in an epoch, and two
+//! more of the machine that makes the next seed. A store that is not available is asked again after a
+//! second, then after twice as long each time, up to a 64th of an epoch.
+//!
+//! The wall clock says which epoch it is, and may jump; how often the store is asked is measured by
+//! the other clock. Whatever the wall clock does, at most one look in a 64th of an epoch is begun.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use zeroize::Zeroizing;
+
+use crate::random::Random;
+use crate::session::sealed::{Aead, BlockCipher, OpenError, Sealer, NONCE_LEN};
+use crate::session::{Key, Keyspace};
+use crate::ticket::epoch::Epoch;
+use crate::ticket::keys::{Hmac, Seed, SEED_LEN};
+use crate::ticket::record::Place;
+use crate::ticket::ring::{Family, Origin, Ring, Told};
+use crate::time::Instant;
+
+/// What the store is asked, one thing at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// The record under a key.
+    Get {
+        /// Under which name.
+        key: Key,
+        /// The site whose store has it.
+        site: u8,
+    },
+    /// To add a record under a key that has none, at this machine's own site.
+    Add {
+        /// Under which name.
+        key: Key,
+        /// What is put there.
+        record: Vec<u8>,
+        /// For how many seconds.
+        ttl: u32,
+    },
+}
+
+/// What the store has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// The record.
+    Found(&'a [u8]),
+    /// There is no record.
+    Missing,
+    /// The record was added, or there was one before.
+    Done,
+    /// It could not be asked, or does not say.
+    Unavailable,
+}
+
+/// What an operator is to be told. Safe to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// What lies under an epoch's name is not to be opened. It is left there.
+    Unusable(Epoch, OpenError),
+    /// So many seconds is another machine's clock ahead of this one, which is more than the lead.
+    ClockBehind(u64),
+}
+
+/// Keeps a family's seeds up to date on one machine, for all of its workers.
+pub struct Keeper<B, A> {
+    family: Rc<Family>,
+    sealer: Rc<Sealer<B, A>>,
+    keyspace: Keyspace,
+    random: Random,
+    /// That of the current epoch, once there was a question.
+    plan: Option<Plan>,
+    /// No further look is begun before.
+    rested: Instant,
+    /// One for each site, in the family's order.
+    desks: Vec<Desk>,
+    /// The desk whose question is open.
+    asked: Option<usize>,
+    due: Instant,
+}
+
+/// When the epochs are looked at, in Unix seconds.
+struct Plan {
+    epoch: Epoch,
+    early: u64,
+    late: u64,
+    /// For other sites, whose own moment is `late`.
+    latest: u64,
+    /// What comes next of these.
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Early,
+    Late,
+    Latest,
+    Done,
+}
+
+/// What is to be asked at one site.
+struct Desk {
+    site: u8,
+    /// The epochs to be looked at, each once.
+    queue: VecDeque<Epoch>,
+    /// How far the first of them is.
+    step: Step,
+    /// The sealing keys under which it has no record.
+    missing: Vec<usize>,
+    failures: u32,
+    /// Not available before.
+    retry: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Is asked for under the sealing key with this index.
+    Look(usize),
+    /// Is added under the one that is there in [`Desk::missing`].
+    Add(usize),
+    /// Is asked for there again.
+    ReadBack(usize),
+}
+
+impl<B: BlockCipher, A: Aead> Keeper<B, A> {
+    /// For the seeds of a family, under names of a keyspace. `chance` spreads machines out.
+    pub fn new(
+        family: Rc<Family>,
+        sealer: Rc<Sealer<B, A>>,
+        keyspace: Keyspace,
+        chance: u64,
+    ) -> Self {
+        let start = Instant::from_millis(0);
+        let desk = |site: &u8| Desk {
+            site: *site,
+            queue: VecDeque::new(),
+            step: Step::Look(0),
+            missing: Vec::new(),
+            failures: 0,
+            retry: start,
+        };
+        let desks = family.sites().iter().map(desk).collect();
+        let random = Random::new(chance);
+        let (plan, asked) = (None, None);
+        Self { family, sealer, keyspace, random, plan, rested: start, desks, asked, due: start }
+    }
+
+    /// What the store is to be asked now, if anything: [`answered`](Self::answered) follows, once,
+    /// before the next question. `draw` fills bytes with random ones, for a seed and a nonce, and says
+    /// whether it could.
+    pub fn question(
+        &mut self,
+        ring: &mut Ring,
+        hmac: &impl Hmac,
+        draw: &mut dyn FnMut(&mut [u8]) -> bool,
+        unix: u64,
+        now: Instant,
+    ) -> Option<Question> {
+        if self.asked.is_some() {
+            return None;
+        }
+        // Other workers may have nothing to do: what is to be derived, and wiped, is none the less.
+        // Where there is nothing to derive from, this is not the time for a seed of one's own.
+        let _ = ring.begin(&self.family, unix, hmac, || None);
+        self.look(ring, unix, now);
+        for index in 0..self.desks.len() {
+            if self.desks[index].retry > now {
+                continue;
+            }
+            let question = self.next(index, ring, hmac, draw, unix);
+            if question.is_some() {
+                self.asked = Some(index);
+                return question;
+            }
+        }
+        self.due = self.next_due(unix, now);
+        None
+    }
+
+    /// The store has answered the question. Returns what an operator is to be told, if anything.
+    pub fn answered(
+        &mut self,
+        ring: &mut Ring,
+        answer: Answer<'_>,
+        unix: u64,
+        now: Instant,
+    ) -> Option<Notice> {
+        let index = self.asked.take()?;
+        self.due = now;
+        let epoch = *self.desks[index].queue.front()?;
+        let rest = self.rest();
+        let desk = &mut self.desks[index];
+        let step = desk.step;
+        let notice = match (step, answer) {
+            (Step::Look(_) | Step::ReadBack(_), Answer::Found(record)) => {
+                let key = desk.looked_at()?;
+                self.found(ring, self.place(index, key, epoch), record, unix)
+            }
+            (Step::Look(key), Answer::Missing) => {
+                desk.missing.push(key);
+                None
+            }
+            // That it is there, and then that it is not: the next look will tell.
+            (Step::Add(_), Answer::Done) | (Step::ReadBack(_), Answer::Missing) => None,
+            _ => {
+                let wait = Duration::from_secs(1 << desk.failures.min(30)).min(rest);
+                desk.failures = desk.failures.saturating_add(1);
+                desk.retry = now + wait / 2 + (wait / 2).mul_f64(self.random.fraction());
+                desk.begin();
+                return None;
+            }
+        };
+        self.desks[index].step = match step {
+            Step::Look(key) => Step::Look(key + 1),
+            Step::Add(at) => Step::ReadBack(at),
+            Step::ReadBack(at) => Step::Add(at + 1),
+        };
+        notice
+    }
+
+    /// When there may be a question again, while none is open.
+    pub fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// Learns what was found in a place.
+    fn found(&self, ring: &mut Ring, place: Place, record: &[u8], unix: u64) -> Option<Notice> {
+        let (seed, made) = match place.open(&self.sealer, self.keyspace.prefix(), record) {
+            Ok(opened) => opened,
+            Err(error) => return Some(Notice::Unusable(place.epoch, error)),
+        };
+        let Place { key, site, epoch, .. } = place;
+        ring.learn(&self.family, Told { key, site, epoch, seed: &seed, made }, unix);
+        let ahead = made.saturating_sub(unix);
+        (ahead > self.family.rotation().lead().into()).then_some(Notice::ClockBehind(ahead))
+    }
+
+    /// Has epochs looked at whose time for that has come.
+    fn look(&mut self, ring: &Ring, unix: u64, now: Instant) {
+        if now < self.rested {
+            return;
+        }
+        let current = self.family.rotation().epoch(unix);
+        let next = Epoch(current.0.saturating_add(1));
+        let last = self.plan.as_ref().map(|plan| plan.epoch);
+        if last != Some(current) {
+            let plan = self.new_plan(current, unix);
+            // The first, and behind a jump, which may have cost seeds.
+            let is_start = last.map(|last| last.0.checked_add(1)) != Some(Some(current.0));
+            let open = self.family.rotation().open(unix).rev();
+            let past = open.filter(|epoch| *epoch < current && is_start);
+            let epochs: Vec<_> =
+                [current].into_iter().chain(is_start.then_some(next)).chain(past).collect();
+            for desk in &mut self.desks {
+                for epoch in &epochs {
+                    let is_told = |key| ring.is_told(&self.family, key, desk.site, *epoch);
+                    if *epoch == next || !(0..self.family.keys()).all(is_told) {
+                        desk.add(*epoch);
+                    }
+                }
+            }
+            self.plan = Some(plan);
+            self.rested = now + self.rest();
+            return;
+        }
+        let Some(plan) = &mut self.plan else { return };
+        let Some((own, others)) = self.desks.split_first_mut() else { return };
+        match plan.stage {
+            Stage::Early if unix >= plan.early => {
+                own.add(current);
+                own.add(next);
+                others.iter_mut().for_each(|desk| desk.add(current));
+                plan.stage = Stage::Late;
+            }
+            Stage::Late if unix >= plan.late => {
+                own.add(current);
+                own.add(next);
+                plan.stage = Stage::Latest;
+            }
+            Stage::Latest if unix >= plan.latest => {
+                others.iter_mut().for_each(|desk| desk.add(next));
+                plan.stage = Stage::Done;
+            }
+            _ => return,
+        }
+        self.rested = now + self.rest();
+    }
+
+    /// When the current epoch and the next are looked at.
+    fn new_plan(&mut self, current: Epoch, unix: u64) -> Plan {
+        let rotation = self.family.rotation();
+        let start = rotation.start(current);
+        let mut at = |from: f64, to: f64| {
+            let part = from + (to - from) * self.random.fraction();
+            start.saturating_add((f64::from(rotation.length()) * part) as u64)
+        };
+        // What is late by a rest is still in time.
+        let (early, late, latest) = (at(0.125, 0.25), at(0.5, 0.734), at(0.75, 0.984));
+        let stage = match unix {
+            _ if unix >= latest => Stage::Done,
+            _ if unix >= late => Stage::Latest,
+            _ if unix >= early => Stage::Late,
+            _ => Stage::Early,
+        };
+        Plan { epoch: current, early, late, latest, stage }
+    }
+
+    /// What is to be asked at a desk, if there is anything.
+    fn next(
+        &mut self,
+        index: usize,
+        ring: &mut Ring,
+        hmac: &impl Hmac,
+        draw: &mut dyn FnMut(&mut [u8]) -> bool,
+        unix: u64,
+    ) -> Option<Question> {
+        let rotation = self.family.rotation();
+        let current = rotation.epoch(unix);
+        let is_own = index == 0;
+        loop {
+            let desk = &mut self.desks[index];
+            let epoch = *desk.queue.front()?;
+            let (site, missing) = (desk.site, desk.missing.len());
+            match desk.step {
+                _ if !rotation.open(unix).any(|open| open == epoch) => desk.done(),
+                Step::Look(key) if key < self.family.keys() => {
+                    // Its own are looked at again: they may have vanished.
+                    let is_lasting = is_own && epoch >= current;
+                    if is_lasting || !ring.is_told(&self.family, key, site, epoch) {
+                        return self.get(index, key, epoch);
+                    }
+                    desk.step = Step::Look(key + 1);
+                }
+                Step::Look(_) if is_own && missing > 0 => {
+                    let is_known =
+                        matches!(ring.sealing(&self.family, epoch), Some((_, Origin::Store)));
+                    let is_past_first = desk.queue.iter().any(|other| *other < epoch);
+                    if epoch == current && !is_known && is_past_first {
+                        desk.done();
+                        desk.add(epoch);
+                    } else {
+                        desk.step = Step::Add(0);
+                    }
+                }
+                Step::Look(_) => desk.done(),
+                Step::Add(at) if at < missing => {
+                    let key = desk.missing[at];
+                    let seed = self.seed(ring, hmac, draw, epoch, unix);
+                    let add = seed.and_then(|seed| self.add(key, epoch, &seed, draw, unix));
+                    if add.is_some() {
+                        return add;
+                    }
+                    self.desks[index].done();
+                }
+                Step::Add(_) => desk.done(),
+                Step::ReadBack(at) => {
+                    let key = desk.missing[at];
+                    return self.get(index, key, epoch);
+                }
+            }
+        }
+    }
+
+    /// The seed to add for an epoch, if there is to be one.
+    fn seed(
+        &self,
+        ring: &mut Ring,
+        hmac: &impl Hmac,
+        draw: &mut dyn FnMut(&mut [u8]) -> bool,
+        epoch: Epoch,
+        unix: u64,
+    ) -> Option<Seed> {
+        let current = self.family.rotation().epoch(unix);
+        if epoch == current {
+            ring.begin(&self.family, unix, hmac, || fresh(draw))?;
+        }
+        match ring.sealing(&self.family, epoch) {
+            Some((seed, Origin::Store)) => Some(seed),
+            Some((seed, _)) if epoch == current => Some(seed),
+            _ if epoch > current && self.plan.as_ref()?.late <= unix => fresh(draw),
+            _ => None,
+        }
+    }
+
+    fn get(&self, index: usize, key: usize, epoch: Epoch) -> Option<Question> {
+        let place = self.place(index, key, epoch);
+        let key = self.keyspace.key(&place.name(&self.sealer)?)?;
+        Some(Question::Get { key, site: place.site })
+    }
+
+    fn add(
+        &self,
+        key: usize,
+        epoch: Epoch,
+        seed: &Seed,
+        draw: &mut dyn FnMut(&mut [u8]) -> bool,
+        unix: u64,
+    ) -> Option<Question> {
+        let rotation = self.family.rotation();
+        let place = self.place(0, key, epoch);
+        let mut nonce = [0; NONCE_LEN];
+        if !draw(&mut nonce) {
+            return None;
+        }
+        let prefix = self.keyspace.prefix();
+        let record = place.seal(&self.sealer, prefix, &nonce, seed, unix)?.to_vec();
+        let over = rotation.over(epoch).saturating_add(rotation.lead().into());
+        let ttl = u32::try_from(over.saturating_sub(unix)).unwrap_or(u32::MAX);
+        let key = self.keyspace.key(&place.name(&self.sealer)?)?;
+        Some(Question::Add { key, record, ttl })
+    }
+
+    fn place(&self, index: usize, key: usize, epoch: Epoch) -> Place {
+        let length = self.family.rotation().length();
+        Place { key, site: self.desks[index].site, epoch, length }
+    }
+
+    /// When there may be something to ask, or to derive, after there was nothing at `now`.
+    fn next_due(&self, unix: u64, now: Instant) -> Instant {
+        let rotation = self.family.rotation();
+        let current = rotation.epoch(unix);
+        let end = rotation.end(current);
+        let mut moments = vec![end, end.saturating_sub(rotation.lead().into())];
+        if let Some(plan) = &self.plan {
+            moments.extend([plan.early, plan.late, plan.latest]);
+        }
+        let moments = moments.into_iter().filter(|moment| *moment > unix);
+        let moments = moments.map(|moment| now + Duration::from_secs(moment - unix));
+        let busy = self.desks.iter().filter(|desk| !desk.queue.is_empty());
+        let moments = moments.chain(busy.map(|desk| desk.retry)).chain([self.rested]);
+        // Soon enough for a clock that jumps.
+        let longest = now + 4 * self.rest();
+        moments.filter(|moment| *moment > now).fold(longest, Instant::min)
+    }
+
+    /// The shortest time between two looks, and the longest between two attempts.
+    fn rest(&self) -> Duration {
+        Duration::from_secs(self.family.rotation().length().into()) / 64
+    }
+}
+
+impl Desk {
+    fn add(&mut self, epoch: Epoch) {
+        if !self.queue.contains(&epoch) {
+            self.queue.push_back(epoch);
+        }
+    }
+
+    /// Nothing more is to be done about the first epoch.
+    fn done(&mut self) {
+        self.queue.pop_front();
+        self.failures = 0;
+        self.begin();
+    }
+
+    /// Begins with the first epoch.
+    fn begin(&mut self) {
+        self.step = Step::Look(0);
+        self.missing.clear();
+    }
+
+    /// The sealing key under which it was asked for what is there.
+    fn looked_at(&self) -> Option<usize> {
+        match self.step {
+            Step::Look(key) => Some(key),
+            Step::ReadBack(at) => self.missing.get(at).copied(),
+            Step::Add(_) => None,
+        }
+    }
+}
+
+/// A seed of random bytes.
+fn fresh(draw: &mut dyn FnMut(&mut [u8]) -> bool) -> Option<Seed> {
+    let mut bytes = Zeroizing::new([0; SEED_LEN]);
+    draw(&mut bytes[..]).then(|| Seed::new(*bytes))
+}

@@ -1,0 +1,187 @@
+//! Ticket keys of a fleet, whatever happens to its store, its machines and their clocks.
+
+mod fleet;
+
+use std::array;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+
+use ssl_session_cache_core::ticket::Origin;
+
+use fleet::{run, Machine, Store, Tally, World, KEY, LENGTH};
+
+/// An epoch, in milliseconds.
+const HOUR: usize = 1000 * LENGTH as usize;
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 40,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn any_trouble(script in vec(any::<u8>(), 0..200)) {
+        run(&script);
+    }
+}
+
+/// What the scripts never reach, they do not test.
+#[test]
+fn scripts_reach_every_end() {
+    let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let tally = (0..40)
+        .map(|_| {
+            let mut script = [0; 200];
+            random.fill_bytes(&mut script);
+            run(&script)
+        })
+        .fold(Tally::default(), |sum, tally| array::from_fn(|i| sum[i] + tally[i]));
+
+    for count in tally {
+        assert!(count > 5, "{tally:?}");
+    }
+}
+
+/// Whatever a machine did before it could ask.
+#[test]
+fn twenty_machines_at_the_first_second_of_an_epoch_end_on_one_seed() {
+    for delay in [0, 1, 300] {
+        let mut world = World::new(20);
+        let clock = world.clock;
+        for (number, machine) in world.machines.iter_mut().enumerate() {
+            machine.delay = 1 + delay * (number as u64 % 3);
+            machine.handshake(0, clock);
+        }
+        assert_eq!(world.sealing().len(), 20);
+        world.pass(10_000);
+        assert_eq!(world.sealing().len(), 1);
+        world.settled();
+    }
+}
+
+#[test]
+fn one_seed_behind_an_outage() {
+    let mut world = World::new(6);
+    world.pass(HOUR);
+    world.settled();
+    let before = world.sealing();
+    world.stores[0].is_down = true;
+    world.stores[0].flush();
+    // The last machine has nothing.
+    let clock = world.clock;
+    world.machines[5].restart(&[KEY], &[0], clock);
+    for _ in 0..5 {
+        world.pass(HOUR);
+        assert_eq!(world.sealing().len(), 2, "the last, and all others");
+        assert!(world.sealing() != before);
+        world.check();
+    }
+    world.stores[0].is_down = false;
+    world.pass(2 * HOUR);
+    assert_eq!(world.sealing().len(), 1);
+    world.settled();
+}
+
+/// A machine that comes in an outage's epoch, when the store is back: what it makes of the seed of the
+/// epoch before is what the others have.
+#[test]
+fn a_newcomer_derives_what_the_others_have() {
+    let mut world = World::new(3);
+    world.pass(HOUR);
+    world.stores[0].is_down = true;
+    // The next epoch's seed is lost while nobody can ask.
+    world.stores[0].lose(0);
+    world.pass(HOUR);
+    world.machines[0].is_cut = true;
+    world.machines[1].is_cut = true;
+    let clock = world.clock;
+    world.machines[2].restart(&[KEY], &[0], clock);
+    world.stores[0].is_down = false;
+    world.pass(10_000);
+    assert_eq!(world.sealing().len(), 1);
+}
+
+/// A key file is exchanged: behind the old one on all machines, then before it, then alone. Machines
+/// are configured anew one after the other, and make tickets all the time.
+#[test]
+fn a_sealing_key_is_exchanged_without_losing_a_ticket() {
+    const NEW: u8 = 2;
+    let mut world = World::new(3);
+    world.pass(HOUR + HOUR / 2);
+    for (phase, keys) in [&[KEY, NEW][..], &[NEW, KEY], &[NEW]].into_iter().enumerate() {
+        for index in 0..3 {
+            world.machines[index].reload(keys, &[0]);
+            for _ in 0..15 {
+                world.pass(60_000);
+                world.issue_all();
+                world.check_all();
+            }
+        }
+        // Until what was sealed under the old one alone is over.
+        for _ in 0..[2, 180, 60][phase] {
+            world.pass(60_000);
+            world.issue_all();
+            world.check_all();
+        }
+        assert_eq!(world.sealing().len(), 1);
+    }
+}
+
+/// Two sites with a store each: each seals with its own seeds and opens the other's.
+#[test]
+fn tickets_of_another_site_open() {
+    let mut world = World::new(4);
+    world.stores.push(Store::default());
+    for index in [2, 3] {
+        world.machines[index].reload(&[KEY], &[1, 0]);
+    }
+    for index in [0, 1] {
+        world.machines[index].reload(&[KEY], &[0, 1]);
+    }
+    world.pass(HOUR);
+    for _ in 0..60 {
+        world.pass(300_000);
+        world.issue_all();
+        world.check_all();
+        assert_eq!(world.sealing().len(), 2);
+    }
+    // The other store being away makes no difference to one's own.
+    world.stores[1].is_down = true;
+    world.pass(3 * HOUR);
+    let clock = world.clock;
+    let [here, there] = [0, 2].map(|index| world.machines[index].origin(clock).unwrap());
+    assert_eq!((here, there), (Origin::Store, Origin::Ratchet));
+}
+
+#[test]
+fn a_clock_that_is_behind_is_told_of() {
+    for (off, is_told) in [(0, false), (-800, false), (-2700, true), (-6000, true)] {
+        let mut world = World::new(5);
+        world.pass(HOUR);
+        world.machines[0].off = off;
+        world.pass(2 * HOUR);
+        let status = |index: usize| {
+            let machine: &Machine = &world.machines[index];
+            machine.ring.status(&machine.family, machine.unix(world.clock)).clock_behind
+        };
+        assert!((1..5).all(|index| status(index).is_none()));
+        assert_eq!(!world.machines[0].notices.is_empty(), is_told, "{off}");
+    }
+}
+
+/// A clock that jumps each time that it is looked at.
+#[test]
+fn a_clock_gone_mad_does_not_ask_for_ever() {
+    let mut world = World::new(2);
+    for turn in 0..20_000u64 {
+        let jump = (turn * 7919 % 400_000) as i64 - 200_000;
+        world.machines[0].off = if turn % 2 == 0 { 0 } else { jump };
+        world.pass(333);
+    }
+    let asked = world.machines[0].asked.len();
+    assert!(asked < 2 * 64 * 20, "{asked} in less than two epochs");
+}
