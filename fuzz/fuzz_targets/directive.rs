@@ -1,11 +1,11 @@
-//! The words of the directive, and those of a store's block.
+//! The words of the directives, and those of a store's block.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use ssl_session_cache_core::plan::{
     Auth, Block, Directive, Place, PlanError, SessionsPlan, Shape, StorePlan, StoreSource,
-    PARAMETERS,
+    TicketsDirective, PARAMETERS,
 };
 
 // Words, one on a line; or "{", and a word and its values on each line. What is refused is refused
@@ -18,6 +18,9 @@ fuzz_target!(|text: &[u8]| {
         check_block(&lines);
     } else {
         check_directive(&lines);
+        if let Err(error) = TicketsDirective::parse(lines) {
+            check_error(&error);
+        }
     }
 });
 

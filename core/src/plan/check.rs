@@ -10,6 +10,34 @@ use crate::plan::value::Refusal;
 use crate::protocol::Credentials;
 
 impl<'a> Words<'a> {
+    /// Takes the words of a directive, each `on`, `off`, or `name=value`, and tells of each parameter.
+    /// Returns whether they say `on`, which may be left out.
+    pub(super) fn read(
+        &mut self,
+        words: impl IntoIterator<Item = &'a [u8]>,
+        known: Known,
+        mut tell: impl FnMut(&'static Parameter),
+    ) -> Result<bool, PlanError> {
+        let mut is_on = None;
+        for word in words {
+            if let Some(equals) = word.iter().position(|byte| *byte == b'=') {
+                let parameter = Parameter::find(&word[..equals], known)?;
+                self.set(parameter, &word[equals + 1..])?;
+                tell(parameter);
+                continue;
+            }
+            let (name, value) = match word {
+                b"on" => ("on", true),
+                b"off" => ("off", false),
+                _ => return Err(unknown(word, known)),
+            };
+            if is_on.replace(value).is_some() {
+                return Err(PlanError::Repeated(name));
+            }
+        }
+        Ok(is_on.unwrap_or(true))
+    }
+
     /// Takes the value of a parameter.
     pub(super) fn set(&mut self, parameter: &Parameter, value: &'a [u8]) -> Result<(), PlanError> {
         // nginx reads "\n" between quotes as a new line, and what is C cuts a name at a zero.
@@ -135,6 +163,10 @@ impl Parameter {
             }
             Some(Self { name, group: Group::Many, .. }) => {
                 let expected = "it in a block \"remote_ssl_session_store\"";
+                Err(PlanError::Elsewhere { name, expected })
+            }
+            Some(Self { name, group: Group::Tickets, .. }) => {
+                let expected = "it in \"remote_ssl_session_tickets\"";
                 Err(PlanError::Elsewhere { name, expected })
             }
             // Without the value, which may be a misspelt password.

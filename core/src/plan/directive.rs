@@ -1,7 +1,7 @@
 //! The directive: all words.
 
-use crate::plan::error::{invalid, unexpected, unknown, PlanError};
-use crate::plan::table::{Group, Known, Parameter, Words};
+use crate::plan::error::{invalid, unexpected, PlanError};
+use crate::plan::table::{Group, Known, Words};
 use crate::plan::types::{Place, SessionsPlan, Shape, StoreSource};
 use crate::plan::value::{is_host, is_unix_path, UNIX_PATH};
 
@@ -15,7 +15,7 @@ pub struct Directive<'a> {
 }
 
 impl<'a> Directive<'a> {
-    const KNOWN: Known = Known {
+    pub(super) const KNOWN: Known = Known {
         bare: &["on", "off"],
         groups: &[Group::Named, Group::One, Group::Store, Group::Sessions],
         equals: "=",
@@ -25,26 +25,12 @@ impl<'a> Directive<'a> {
     /// up or opened need not be right then.
     pub fn parse(words: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<Self>, PlanError> {
         let mut values = Words::default();
-        let mut enabled = None;
         let mut of_store = None;
-        for word in words {
-            if let Some(equals) = word.iter().position(|byte| *byte == b'=') {
-                let parameter = Parameter::find(&word[..equals], Self::KNOWN)?;
-                values.set(parameter, &word[equals + 1..])?;
-                if matches!(parameter.group, Group::One | Group::Store) {
-                    of_store = of_store.or(Some(parameter.name));
-                }
-                continue;
+        let is_on = values.read(words, Self::KNOWN, |parameter| {
+            if matches!(parameter.group, Group::One | Group::Store) {
+                of_store = of_store.or(Some(parameter.name));
             }
-            let (name, value) = match word {
-                b"on" => ("on", true),
-                b"off" => ("off", false),
-                _ => return Err(unknown(word, Self::KNOWN)),
-            };
-            if enabled.replace(value).is_some() {
-                return Err(PlanError::Repeated(name));
-            }
-        }
+        })?;
         if let (Some(_), Some(name)) = (values.store, of_store) {
             return Err(unexpected(name, "beside \"store\""));
         }
@@ -52,7 +38,7 @@ impl<'a> Directive<'a> {
             return Err(unexpected("port", "with a unix socket"));
         }
         values.check()?;
-        if enabled == Some(false) {
+        if !is_on {
             return Ok(None);
         }
         let store = match values.store {
@@ -93,7 +79,7 @@ mod tests {
     use core::time::Duration;
 
     use super::*;
-    use crate::plan::table::PARAMETERS;
+    use crate::plan::table::{Parameter, PARAMETERS};
     use crate::plan::types::{Auth, Kind, Peer, StorePlan, Suspend, TlsPlan};
     use crate::protocol::Credentials;
     use crate::session::Keyspace;

@@ -2,7 +2,7 @@
 //!
 //! Nothing here opens a file, looks up a name or knows of nginx. The words come from a directive or a
 //! block of nginx's, or from whoever else has the same words: [`Directive::parse`] takes all of them,
-//! a [`Block`] those of a store, line by line. What is
+//! a [`Block`] those of a store, line by line, and [`TicketsDirective::parse`] those of ticket keys. What is
 //! right by itself is told by the table (`table`, `value`), what does not go together by `check`.
 
 mod block;
@@ -12,6 +12,7 @@ mod error;
 mod place;
 mod server;
 mod table;
+mod tickets;
 mod time;
 mod types;
 mod value;
@@ -19,7 +20,8 @@ mod value;
 pub use self::block::Block;
 pub use self::directive::Directive;
 pub use self::error::{text, PlanError};
-pub use self::table::{syntax, Group, Known, Parameter, PARAMETERS};
+pub use self::table::{Group, Known, Parameter, PARAMETERS};
+pub use self::tickets::TicketsDirective;
 pub use self::types::{
     Auth, AuthFile, Kind, Peer, Place, SessionsPlan, Shape, StorePlan, StoreSource, Suspend,
     TlsPlan,

@@ -1,6 +1,6 @@
 //! The table of parameters: what each is called, how its value is read, and what is expected of it.
 //!
-//! It serves the directive, where a parameter is `name=value`, and the block of a store, where it is
+//! It serves the directives, where a parameter is `name=value`, and the block of a store, where it is
 //! `name value;`. All else comes from it: the struct of values, the messages, and the syntax in the
 //! README, whose tests are here.
 
@@ -26,6 +26,8 @@ pub enum Group {
     Store,
     /// What is kept there of sessions, and how handshakes wait for it: in the directive.
     Sessions,
+    /// How ticket keys change: in their own directive.
+    Tickets,
 }
 
 /// A row of the table.
@@ -182,6 +184,9 @@ parameters! {
     Sessions "key" => keys: Vec<&'a [u8]>,
         "*file* ...",
         value::not_empty, "the name of a file";
+    Tickets "rotate" => rotate: Option<Duration>,
+        "*time*",
+        value::rotation, "a time from 1h to 12h";
 }
 
 /// Where a value is put.
@@ -214,13 +219,20 @@ pub struct Known {
     pub(super) equals: &'static str,
 }
 
+impl Known {
+    /// Those parameters.
+    pub(super) fn parameters(self) -> impl Iterator<Item = &'static Parameter> {
+        PARAMETERS.iter().filter(move |parameter| self.groups.contains(&parameter.group))
+    }
+}
+
 impl fmt::Display for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bare = self.bare.iter().map(|word| format!("\"{word}\""));
-        let parameters =
-            PARAMETERS.iter().filter(|parameter| self.groups.contains(&parameter.group));
         let names: Vec<_> = bare
-            .chain(parameters.map(|parameter| format!("\"{}{}\"", parameter.name, self.equals)))
+            .chain(
+                self.parameters().map(|parameter| format!("\"{}{}\"", parameter.name, self.equals)),
+            )
             .collect();
         match names.split_last() {
             Some((last, [])) => f.write_str(last),
@@ -230,57 +242,42 @@ impl fmt::Display for Known {
     }
 }
 
-/// The words of the directive as the README has them.
-pub fn syntax() -> String {
-    let mut syntax = "`on` \\| `off`".to_owned();
-    let of_block = |parameter: &&Parameter| parameter.group == Group::Many;
-    for Parameter { name, values, in_place_of, .. } in
-        PARAMETERS.iter().filter(|parameter| !of_block(parameter))
-    {
-        let value = format!("`{name}`={values}");
-        if in_place_of.is_some() {
-            syntax.truncate(syntax.len() - 1);
-            syntax += &format!(" \\| {value}]");
-        } else {
-            syntax += &format!(" [{value}]");
-        }
-    }
-    syntax
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::types::SENTINEL_PORT;
+    use crate::plan::{Directive, TicketsDirective};
 
     const README: &str = include_str!("../../../README.md");
 
     /// A directive, or a block, as the README describes it.
     struct Section {
         text: &'static str,
-        /// What stands between a parameter and its value.
-        equals: &'static str,
-        /// The parameters that are described there.
-        groups: &'static [Group],
+        /// The words that are described there.
+        known: Known,
     }
 
     impl Section {
-        fn of(name: &str, equals: &'static str, groups: &'static [Group]) -> Self {
+        fn of(name: &str, known: Known) -> Self {
             let (_, text) = README.split_once(&format!("\n### {name}\n")).unwrap();
             let end = text.find("\n### ").into_iter().chain(text.find("\n## ")).min();
-            Self { text: &text[..end.unwrap()], equals, groups }
+            Self { text: &text[..end.unwrap()], known }
         }
 
-        fn all() -> [Self; 2] {
-            let of_directive = &[Group::Named, Group::One, Group::Store, Group::Sessions];
+        fn directives() -> [Self; 2] {
             [
-                Self::of("remote_ssl_session_cache", "=", of_directive),
-                Self::of("remote_ssl_session_store", " ", &[Group::Many]),
+                Self::of("remote_ssl_session_cache", Directive::KNOWN),
+                Self::of("remote_ssl_session_tickets", TicketsDirective::KNOWN),
             ]
         }
 
-        fn parameters(&self) -> impl Iterator<Item = &'static Parameter> + '_ {
-            PARAMETERS.iter().filter(|parameter| self.groups.contains(&parameter.group))
+        fn block() -> Self {
+            let known = Known { bare: &[], groups: &[Group::Many], equals: " " };
+            Self::of("remote_ssl_session_store", known)
+        }
+
+        fn all() -> impl Iterator<Item = Self> {
+            Self::directives().into_iter().chain([Self::block()])
         }
 
         /// The parameters that are described, each with its description on one line, without markup.
@@ -294,7 +291,7 @@ mod tests {
                 for term in terms.split(", ") {
                     let name = term.strip_prefix('`').and_then(|term| term.split_once('`'));
                     let (name, value) = name.expect(term);
-                    assert!(value.starts_with(self.equals), "{term}");
+                    assert!(value.starts_with(self.known.equals), "{term}");
                     found.push((name, text.clone()));
                 }
             }
@@ -302,12 +299,29 @@ mod tests {
         }
     }
 
+    /// The words of a directive as the README has them.
+    fn syntax(known: Known) -> String {
+        let mut syntax = "`on` \\| `off`".to_owned();
+        for Parameter { name, values, in_place_of, .. } in known.parameters() {
+            let value = format!("`{name}`={values}");
+            if in_place_of.is_some() {
+                syntax.truncate(syntax.len() - 1);
+                syntax += &format!(" \\| {value}]");
+            } else {
+                syntax += &format!(" [{value}]");
+            }
+        }
+        syntax
+    }
+
     #[test]
     fn the_readme_has_the_syntax() {
-        let row = format!("| **remote_ssl_session_cache** {};", syntax());
-        let [Section { text, .. }, _] = Section::all();
-        let found = text.lines().find(|line| line.contains("**Syntax:**")).unwrap();
-        assert_eq!(found, format!("| **Syntax:** {row} |"));
+        let names = ["remote_ssl_session_cache", "remote_ssl_session_tickets"];
+        for (name, Section { text, known }) in names.into_iter().zip(Section::directives()) {
+            let row = format!("| **{name}** {};", syntax(known));
+            let found = text.lines().find(|line| line.contains("**Syntax:**")).unwrap();
+            assert_eq!(found, format!("| **Syntax:** {row} |"));
+        }
     }
 
     #[test]
@@ -315,7 +329,8 @@ mod tests {
         for section in Section::all() {
             let described: Vec<_> =
                 section.descriptions().into_iter().map(|(name, _)| name).collect();
-            let names: Vec<_> = section.parameters().map(|parameter| parameter.name).collect();
+            let names: Vec<_> =
+                section.known.parameters().map(|parameter| parameter.name).collect();
             assert_eq!(described, names);
         }
     }
@@ -323,10 +338,10 @@ mod tests {
     #[test]
     fn the_readme_has_the_values() {
         for section in Section::all() {
-            for Parameter { name, values, has_several, .. } in section.parameters() {
+            for Parameter { name, values, has_several, .. } in section.known.parameters() {
                 let values = values.replace("\\|", "|");
                 let values = if *has_several { &values } else { values.trim_end_matches(" ...") };
-                let term = format!("`{name}`{}{values}", section.equals);
+                let term = format!("`{name}`{}{values}", section.known.equals);
                 let is_term = |line: &str| line.split(", ").any(|one| one == term);
                 assert!(section.text.lines().any(is_term), "{term}");
             }
@@ -337,7 +352,7 @@ mod tests {
     fn the_readme_has_the_defaults() {
         for section in Section::all() {
             let descriptions = section.descriptions();
-            for Parameter { name, default, .. } in section.parameters() {
+            for Parameter { name, default, .. } in section.known.parameters() {
                 let Some(default) = default else { continue };
                 let text = &descriptions.iter().find(|(other, _)| other == name).unwrap().1;
                 let says = |form: &str| text.contains(&form.replace('*', default));
@@ -348,7 +363,7 @@ mod tests {
 
     #[test]
     fn the_readme_has_the_ports() {
-        let [directive, block] = Section::all();
+        let ([directive, _], block) = (Section::directives(), Section::block());
         let says = |section: &Section, name: &str, what: &str| {
             section.descriptions().iter().any(|(other, text)| *other == name && text.contains(what))
         };
@@ -360,7 +375,7 @@ mod tests {
 
     #[test]
     fn the_readme_tells_which_words_of_the_directive_a_block_takes() {
-        let [_, Section { text, .. }] = Section::all();
+        let Section { text, .. } = Section::block();
         let words: Vec<_> = PARAMETERS
             .iter()
             .filter(|parameter| parameter.group == Group::Store)

@@ -1,6 +1,7 @@
 //! How values are read, each by itself.
 
 use core::net::IpAddr;
+use core::ops::RangeInclusive;
 use core::str;
 use core::time::Duration;
 use std::borrow::Cow;
@@ -11,6 +12,10 @@ use crate::session::{Keyspace, PrefixError};
 
 /// The longest `interval` and `timeout`: a day. Longer ones are a slip of the pen.
 pub(super) const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a ticket key seals: shorter ones are many, longer ones open too much once they are known.
+pub(super) const ROTATIONS: RangeInclusive<Duration> =
+    Duration::from_secs(60 * 60)..=Duration::from_secs(12 * 60 * 60);
 
 /// The longest DNS name, without the dot that ends it (RFC 1035, section 2.3.4). OpenSSL sends no
 /// name longer than 255 bytes.
@@ -79,6 +84,11 @@ pub(super) fn time(value: &[u8]) -> Result<Duration, Refusal> {
         .or_else(|| nginx_time(value))
         .filter(|time| (Duration::from_millis(1)..=MAX_TIME).contains(time))
         .ok_or(Refusal::Value)
+}
+
+/// As nginx reads times: a bare number is seconds.
+pub(super) fn rotation(value: &[u8]) -> Result<Duration, Refusal> {
+    nginx_time(value).filter(|time| ROTATIONS.contains(time)).ok_or(Refusal::Value)
 }
 
 /// A name that a server knows.

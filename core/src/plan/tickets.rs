@@ -1,0 +1,87 @@
+//! The directive of ticket keys: all words.
+
+use core::time::Duration;
+
+use crate::plan::error::PlanError;
+use crate::plan::table::{Group, Known, Words};
+use crate::plan::value::ROTATIONS;
+
+/// What the directive says, where it does not say `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TicketsDirective {
+    rotate: Option<Duration>,
+}
+
+impl TicketsDirective {
+    pub(super) const KNOWN: Known =
+        Known { bare: &["on", "off"], groups: &[Group::Tickets], equals: "=" };
+
+    /// Reads the words after the directive's name; `None` where they say `off`.
+    pub fn parse<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<Self>, PlanError> {
+        let mut values = Words::default();
+        let is_on = values.read(words, Self::KNOWN, |_| ())?;
+        Ok(is_on.then_some(Self { rotate: values.rotate }))
+    }
+
+    /// How long a key seals, where sessions last for `session_timeout`.
+    pub fn rotate(self, session_timeout: Duration) -> Duration {
+        self.rotate.unwrap_or(session_timeout.clamp(*ROTATIONS.start(), *ROTATIONS.end()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    fn parse(words: &[&str]) -> Result<Option<TicketsDirective>, PlanError> {
+        TicketsDirective::parse(words.iter().map(|word| word.as_bytes()))
+    }
+
+    #[track_caller]
+    fn refused(words: &[&str], message: &str) {
+        assert_eq!(parse(words).unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn on_and_off() {
+        assert_eq!(parse(&["off"]), Ok(None));
+        assert_eq!(parse(&["off", "rotate=2h"]), Ok(None));
+        assert_eq!(parse(&["on"]), Ok(Some(TicketsDirective { rotate: None })));
+        assert_eq!(parse(&["rotate=2h"]), parse(&["on", "rotate=2h"]));
+        refused(&["on", "off"], "repeated parameter \"off\", expected once at most");
+        let list = "\"on\", \"off\" or \"rotate=\"";
+        refused(&["yes"], &format!("unknown parameter \"yes\", expected {list}"));
+        refused(
+            &["on", "key=cache.key"],
+            "unknown parameter \"key\" here, expected it in \"remote_ssl_session_cache\", as all \
+             that is said of sessions",
+        );
+    }
+
+    #[test]
+    fn rotations() {
+        for (value, seconds) in [("1h", 3600), ("3600", 3600), ("90m", 5400), ("12h", 43200)] {
+            let rotate = parse(&["on", &format!("rotate={value}")]).unwrap().unwrap().rotate(HOUR);
+            assert_eq!(rotate, Duration::from_secs(seconds), "{value}");
+        }
+        for value in ["", "0", "59m", "3599", "12h 1s", "1d", "1", "-1h", "1H"] {
+            refused(
+                &["on", &format!("rotate={value}")],
+                &format!(
+                    "invalid value \"{value}\" of parameter \"rotate\", expected a time from 1h to \
+                     12h"
+                ),
+            );
+        }
+    }
+
+    #[test]
+    fn by_default_as_long_as_sessions_last() {
+        let rotate = |timeout| parse(&["on"]).unwrap().unwrap().rotate(timeout);
+        assert_eq!(rotate(HOUR / 12), HOUR);
+        assert_eq!(rotate(HOUR * 4), HOUR * 4);
+        assert_eq!(rotate(HOUR * 24), HOUR * 12);
+    }
+}
