@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use ssl_session_cache_core::protocol::Redis;
+use ssl_session_cache_core::protocol::{Put, Redis};
 use ssl_session_cache_core::server::{Action, Lookup, Loss, Server, Settings};
 use ssl_session_cache_core::session::Keyspace;
 use ssl_session_cache_core::Instant;
@@ -111,7 +111,8 @@ impl Worker {
         let asker = (self.handshakes.len(), self.clock);
         let begun = self.server.get(&key, now + TIMEOUT, asker, now);
         self.handshakes.push(begun.is_err().then_some((false, 0)));
-        let _ = self.server.put(&key, b"record", 300, 1_700_000_000, None, now);
+        let put = Put { key: &key, record: b"record", ttl: 300, unix_now: 1_700_000_000 };
+        let _ = self.server.put(put, None, now);
     }
 
     fn step(&mut self, trouble: Option<Trouble>) {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use nginx_sys::{ngx_cycle_t, SSL_CTX};
 use ssl_session_cache_core::hello::ServerAbilities;
-use ssl_session_cache_core::topology::Put;
+use ssl_session_cache_core::protocol::Put;
 
 use crate::handshake::lookup::SessionId;
 use crate::handshake::notes;

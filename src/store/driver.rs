@@ -8,12 +8,13 @@ use std::collections::hash_map::RandomState;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::{ngx_exiting, ngx_log_t};
+use ssl_session_cache_core::protocol::Put;
 use ssl_session_cache_core::report::Event;
 use ssl_session_cache_core::server::{
     Action, Completions, Counts, Ended, Lookup, Loss, Server, Unavailable,
 };
 use ssl_session_cache_core::session::Key;
-use ssl_session_cache_core::topology::{Asking, Put, Routed, ServerId};
+use ssl_session_cache_core::topology::{Asking, Routed, ServerId};
 use ssl_session_cache_core::Instant;
 
 use crate::counters::StoreStats;
@@ -261,12 +262,12 @@ impl Driver {
 
     pub(super) fn put(
         &self,
-        Put { key, record, ttl, unix_now }: Put<'_>,
+        put: Put<'_>,
         asking: Asking,
         routed: Option<Routed<Asker>>,
     ) -> Result<(), Unavailable> {
         let asked = routed.map(|routed| Asked { routed, began: None });
-        self.ask(asking, |server| server.put(key, record, ttl, unix_now, asked, now()))?;
+        self.ask(asking, |server| server.put(put, asked, now()))?;
         self.count(Event::SessionSent, 1);
         if self.turns_are_long.get() || turn_is_long() {
             self.send_now();

@@ -8,9 +8,10 @@ use std::rc::{Rc, Weak};
 
 use nginx_sys::ngx_log_t;
 use slotmap::SecondaryMap;
+use ssl_session_cache_core::protocol::Put;
 use ssl_session_cache_core::server::{Ended, Lookup, Unavailable};
 use ssl_session_cache_core::session::Key;
-use ssl_session_cache_core::topology::{Map, Put, Routed, Router, ServerId, Whom};
+use ssl_session_cache_core::topology::{Map, Routed, Router, ServerId, Whom};
 use ssl_session_cache_core::Instant;
 
 use crate::net::{Location, Resolver};

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::ngx_log_t;
+use ssl_session_cache_core::protocol::Put;
 use ssl_session_cache_core::report::Event;
 use ssl_session_cache_core::server::Unavailable;
 use ssl_session_cache_core::session::Key;
-use ssl_session_cache_core::topology::{Asking, Endpoint, Put, Routed, ServerId, Servers};
+use ssl_session_cache_core::topology::{Asking, Endpoint, Routed, ServerId, Servers};
 use ssl_session_cache_core::Instant;
 
 use crate::counters::StoreStats;

@@ -3,7 +3,7 @@
 use crate::protocol::frame::{delimited, one_of};
 use crate::protocol::text::{line, number, printable, Decimal};
 use crate::protocol::{
-    Asked, Credentials, Decoded, Protocol, ProtocolError, Reason, Refusal, Reply, Request,
+    Asked, Credentials, Decoded, Protocol, ProtocolError, Put, Reason, Refusal, Reply, Request,
     MAX_SKIPPED,
 };
 use crate::session::Key;
@@ -38,7 +38,7 @@ impl Protocol for Memcached {
             Request::Select(_) | Request::Role => unreachable!("not in the greeting"),
             Request::Asking => unreachable!("not of a cluster"),
             Request::Get(key) => push_line(out, b"get ", key),
-            Request::Put { key, record, ttl, unix_now } => {
+            Request::Put(Put { key, record, ttl, unix_now }) => {
                 out.extend_from_slice(b"set ");
                 key.write(out);
                 push_data(out, Decimal::new(expiry(ttl, unix_now)).as_bytes(), record);
@@ -187,10 +187,10 @@ mod tests {
     #[test]
     fn requests() {
         let key = &key();
-        let put = Request::Put { key, record: b"re\r\ncord", ttl: 300, unix_now: 0 };
+        let put = Put { key, record: b"re\r\ncord", ttl: 300, unix_now: 0 };
         for (request, bytes) in [
             (Request::Get(key), "get key01\r\n"),
-            (put, "set key01 0 300 8\r\nre\r\ncord\r\n"),
+            (Request::Put(put), "set key01 0 300 8\r\nre\r\ncord\r\n"),
             (Request::Delete(key), "delete key01\r\n"),
             (Request::Probe, "version\r\n"),
         ] {

@@ -15,7 +15,7 @@ pub use memcached::Memcached;
 pub(crate) use redis::push_bulk;
 pub use redis::Redis;
 pub use reply::{Reason, Redirect, Refusal, Reply, Rest};
-pub use request::{Asked, Request};
+pub use request::{Asked, Put, Request};
 pub(crate) use scanner::Scanner;
 
 /// The longest record that is stored, and so the longest that can be a server's reply. OpenSSL's

@@ -3,7 +3,8 @@
 use crate::protocol::resp::{read, read_short, Value};
 use crate::protocol::text::{printable, Decimal};
 use crate::protocol::{
-    Asked, Credentials, Decoded, Protocol, ProtocolError, Reason, Redirect, Refusal, Reply, Request,
+    Asked, Credentials, Decoded, Protocol, ProtocolError, Put, Reason, Redirect, Refusal, Reply,
+    Request,
 };
 use crate::session::Key;
 
@@ -88,7 +89,7 @@ impl Protocol for Redis {
                 out.extend_from_slice(b"*2\r\n$3\r\nGET\r\n");
                 push_key(out, key);
             }
-            Request::Put { key, record, ttl, unix_now: _ } => {
+            Request::Put(Put { key, record, ttl, unix_now: _ }) => {
                 out.extend_from_slice(b"*4\r\n$5\r\nSETEX\r\n");
                 push_key(out, key);
                 push_bulk(out, Decimal::new(u64::from(ttl)).as_bytes());
@@ -229,10 +230,13 @@ mod tests {
     #[test]
     fn requests() {
         let key = &key();
-        let put = Request::Put { key, record: b"re\r\ncord", ttl: 86_400, unix_now: 0 };
+        let put = Put { key, record: b"re\r\ncord", ttl: 86_400, unix_now: 0 };
         for (request, bytes) in [
             (Request::Get(key), "*2\r\n$3\r\nGET\r\n$5\r\nkey01\r\n"),
-            (put, "*4\r\n$5\r\nSETEX\r\n$5\r\nkey01\r\n$5\r\n86400\r\n$8\r\nre\r\ncord\r\n"),
+            (
+                Request::Put(put),
+                "*4\r\n$5\r\nSETEX\r\n$5\r\nkey01\r\n$5\r\n86400\r\n$8\r\nre\r\ncord\r\n",
+            ),
             (Request::Delete(key), "*2\r\n$3\r\nDEL\r\n$5\r\nkey01\r\n"),
             (Request::Asking, "*1\r\n$6\r\nASKING\r\n"),
             (Request::Probe, "*1\r\n$4\r\nPING\r\n"),

@@ -16,22 +16,25 @@ pub enum Request<'a> {
     Asking,
     /// Asks for the record under a key.
     Get(&'a Key),
-    /// Puts a record under a key for `ttl` seconds, at least one. `unix_now` is the time of day in
-    /// seconds, for a server that takes a long time to live as a date.
-    Put {
-        /// Under which name.
-        key: &'a Key,
-        /// What is put there.
-        record: &'a [u8],
-        /// For how many seconds.
-        ttl: u32,
-        /// The Unix time.
-        unix_now: u64,
-    },
+    /// Puts a record under a key, whether there is one or not.
+    Put(Put<'a>),
     /// Deletes the record under a key.
     Delete(&'a Key),
     /// Asks whether the server is there, and nothing else.
     Probe,
+}
+
+/// A record to put.
+#[derive(Clone, Copy, Debug)]
+pub struct Put<'a> {
+    /// Under which name.
+    pub key: &'a Key,
+    /// What is put there.
+    pub record: &'a [u8],
+    /// For how many seconds, one at least.
+    pub ttl: u32,
+    /// The time of day in seconds, for a server that takes a long time to live as a date.
+    pub unix_now: u64,
 }
 
 /// What is kept of a request until its reply: what that must fit.
@@ -60,7 +63,7 @@ impl From<Request<'_>> for Asked {
             Request::Role => Self::Role,
             Request::Asking => Self::Asking,
             Request::Get(key) => Self::Get(key.clone()),
-            Request::Put { key, .. } => Self::Put(key.clone()),
+            Request::Put(put) => Self::Put(put.key.clone()),
             Request::Delete(key) => Self::Delete(key.clone()),
             Request::Probe => Self::Probe,
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::protocol::{Protocol, Request, MAX_RECORD};
+use crate::protocol::{Protocol, Put, Request, MAX_RECORD};
 use crate::server::backoff::Backoff;
 use crate::server::breaker::Breaker;
 use crate::server::completions::{Completions, Unavailable};
@@ -349,29 +349,20 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         self.is_asking = true;
     }
 
-    /// Puts `record` under `key` for `ttl` seconds, at least one. `unix_now` is the time of day in
-    /// seconds. With a token, how that ends is told among the [`completions`](Self::completions).
+    /// Puts a record, for a second at least. With a token, how that ends is told among the [`completions`](Self::completions).
     ///
     /// On an error nothing was queued. Records that were, and are not stored, are
     /// [counted](Counts::sessions_failed).
-    pub fn put(
-        &mut self,
-        key: &Key,
-        record: &[u8],
-        ttl: u32,
-        unix_now: u64,
-        token: Option<T>,
-        now: Instant,
-    ) -> Result<(), Unavailable> {
+    pub fn put(&mut self, put: Put<'_>, token: Option<T>, now: Instant) -> Result<(), Unavailable> {
         let is_asking = mem::take(&mut self.is_asking);
         self.admit()?;
-        if record.len() > MAX_RECORD {
+        if put.record.len() > MAX_RECORD {
             return Err(Unavailable::Full);
         }
         self.ask_first(is_asking, now);
-        let request = Request::Put { key, record, ttl: ttl.max(1), unix_now };
+        let request = Request::Put(Put { ttl: put.ttl.max(1), ..put });
         self.pipeline.ask(request, now + self.settings.timeout, token, now);
-        self.key.get_or_insert_with(|| key.clone());
+        self.key.get_or_insert_with(|| put.key.clone());
         self.unconfirmed += 1;
         Ok(())
     }
@@ -948,7 +939,8 @@ mod tests {
         }
 
         fn put(&mut self, id: u8, record: &[u8]) -> Result<(), Unavailable> {
-            self.server.put(&key(id), record, 300, 1_700_000_000, None, self.now)
+            let put = Put { key: &key(id), record, ttl: 300, unix_now: 1_700_000_000 };
+            self.server.put(put, None, self.now)
         }
 
         /// Everything that waits to be sent, which is sent.

@@ -413,7 +413,7 @@ impl From<Refusal<'_>> for Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Credentials, Redirect, Redis};
+    use crate::protocol::{Credentials, Put, Redirect, Redis};
     use crate::server::completions::Lookup;
     use crate::session::{Key, Keyspace};
 
@@ -478,8 +478,8 @@ mod tests {
 
         fn put(&mut self, id: u8, record: &[u8]) {
             let key = &key(id);
-            let request = Request::Put { key, record, ttl: 300, unix_now: 1_700_000_000 };
-            self.pipeline.ask(request, self.now + TIMEOUT, None, self.now);
+            let put = Put { key, record, ttl: 300, unix_now: 1_700_000_000 };
+            self.pipeline.ask(Request::Put(put), self.now + TIMEOUT, None, self.now);
         }
 
         fn delete(&mut self, id: u8) {
@@ -542,7 +542,7 @@ mod tests {
         let mut fixture = Fixture::new();
         fixture.greet();
         let (one, now) = (key(1), fixture.now);
-        let put = Request::Put { key: &one, record: b"one", ttl: 300, unix_now: 0 };
+        let put = Request::Put(Put { key: &one, record: b"one", ttl: 300, unix_now: 0 });
         for (token, request) in [(1, put), (2, Request::Delete(&one)), (3, put), (4, put)] {
             fixture.pipeline.ask(request, now + TIMEOUT, Some(token), now);
         }

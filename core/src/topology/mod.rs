@@ -21,7 +21,7 @@ pub use self::endpoint::{Endpoint, Host};
 pub use self::id::ServerId;
 pub use self::map::{Map, MapError, MAX_MASTERS};
 pub use self::rendezvous::Rendezvous;
-pub use self::route::{Asking, Put, Routed, Servers, Told};
+pub use self::route::{Asking, Routed, Servers, Told};
 pub use self::router::Router;
 pub use self::sentinel::{Next, Sentinels};
 pub use self::slots::{slot_of, slot_of_bytes, SLOTS};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use slotmap::SecondaryMap;
 
-use crate::protocol::Reason;
+use crate::protocol::{Put, Reason};
 use crate::server::{self, Ended, Lookup, Unavailable};
 use crate::session::Key;
 use crate::time::{earliest, Instant};
@@ -17,7 +17,7 @@ use crate::topology::cluster::{Change, Cluster, Whom};
 use crate::topology::endpoint::Endpoint;
 use crate::topology::id::ServerId;
 use crate::topology::map::Map;
-use crate::topology::route::{Asking, Attempt, Next, Put, Servers, Task, Told};
+use crate::topology::route::{Asking, Attempt, Next, Servers, Task, Told};
 use crate::topology::slots::slot_of;
 
 /// So many redirects are followed for a lookup, and for a put or a delete, which nobody waits for.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::protocol::Put;
 use crate::server::{Lookup, Unavailable};
 use crate::session::Key;
 use crate::time::Instant;
@@ -54,19 +55,6 @@ pub trait Servers<T> {
 
     /// Counts a lookup for which there is no server to ask.
     fn turned_away(&self);
-}
-
-/// A record to put.
-#[derive(Clone, Copy, Debug)]
-pub struct Put<'a> {
-    /// Under which name.
-    pub key: &'a Key,
-    /// What is put there.
-    pub record: &'a [u8],
-    /// For how many seconds, one at least.
-    pub ttl: u32,
-    /// The time of day, in seconds.
-    pub unix_now: u64,
 }
 
 /// Whether a node of a cluster is asked for a key that it is about to get from another one.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use slotmap::SlotMap;
 
+use crate::protocol::Put;
 use crate::server::{Ended, Unavailable};
 use crate::session::Key;
 use crate::time::Instant;
@@ -12,7 +13,7 @@ use crate::topology::endpoint::Endpoint;
 use crate::topology::id::ServerId;
 use crate::topology::map::Map;
 use crate::topology::redirects::Redirects;
-use crate::topology::route::{Asking, Put, Route, Routed, Servers, Told};
+use crate::topology::route::{Asking, Route, Routed, Servers, Told};
 use crate::topology::spread::Spread;
 
 /// A store: it has the servers asked, and tells which there are to be.

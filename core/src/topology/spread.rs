@@ -2,12 +2,13 @@
 
 use slotmap::SlotMap;
 
+use crate::protocol::Put;
 use crate::server::{Ended, Lookup, Unavailable};
 use crate::session::Key;
 use crate::time::Instant;
 use crate::topology::id::ServerId;
 use crate::topology::rendezvous::Rendezvous;
-use crate::topology::route::{Asking, Attempt, Next, Put, Servers, Task, Told};
+use crate::topology::route::{Asking, Attempt, Next, Servers, Task, Told};
 
 /// Each key has a first and a second choice among the servers, which all machines agree on. Which
 /// servers are up they see differently: none is ever taken out. What was put at the second choice

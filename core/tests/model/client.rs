@@ -6,11 +6,11 @@ use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ssl_session_cache_core::protocol::{Reason, Redis};
+use ssl_session_cache_core::protocol::{Put, Reason, Redis};
 use ssl_session_cache_core::server::{Action, Ended, Lookup, Loss, Server, Settings, Unavailable};
 use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::topology::{
-    Asking, Endpoint, Host, Map, Put, Routed, Router, ServerId, Servers, Whom, MAX_NODES,
+    Asking, Endpoint, Host, Map, Routed, Router, ServerId, Servers, Whom, MAX_NODES,
 };
 use ssl_session_cache_core::Instant;
 
@@ -623,12 +623,12 @@ impl Servers<Token> for Drivers {
     fn put(
         &self,
         id: ServerId,
-        Put { key, record, ttl, unix_now }: Put<'_>,
+        put: Put<'_>,
         asking: Asking,
         routed: Option<Routed<Token>>,
     ) -> Result<(), Unavailable> {
-        let asked = routed.map(|routed| Asked { routed, key: id_of(key), what: What::Put });
-        self.ask(id, asking, |server, now| server.put(key, record, ttl, unix_now, asked, now))?;
+        let asked = routed.map(|routed| Asked { routed, key: id_of(put.key), what: What::Put });
+        self.ask(id, asking, |server, now| server.put(put, asked, now))?;
         self.wrote();
         Ok(())
     }

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ssl_session_cache_core::protocol::{
-    Asked, Credentials, Decoded, Memcached, Protocol, Redis, Request, MAX_RECORD,
+    Asked, Credentials, Decoded, Memcached, Protocol, Put, Redis, Request, MAX_RECORD,
 };
 use ssl_session_cache_core::server::{
     Action, Line, Lookup, Loss, Server, Settings, State, Unavailable, MAX_WAITING,
@@ -290,7 +290,8 @@ impl Simulation {
     fn put(&mut self, script: &mut Script) {
         let key = self.keyspace.key(&[script.byte() % 8; 32]).unwrap();
         let record = vec![b'r'; script.size().min(MAX_RECORD)];
-        if let Err(reason) = self.server.put(&key, &record, 300, 1_700_000_000, None, self.now) {
+        let put = Put { key: &key, record: &record, ttl: 300, unix_now: 1_700_000_000 };
+        if let Err(reason) = self.server.put(put, None, self.now) {
             self.turned_away(reason);
         }
     }
@@ -563,10 +564,10 @@ impl Store {
             Request::Role => b"*3\r\n$6\r\nmaster\r\n:312\r\n*0\r\n".into(),
             Request::Asking => b"+OK\r\n".into(),
             Request::Get(key) => self.reply_to_get(key),
-            Request::Put { record, .. } if record.len() % 4 == 3 => {
+            Request::Put(Put { record, .. }) if record.len() % 4 == 3 => {
                 self.one_of("-OOM x\r\n", "SERVER_ERROR object too large for cache\r\n")
             }
-            Request::Put { .. } => self.one_of("+OK\r\n", "STORED\r\n"),
+            Request::Put(_) => self.one_of("+OK\r\n", "STORED\r\n"),
             Request::Delete(_) => self.one_of(":1\r\n", "NOT_FOUND\r\n"),
             Request::Probe => self.reply_to_probe(),
         }

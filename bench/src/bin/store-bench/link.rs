@@ -9,12 +9,12 @@ use mio::event::Source;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use slab::Slab;
-use ssl_session_cache_core::protocol::Protocol;
+use ssl_session_cache_core::protocol::{Protocol, Put};
 use ssl_session_cache_core::server::{
     Action, Completions, Loss, Server, Settings, State, Unavailable,
 };
 use ssl_session_cache_core::session::Key;
-use ssl_session_cache_core::topology::{Asking, Put, Routed, ServerId};
+use ssl_session_cache_core::topology::{Asking, Routed, ServerId};
 use ssl_session_cache_core::Instant;
 
 /// What a lookup is known by: when it began.
@@ -122,12 +122,12 @@ impl Link {
 
     pub fn put(
         &mut self,
-        Put { key, record, ttl, unix_now }: Put<'_>,
+        put: Put<'_>,
         asking: Asking,
         routed: Option<Routed<Begun>>,
         now: Instant,
     ) -> Result<(), Unavailable> {
-        self.ask(asking, |server| server.put(key, record, ttl, unix_now, routed, now))
+        self.ask(asking, |server| server.put(put, routed, now))
     }
 
     pub fn delete(

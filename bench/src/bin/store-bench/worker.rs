@@ -5,11 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use slotmap::SecondaryMap;
-use ssl_session_cache_core::protocol::{Protocol, Redis};
+use ssl_session_cache_core::protocol::{Protocol, Put, Redis};
 use ssl_session_cache_core::server::{Settings, Unavailable};
 use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::topology::{
-    Asking, Endpoint, Host, Put, Routed, Router, ServerId, Servers, Whom, MAX_NODES,
+    Asking, Endpoint, Host, Routed, Router, ServerId, Servers, Whom, MAX_NODES,
 };
 use ssl_session_cache_core::Instant;
 
