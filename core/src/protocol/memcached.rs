@@ -37,12 +37,12 @@ impl Protocol for Memcached {
             }
             Request::Select(_) | Request::Role => unreachable!("not in the greeting"),
             Request::Asking => unreachable!("not of a cluster"),
-            Request::Get(key) => push_line(out, b"get ", key),
-            Request::Put(Put { key, record, ttl, unix_now }) => {
-                out.extend_from_slice(b"set ");
-                key.write(out);
-                push_data(out, Decimal::new(expiry(ttl, unix_now)).as_bytes(), record);
+            Request::AddForGood { .. } | Request::Expire { .. } | Request::Persist(_) => {
+                unreachable!("all versions can add")
             }
+            Request::Get(key) => push_line(out, b"get ", key),
+            Request::Put(put) => push_record(out, b"set ", put),
+            Request::Add(put) => push_record(out, b"add ", put),
             Request::Delete(key) => push_line(out, b"delete ", key),
             Request::Probe => out.extend_from_slice(b"version\r\n"),
         }
@@ -53,7 +53,11 @@ impl Protocol for Memcached {
             Asked::Get(key) => value(key, input),
             Asked::Greeting => one_of(input, &[b"STORED\r\n"], Reply::Done),
             Asked::Role | Asked::Asking => unreachable!("not encoded"),
-            Asked::Put(_) => stored(input),
+            Asked::AddForGood(_) | Asked::Expire(_) | Asked::Persist(_) => {
+                unreachable!("not encoded")
+            }
+            Asked::Put(_) => stored(input, refused(NOT_STORED)),
+            Asked::Add(_) => stored(input, Reply::Present),
             Asked::Delete(_) => one_of(input, &[b"DELETED\r\n", b"NOT_FOUND\r\n"], Reply::Done),
             Asked::Probe => version(input),
         };
@@ -70,7 +74,13 @@ fn push_line(out: &mut Vec<u8>, command: &[u8], key: &Key) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// What follows the key of a `set`.
+fn push_record(out: &mut Vec<u8>, command: &[u8], Put { key, record, ttl, unix_now }: Put<'_>) {
+    out.extend_from_slice(command);
+    key.write(out);
+    push_data(out, Decimal::new(expiry(ttl, unix_now)).as_bytes(), record);
+}
+
+/// What follows the key of a `set` or `add`.
 fn push_data(out: &mut Vec<u8>, exptime: &[u8], data: &[u8]) {
     out.extend_from_slice(b" 0 ");
     out.extend_from_slice(exptime);
@@ -123,12 +133,13 @@ fn value<'a>(asked: &Key, input: &'a [u8]) -> Decoded<'a> {
     delimited(input, input.len() - rest.len() + digits, len, b"\r\nEND\r\n")
 }
 
-/// Memcached itself stores or errs; a proxy may also say that nothing was stored.
-fn stored(input: &[u8]) -> Decoded<'_> {
-    const NOT_STORED: &[u8] = b"NOT_STORED";
+const NOT_STORED: &[u8] = b"NOT_STORED";
 
+/// What was put or added is stored or not. Memcached itself stores what is put, or errs; a proxy may also
+/// say that nothing was stored.
+fn stored<'a>(input: &'a [u8], or_not: Reply<'a>) -> Decoded<'a> {
     match input {
-        [b'N', ..] => one_of(input, &[b"NOT_STORED\r\n"], refused(NOT_STORED)),
+        [b'N', ..] => one_of(input, &[b"NOT_STORED\r\n"], or_not),
         _ => one_of(input, &[b"STORED\r\n"], Reply::Done),
     }
 }
@@ -144,7 +155,7 @@ fn version(input: &[u8]) -> Decoded<'_> {
 
 /// The errors, and what Memcached does after each.
 ///
-/// A `set` that ends in `SERVER_ERROR` has its data swallowed, also where it is too large for an
+/// A `set` or `add` that ends in `SERVER_ERROR` has its data swallowed, also where it is too large for an
 /// item. After `ERROR` and `CLIENT_ERROR` the data is read as commands.
 fn error<'a>(asked: &Asked, input: &'a [u8]) -> Decoded<'a> {
     const KINDS: [&[u8]; 3] = [b"ERROR", b"CLIENT_ERROR ", b"SERVER_ERROR "];
@@ -160,7 +171,7 @@ fn error<'a>(asked: &Asked, input: &'a [u8]) -> Decoded<'a> {
         b"CLIENT_ERROR unauthenticated" | b"CLIENT_ERROR authentication failure" => {
             return Err(ProtocolError::NotAuthenticated(printable(message)));
         }
-        [b'E' | b'C', ..] if matches!(asked, Asked::Put(_)) => {
+        [b'E' | b'C', ..] if matches!(asked, Asked::Put(_) | Asked::Add(_)) => {
             return Err(ProtocolError::OutOfStep(printable(message)));
         }
         _ => {}
@@ -176,7 +187,7 @@ fn refused(message: &[u8]) -> Reply<'_> {
 mod tests {
     use super::*;
     use crate::protocol::tests::{
-        decode_at_every_cut, decode_error, delete, encoded, get, key, put,
+        add, decode_at_every_cut, decode_error, delete, encoded, get, key, put,
     };
     use crate::protocol::{Rest, MAX_LINE, MAX_RECORD};
 
@@ -191,6 +202,7 @@ mod tests {
         for (request, bytes) in [
             (Request::Get(key), "get key01\r\n"),
             (Request::Put(put), "set key01 0 300 8\r\nre\r\ncord\r\n"),
+            (Request::Add(put), "add key01 0 300 8\r\nre\r\ncord\r\n"),
             (Request::Delete(key), "delete key01\r\n"),
             (Request::Probe, "version\r\n"),
         ] {
@@ -232,6 +244,8 @@ mod tests {
             (get(), b"END\r\n", Reply::Missing),
             (put(), b"STORED\r\n", Reply::Done),
             (put(), b"NOT_STORED\r\n", refused(b"NOT_STORED")),
+            (add(), b"STORED\r\n", Reply::Done),
+            (add(), b"NOT_STORED\r\n", Reply::Present),
             (Asked::Greeting, b"STORED\r\n", Reply::Done),
             (delete(), b"DELETED\r\n", Reply::Done),
             (delete(), b"NOT_FOUND\r\n", Reply::Done),
@@ -260,6 +274,8 @@ mod tests {
         for (asked, message) in [
             (put(), object),
             (put(), memory),
+            (add(), object),
+            (add(), memory),
             (get(), memory),
             (get(), format),
             (get(), "ERROR"),
@@ -281,16 +297,18 @@ mod tests {
             ["ERROR", "CLIENT_ERROR bad command line format", "CLIENT_ERROR bad data chunk"]
         {
             let input = format!("{message}\r\n");
-            assert_eq!(
-                decode_error(&memcached(), &put(), input.as_bytes()),
-                ProtocolError::OutOfStep(message.into())
-            );
+            for asked in [put(), add()] {
+                assert_eq!(
+                    decode_error(&memcached(), &asked, input.as_bytes()),
+                    ProtocolError::OutOfStep(message.into())
+                );
+            }
         }
     }
 
     #[test]
     fn errors_of_the_connection() {
-        for asked in [get(), put(), delete(), Asked::Probe] {
+        for asked in [get(), put(), add(), delete(), Asked::Probe] {
             assert_eq!(
                 decode_error(&memcached(), &asked, b"CLIENT_ERROR unauthenticated\r\n"),
                 ProtocolError::NotAuthenticated("CLIENT_ERROR unauthenticated".into())
@@ -303,6 +321,7 @@ mod tests {
         let fitting = [
             (get(), &[&b"VALUE key01 0 1\r\nx\r\nEND\r\n"[..], b"END\r\n"][..]),
             (put(), &[b"STORED\r\n", b"NOT_STORED\r\n"]),
+            (add(), &[b"STORED\r\n", b"NOT_STORED\r\n"]),
             (delete(), &[b"DELETED\r\n", b"NOT_FOUND\r\n"]),
             (Asked::Probe, &[b"VERSION 1.4.3\r\n"]),
         ];

@@ -119,6 +119,10 @@ pub(crate) mod tests {
         Asked::Put(key())
     }
 
+    pub(crate) fn add() -> Asked {
+        Asked::Add(key())
+    }
+
     pub(crate) fn delete() -> Asked {
         Asked::Delete(key())
     }

@@ -10,7 +10,11 @@ use crate::session::Key;
 
 /// Redis and its kin, over RESP2: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 ///
-/// `SETEX` and not `SET ... EX`: Redis 2.0 knows the first, only 2.6.12 the second.
+/// `SETEX` and not `SET ... EX`: Redis 2.0 knows the first, only 2.6.12 the second. To add takes
+/// `SET ... EX ... NX`, or `SETNX` and `EXPIRE`, and these Redis 2.2: before that, what has its time to
+/// live is deleted by whatever is about to write to it, so that each `SETNX` would be the first
+/// (<https://redis.io/docs/latest/commands/expire/>, "Differences in Redis prior 2.1.3"). Such a server
+/// does not know `PERSIST` either.
 pub struct Redis {
     credentials: Option<Credentials>,
     database: u16,
@@ -95,6 +99,28 @@ impl Protocol for Redis {
                 push_bulk(out, Decimal::new(u64::from(ttl)).as_bytes());
                 push_bulk(out, record);
             }
+            Request::Add(Put { key, record, ttl, unix_now: _ }) => {
+                out.extend_from_slice(b"*6\r\n$3\r\nSET\r\n");
+                push_key(out, key);
+                push_bulk(out, record);
+                out.extend_from_slice(b"$2\r\nEX\r\n");
+                push_bulk(out, Decimal::new(u64::from(ttl)).as_bytes());
+                out.extend_from_slice(b"$2\r\nNX\r\n");
+            }
+            Request::AddForGood { key, record } => {
+                out.extend_from_slice(b"*3\r\n$5\r\nSETNX\r\n");
+                push_key(out, key);
+                push_bulk(out, record);
+            }
+            Request::Expire { key, ttl } => {
+                out.extend_from_slice(b"*3\r\n$6\r\nEXPIRE\r\n");
+                push_key(out, key);
+                push_bulk(out, Decimal::new(u64::from(ttl)).as_bytes());
+            }
+            Request::Persist(key) => {
+                out.extend_from_slice(b"*2\r\n$7\r\nPERSIST\r\n");
+                push_key(out, key);
+            }
             Request::Delete(key) => {
                 out.extend_from_slice(b"*2\r\n$3\r\nDEL\r\n");
                 push_key(out, key);
@@ -105,7 +131,8 @@ impl Protocol for Redis {
 
     fn decode<'a>(&self, asked: &Asked, input: &'a [u8]) -> Decoded<'a> {
         // At once, and not when all of it has come, which may be never.
-        if input.first().is_some_and(|kind| *kind != b'-' && *kind != kind_of(asked)) {
+        let begins = |start: &&[u8]| input.starts_with(start) || start.starts_with(input);
+        if !input.starts_with(b"-") && !starts_of(asked).iter().any(begins) {
             return Err(ProtocolError::Unexpected);
         }
         let value = match asked {
@@ -115,7 +142,10 @@ impl Protocol for Redis {
         let Some((value, len)) = value else { return Ok(None) };
         let reply = match (asked, value) {
             (_, Value::Error(message)) => {
-                let refusal = self.refusal(message);
+                let mut refusal = self.refusal(message);
+                if matches!(asked, Asked::Add(_)) && is_of_arguments(message) {
+                    refusal.reason = Reason::Outdated;
+                }
                 let is_of_connection = match refusal.reason {
                     Reason::NoAuth => *asked != Asked::Greeting,
                     // A user may lack the right to one request; without that to PING it is of no
@@ -136,8 +166,18 @@ impl Protocol for Redis {
                 Some(Value::Bulk(_)) => Reply::Refused(NO_MASTER),
                 _ => return Err(ProtocolError::Unexpected),
             },
-            (Asked::Greeting | Asked::Asking | Asked::Put(_), Value::Simple(b"OK"))
-            | (Asked::Delete(_), Value::Integer(b"0" | b"1"))
+            (Asked::Add(_), Value::Null) | (Asked::AddForGood(_), Value::Integer(b"0")) => {
+                Reply::Present
+            }
+            (
+                Asked::Greeting | Asked::Asking | Asked::Put(_) | Asked::Add(_),
+                Value::Simple(b"OK"),
+            )
+            | (Asked::AddForGood(_), Value::Integer(b"1"))
+            | (
+                Asked::Expire(_) | Asked::Persist(_) | Asked::Delete(_),
+                Value::Integer(b"0" | b"1"),
+            )
             | (Asked::Probe, Value::Simple(b"PONG")) => Reply::Done,
             _ => return Err(ProtocolError::Unexpected),
         };
@@ -166,13 +206,20 @@ pub(crate) fn push_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// What a reply begins with that is no error.
-fn kind_of(asked: &Asked) -> u8 {
+fn starts_of(asked: &Asked) -> &'static [&'static [u8]] {
     match asked {
-        Asked::Greeting | Asked::Asking | Asked::Put(_) | Asked::Probe => b'+',
-        Asked::Role => b'*',
-        Asked::Get(_) => b'$',
-        Asked::Delete(_) => b':',
+        Asked::Greeting | Asked::Asking | Asked::Put(_) | Asked::Probe => &[b"+"],
+        Asked::Role => &[b"*"],
+        Asked::Get(_) => &[b"$"],
+        Asked::Add(_) => &[b"+", b"$-"],
+        Asked::AddForGood(_) | Asked::Expire(_) | Asked::Persist(_) | Asked::Delete(_) => &[b":"],
     }
+}
+
+/// Whether an error says that the arguments of a command are none that it knows: those of a SET with
+/// EX and NX, as Redis knows them since 2.6.12.
+fn is_of_arguments(message: &[u8]) -> bool {
+    message.starts_with(b"ERR wrong number of arguments") || message == b"ERR syntax error"
 }
 
 /// What the first word of an error says.
@@ -211,7 +258,7 @@ fn position(text: &[u8], part: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::protocol::tests::{
-        decode_at_every_cut, decode_error, delete, encoded, get, key, put,
+        add, decode_at_every_cut, decode_error, delete, encoded, get, key, put,
     };
     use crate::protocol::{Rest, MAX_LINE, MAX_RECORD, MAX_SKIPPED};
 
@@ -237,6 +284,20 @@ mod tests {
                 Request::Put(put),
                 "*4\r\n$5\r\nSETEX\r\n$5\r\nkey01\r\n$5\r\n86400\r\n$8\r\nre\r\ncord\r\n",
             ),
+            (
+                Request::Add(put),
+                "*6\r\n$3\r\nSET\r\n$5\r\nkey01\r\n$8\r\nre\r\ncord\r\n\
+                 $2\r\nEX\r\n$5\r\n86400\r\n$2\r\nNX\r\n",
+            ),
+            (
+                Request::AddForGood { key, record: b"re\r\ncord" },
+                "*3\r\n$5\r\nSETNX\r\n$5\r\nkey01\r\n$8\r\nre\r\ncord\r\n",
+            ),
+            (
+                Request::Expire { key, ttl: 86_400 },
+                "*3\r\n$6\r\nEXPIRE\r\n$5\r\nkey01\r\n$5\r\n86400\r\n",
+            ),
+            (Request::Persist(key), "*2\r\n$7\r\nPERSIST\r\n$5\r\nkey01\r\n"),
             (Request::Delete(key), "*2\r\n$3\r\nDEL\r\n$5\r\nkey01\r\n"),
             (Request::Asking, "*1\r\n$6\r\nASKING\r\n"),
             (Request::Probe, "*1\r\n$4\r\nPING\r\n"),
@@ -285,6 +346,13 @@ mod tests {
             (get(), b"$-1\r\n", Reply::Missing),
             (get(), &record, Reply::Found(&[b'\r'; MAX_RECORD])),
             (put(), b"+OK\r\n", Reply::Done),
+            (add(), b"+OK\r\n", Reply::Done),
+            (add(), b"$-1\r\n", Reply::Present),
+            (Asked::AddForGood(key()), b":1\r\n", Reply::Done),
+            (Asked::AddForGood(key()), b":0\r\n", Reply::Present),
+            (Asked::Expire(key()), b":1\r\n", Reply::Done),
+            (Asked::Expire(key()), b":0\r\n", Reply::Done),
+            (Asked::Persist(key()), b":0\r\n", Reply::Done),
             (Asked::Greeting, b"+OK\r\n", Reply::Done),
             (Asked::Asking, b"+OK\r\n", Reply::Done),
             (delete(), b":1\r\n", Reply::Done),
@@ -347,7 +415,7 @@ mod tests {
     /// What an error reply to any request is taken for.
     fn reason_of(message: &str) -> Reason<'static> {
         let input = format!("-{message}\r\n").leak();
-        let all = [get(), put(), delete(), Asked::Role, Asked::Asking, Asked::Probe];
+        let all = [get(), put(), add(), delete(), Asked::Role, Asked::Asking, Asked::Probe];
         let reasons = all.map(|asked| {
             let reply = decode_at_every_cut(&redis(), &asked, input.as_bytes());
             let Reply::Refused(refusal) = reply else { panic!("{reply:?}") };
@@ -389,6 +457,26 @@ mod tests {
             ("MOVED", Reason::Moved(None)),
         ] {
             assert_eq!(reason_of(message), reason, "{message}");
+        }
+    }
+
+    /// Of a record to add alone: nothing else has arguments that an old server does not know.
+    #[test]
+    fn an_old_server_says_so() {
+        for (message, is_outdated) in [
+            ("ERR wrong number of arguments for 'set' command", true),
+            ("ERR syntax error", true),
+            ("ERR syntax", false),
+            ("ERR unknown command 'SET'", false),
+            ("OOM command not allowed", false),
+        ] {
+            let input = format!("-{message}\r\n");
+            for asked in [add(), put(), Asked::AddForGood(key())] {
+                let reply = decode_at_every_cut(&redis(), &asked, input.as_bytes());
+                let Reply::Refused(refusal) = reply else { panic!("{reply:?}") };
+                let is_expected = is_outdated && asked == add();
+                assert_eq!(refusal.reason == Reason::Outdated, is_expected, "{message}");
+            }
         }
     }
 
@@ -490,7 +578,9 @@ mod tests {
         for (asked, kinds) in [
             (get(), "+:*"),
             (put(), "$:*"),
+            (add(), ":*"),
             (delete(), "$+*"),
+            (Asked::AddForGood(key()), "$+*"),
             (Asked::Probe, "$:*"),
             (Asked::Role, "+:$"),
         ] {
@@ -500,11 +590,25 @@ mod tests {
         }
     }
 
+    /// Nothing but a null: what lies there was not asked for.
+    #[test]
+    fn what_is_added_is_not_answered_with_a_record() {
+        for input in ["$3", "*-1\r\n", "_\r\n", "$-2\r\n", "$-1x", "+OKAY\r\n", "+QUEUED\r\n"] {
+            assert_eq!(
+                decode_error(&redis(), &add(), input.as_bytes()),
+                ProtocolError::Unexpected,
+                "{input}"
+            );
+        }
+    }
+
     #[test]
     fn replies_that_do_not_fit() {
         let fitting = [
             (get(), &[&b"$3\r\nabc\r\n"[..], b"$-1\r\n"][..]),
             (put(), &[b"+OK\r\n"]),
+            (add(), &[b"+OK\r\n", b"$-1\r\n"]),
+            (Asked::AddForGood(key()), &[b":1\r\n", b":0\r\n"]),
             (delete(), &[b":1\r\n", b":0\r\n"]),
             (Asked::Probe, &[b"+PONG\r\n"]),
         ];

@@ -11,6 +11,8 @@ pub enum Reply<'a> {
     Oversized(Rest),
     /// There is no such record.
     Missing,
+    /// There is a record where one was to be added.
+    Present,
     /// The request was carried out.
     Done,
     /// It was not.
@@ -62,6 +64,8 @@ pub enum Reason<'a> {
     NoPermission,
     /// The server is busy with a script.
     Busy,
+    /// The server is too old for what it was asked to add in one request.
+    Outdated,
     /// Whatever else the message says.
     Other,
 }

@@ -18,6 +18,26 @@ pub enum Request<'a> {
     Get(&'a Key),
     /// Puts a record under a key, whether there is one or not.
     Put(Put<'a>),
+    /// Puts a record under a key that has none, and says whether there was none: of all that are told
+    /// so, one is the first.
+    Add(Put<'a>),
+    /// The same for a server that cannot do both, and for good: [`Expire`](Self::Expire) follows.
+    AddForGood {
+        /// Under which name.
+        key: &'a Key,
+        /// What is put there.
+        record: &'a [u8],
+    },
+    /// Has what lies under a key lie there for so many seconds from now on.
+    Expire {
+        /// Under which name.
+        key: &'a Key,
+        /// For how many seconds.
+        ttl: u32,
+    },
+    /// Has what lies under a key lie there for good. It is asked of what there is not, to see whether
+    /// the server knows it: one that does not deletes a record that has its time when another is added.
+    Persist(&'a Key),
     /// Deletes the record under a key.
     Delete(&'a Key),
     /// Asks whether the server is there, and nothing else.
@@ -50,6 +70,14 @@ pub enum Asked {
     Get(Key),
     /// A record to put under this key.
     Put(Key),
+    /// A record to add under this key.
+    Add(Key),
+    /// The same, for good.
+    AddForGood(Key),
+    /// For how long what lies under this key does.
+    Expire(Key),
+    /// Whether a server can have what lies under this key lie there for good.
+    Persist(Key),
     /// A record to delete under this key.
     Delete(Key),
     /// A probe: at the end of the greeting, in idleness, after trouble.
@@ -64,6 +92,10 @@ impl From<Request<'_>> for Asked {
             Request::Asking => Self::Asking,
             Request::Get(key) => Self::Get(key.clone()),
             Request::Put(put) => Self::Put(put.key.clone()),
+            Request::Add(put) => Self::Add(put.key.clone()),
+            Request::AddForGood { key, .. } => Self::AddForGood(key.clone()),
+            Request::Expire { key, .. } => Self::Expire(key.clone()),
+            Request::Persist(key) => Self::Persist(key.clone()),
             Request::Delete(key) => Self::Delete(key.clone()),
             Request::Probe => Self::Probe,
         }

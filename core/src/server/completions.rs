@@ -31,6 +31,17 @@ pub enum Lookup<'a> {
     Unavailable(Unavailable),
 }
 
+/// How a request to add a record ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addition {
+    /// The record was put there: of all that add one under a key, one is told so.
+    First,
+    /// There was one.
+    Present,
+    /// The store could not be asked, or has not said: the record may have been put there.
+    Unavailable(Unavailable),
+}
+
 /// How a request ended, as one server has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended<'a> {
@@ -40,7 +51,9 @@ pub enum Ended<'a> {
     Oversized,
     /// There is no such record.
     Missing,
-    /// A record was put or deleted.
+    /// There is one where one was to be added.
+    Present,
+    /// A record was put, added or deleted.
     Done,
     /// The server refused.
     Refused(Reason<'a>),
@@ -54,6 +67,7 @@ impl<'a> From<Reply<'a>> for Ended<'a> {
             Reply::Found(record) => Self::Found(record),
             Reply::Oversized(_) => Self::Oversized,
             Reply::Missing => Self::Missing,
+            Reply::Present => Self::Present,
             Reply::Done => Self::Done,
             Reply::Refused(refusal) => Self::Refused(refusal.reason),
         }
@@ -66,7 +80,22 @@ impl<'a> From<Ended<'a>> for Lookup<'a> {
             Ended::Found(record) => Self::Found(record),
             Ended::Oversized => Self::Oversized,
             Ended::Missing => Self::Missing,
-            Ended::Done | Ended::Refused(_) => Self::Unavailable(Unavailable::Refused),
+            Ended::Present | Ended::Done | Ended::Refused(_) => {
+                Self::Unavailable(Unavailable::Refused)
+            }
+            Ended::Unavailable(unavailable) => Self::Unavailable(unavailable),
+        }
+    }
+}
+
+impl From<Ended<'_>> for Addition {
+    fn from(ended: Ended<'_>) -> Self {
+        match ended {
+            Ended::Done => Self::First,
+            Ended::Present => Self::Present,
+            Ended::Found(_) | Ended::Oversized | Ended::Missing | Ended::Refused(_) => {
+                Self::Unavailable(Unavailable::Refused)
+            }
             Ended::Unavailable(unavailable) => Self::Unavailable(unavailable),
         }
     }
@@ -88,6 +117,7 @@ enum End {
     Found(Range<usize>),
     Oversized,
     Missing,
+    Present,
     Done,
     Moved { slot: u16, address: Range<usize> },
     Ask { slot: u16, address: Range<usize> },
@@ -105,6 +135,7 @@ impl<T> Completions<T> {
             Ended::Found(record) => End::Found(self.keep(record)),
             Ended::Oversized => End::Oversized,
             Ended::Missing => End::Missing,
+            Ended::Present => End::Present,
             Ended::Done => End::Done,
             Ended::Refused(reason) => self.refused(reason),
             Ended::Unavailable(unavailable) => End::Unavailable(unavailable),
@@ -131,6 +162,7 @@ impl<T> Completions<T> {
             Reason::NoAuth => End::Refused(Reason::NoAuth),
             Reason::NoPermission => End::Refused(Reason::NoPermission),
             Reason::Busy => End::Refused(Reason::Busy),
+            Reason::Outdated => End::Refused(Reason::Outdated),
             Reason::Other => End::Refused(Reason::Other),
         }
     }
@@ -149,6 +181,7 @@ impl<T> Completions<T> {
                 End::Found(range) => Ended::Found(&self.bytes[range]),
                 End::Oversized => Ended::Oversized,
                 End::Missing => Ended::Missing,
+                End::Present => Ended::Present,
                 End::Done => Ended::Done,
                 End::Moved { slot, address } => {
                     Ended::Refused(Reason::Moved(redirect(slot, &self.bytes[address])))

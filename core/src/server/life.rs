@@ -148,7 +148,8 @@ enum Failure {
 /// probe follows after `interval`, and after twice as long each further time, up to five times
 /// `timeout`; a late probe is followed by the next after `interval`. After a `timeout` in which all
 /// were answered (twice that after a second failure, four times at most) all lookups are let
-/// through. Records are put and deleted all the while.
+/// through. Records are put and deleted all the while; one to [add](Self::add) is waited for, and so
+/// counts as a lookup in all of this.
 ///
 /// # Drop behaviour
 ///
@@ -171,6 +172,8 @@ pub struct Server<A, T> {
     is_of_cluster: bool,
     /// Whether ASKING goes before the next request.
     is_asking: bool,
+    /// Whether the server has refused to add in one request, on this connection, and can in two.
+    adds_in_two: bool,
     /// Failures in a row: attempts to connect, and connections that have not lasted.
     failures: usize,
     homing: Homing,
@@ -233,6 +236,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             is_discovered: false,
             is_of_cluster: false,
             is_asking: false,
+            adds_in_two: false,
             failures: 0,
             homing: Homing::new(),
             replicas: 0,
@@ -364,6 +368,51 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         self.pipeline.ask(request, now + self.settings.timeout, token, now);
         self.key.get_or_insert_with(|| put.key.clone());
         self.unconfirmed += 1;
+        Ok(())
+    }
+
+    /// Adds a record, for a second at least, where there is none under its key. It ends once, among the
+    /// [`completions`](Self::completions), by `deadline`, or after `timeout` if that is earlier: as
+    /// [`Ended::Done`](crate::server::Ended) where it was put there, and of all that add one under a key
+    /// only the first is told so. Where the end is none of the server's, it may have been.
+    ///
+    /// On an error nothing was queued. Somebody waits for the end, as for that of a lookup: it is turned
+    /// away like one.
+    ///
+    /// # Servers that are too old
+    ///
+    /// A Redis before 2.6.12 refuses that. It is asked then whether it can do it in two requests, and if
+    /// it can, has the next ones put and then has them live for `ttl` from then on, whether they are the
+    /// first or not: what a connection that was lost between the two has left there for good gets its
+    /// time with the next.
+    pub fn add(
+        &mut self,
+        put: Put<'_>,
+        deadline: Instant,
+        token: T,
+        now: Instant,
+    ) -> Result<(), Unavailable> {
+        let is_asking = mem::take(&mut self.is_asking);
+        if !self.breaker.admits() {
+            return Err(Unavailable::Down);
+        }
+        self.admit()?;
+        if put.record.len() > MAX_RECORD {
+            return Err(Unavailable::Full);
+        }
+        self.breaker.lookup_sent();
+        self.has_asked = true;
+        self.ask_first(is_asking, now);
+        self.key.get_or_insert_with(|| put.key.clone());
+        let deadline = deadline.min(now + self.settings.timeout);
+        let put = Put { ttl: put.ttl.max(1), ..put };
+        if !self.adds_in_two {
+            self.pipeline.ask(Request::Add(put), deadline, Some(token), now);
+            return Ok(());
+        }
+        let Put { key, record, ttl, .. } = put;
+        self.pipeline.ask(Request::AddForGood { key, record }, deadline, Some(token), now);
+        self.pipeline.ask(Request::Expire { key, ttl }, now + self.settings.timeout, None, now);
         Ok(())
     }
 
@@ -677,10 +726,13 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
                 answer.refusal.take_if(|refusal| refusal.is_redirect);
             }
             self.note(&answer, now);
+            if answer.refusal.take_if(|refusal| refusal.is_outdated).is_some() {
+                self.ask_whether_adds_in_two(now);
+            }
             is_probed |= answer.to == Kind::Probe;
             if let Some(refusal) = answer.refusal {
-                is_read_only |=
-                    refusal.is_read_only && matches!(answer.to, Kind::Put | Kind::Delete);
+                is_read_only |= refusal.is_read_only
+                    && matches!(answer.to, Kind::Put | Kind::Add | Kind::Delete);
                 refused.get_or_insert((0, refusal)).0 += 1;
             }
         }
@@ -696,15 +748,22 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         Ok(())
     }
 
+    /// Has an old server asked whether it can add in two requests.
+    fn ask_whether_adds_in_two(&mut self, now: Instant) {
+        if let Some(key) = self.key.as_ref().map(Key::unused) {
+            self.pipeline.ask(Request::Persist(&key), now + self.settings.timeout, None, now);
+        }
+    }
+
     /// What an answer says of the server.
     fn note(&mut self, answer: &Answer, now: Instant) {
         let is_refused = answer.refusal.is_some();
         match answer.to {
-            Kind::Lookup if is_refused => {
+            Kind::Lookup | Kind::Add if is_refused => {
                 let in_vain = self.settings.is_long(answer.waited);
                 self.breaker.lookup_unanswered(in_vain, now);
             }
-            Kind::Lookup => {
+            Kind::Lookup | Kind::Add => {
                 self.has_answered = true;
                 self.breaker.lookup_answered(now);
             }
@@ -713,7 +772,8 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
                 self.counts.sessions_failed += usize::from(is_refused);
             }
             Kind::Probe => self.breaker.probe_answered(answer.is_in_time, now),
-            Kind::Greeting | Kind::LateLookup | Kind::Delete => {}
+            Kind::Persist => self.adds_in_two = !is_refused,
+            Kind::Greeting | Kind::Late | Kind::Expire | Kind::Delete => {}
         }
     }
 
@@ -808,7 +868,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             self.breaker.silent(now);
         } else {
             // Those as well that have waited for the connection.
-            for wait in self.pipeline.waiting_lookups(now) {
+            for wait in self.pipeline.waits(now) {
                 if self.settings.is_long(wait) {
                     self.breaker.lookup_unanswered(true, now);
                 }
@@ -823,6 +883,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         self.actions.extend([Action::StopScout, Action::Close]);
         self.breaker.disconnected(now);
         self.pipeline.end();
+        self.adds_in_two = false;
         self.has_asked = false;
         self.has_answered = false;
         self.counts.sessions_failed += mem::take(&mut self.unconfirmed);
@@ -864,7 +925,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
 mod tests {
     use super::*;
     use crate::protocol::Redis;
-    use crate::server::completions::Lookup;
+    use crate::server::completions::{Addition, Lookup};
     use crate::session::Keyspace;
 
     const TIMEOUT: Duration = Duration::from_secs(1);
@@ -941,6 +1002,18 @@ mod tests {
         fn put(&mut self, id: u8, record: &[u8]) -> Result<(), Unavailable> {
             let put = Put { key: &key(id), record, ttl: 300, unix_now: 1_700_000_000 };
             self.server.put(put, None, self.now)
+        }
+
+        fn add(&mut self, id: u8, record: &[u8]) -> Result<(), Unavailable> {
+            let put = Put { key: &key(id), record, ttl: 0, unix_now: 1_700_000_000 };
+            self.server.add(put, self.now + TIMEOUT, id, self.now)
+        }
+
+        /// The records to add that have ended.
+        fn added(&mut self) -> Vec<(u8, Addition)> {
+            let mut added = Vec::new();
+            self.server.completions().drain(|id, end| added.push((id, end.into())));
+            added
         }
 
         /// Everything that waits to be sent, which is sent.
@@ -1170,6 +1243,109 @@ mod tests {
         let mut fixture = Fixture::ready();
         fixture.put(1, &[0; MAX_RECORD]).unwrap();
         assert_eq!(fixture.put(1, &[0; MAX_RECORD + 1]), Err(Unavailable::Full));
+    }
+
+    #[test]
+    fn a_record_is_added_within_the_limits_of_a_lookup() {
+        let mut fixture = Fixture::with_limit(Some(3));
+        assert_eq!(fixture.add(1, b"one"), Err(Unavailable::Down));
+        fixture.connect();
+        assert_eq!(fixture.add(1, &[0; MAX_RECORD + 1]), Err(Unavailable::Full));
+        for id in 1..=3 {
+            fixture.add(id, b"one").unwrap();
+        }
+        assert_eq!(fixture.add(4, b"four"), Err(Unavailable::Full));
+        let sent = fixture.send();
+        let first =
+            b"*6\r\n$3\r\nSET\r\n$3\r\nk01\r\n$3\r\none\r\n$2\r\nEX\r\n$1\r\n1\r\n$2\r\nNX\r\n";
+        assert!(sent.starts_with(first), "for a second at least");
+        fixture.receive(b"+OK\r\n$-1\r\n").unwrap();
+        assert_eq!(fixture.added(), [(1, Addition::First), (2, Addition::Present)]);
+        fixture.lose();
+        assert_eq!(fixture.added(), [(3, Addition::Unavailable(Unavailable::Down))]);
+
+        let mut fixture = Fixture::ready();
+        let put = Put { key: &key(1), record: b"one", ttl: 300, unix_now: 0 };
+        fixture.server.add(put, fixture.now + 60 * TIMEOUT, 1, fixture.now).unwrap();
+        assert_eq!(fixture.wait(TIMEOUT), Err(Silent));
+        assert_eq!(fixture.added(), [(1, Addition::Unavailable(Unavailable::Timeout))]);
+        assert_eq!(fixture.server.take_counts().sessions_failed, 0, "it is none of a session");
+    }
+
+    /// Somebody waits for it: not many shall for a server that answers too late.
+    #[test]
+    fn a_record_to_add_counts_as_a_lookup_that_is_late() {
+        let mut fixture = Fixture::ready();
+        for id in 1..=5 {
+            let put = Put { key: &key(id), record: b"one", ttl: 300, unix_now: 0 };
+            fixture.server.add(put, fixture.now + TIMEOUT / 2, id, fixture.now).unwrap();
+        }
+        fixture.wait(TIMEOUT / 2).unwrap();
+        assert_eq!(fixture.added().len(), 5);
+        assert!(fixture.server.is_paused());
+        assert_eq!(fixture.add(6, b"six"), Err(Unavailable::Down));
+        assert_eq!(fixture.get(6), Err(Unavailable::Down));
+
+        fixture.send();
+        fixture.receive(&b"$-1\r\n".repeat(5)).unwrap();
+        fixture.receive(b"+PONG\r\n").unwrap();
+        fixture.add(6, b"six").unwrap();
+        assert_eq!(fixture.get(7), Err(Unavailable::Down), "one tries");
+        fixture.send();
+        fixture.receive(b"+OK\r\n").unwrap();
+        assert!(fixture.server.breaker.is_answering());
+    }
+
+    const OUTDATED: &[u8] = b"-ERR wrong number of arguments for 'set' command\r\n";
+
+    /// A Redis before 2.6.12. A connection is as far as what it has told goes: the next one may be to
+    /// another server.
+    #[test]
+    fn an_old_server_adds_in_two_requests() {
+        let mut fixture = Fixture::ready();
+        done(&mut fixture);
+        fixture.add(1, b"one").unwrap();
+        fixture.send();
+        fixture.receive(OUTDATED).unwrap();
+        assert_eq!(fixture.added(), [(1, Addition::Unavailable(Unavailable::Refused))]);
+        assert_eq!(fixture.send(), b"*2\r\n$7\r\nPERSIST\r\n$3\r\nk0-\r\n");
+        fixture.receive(b":0\r\n").unwrap();
+        assert_eq!(done(&mut fixture), [""; 0], "no refusal that an operator is to know of");
+
+        fixture.add(1, b"one").unwrap();
+        fixture.add(2, b"two").unwrap();
+        assert_eq!(
+            fixture.send(),
+            b"*3\r\n$5\r\nSETNX\r\n$3\r\nk01\r\n$3\r\none\r\n\
+              *3\r\n$6\r\nEXPIRE\r\n$3\r\nk01\r\n$1\r\n1\r\n\
+              *3\r\n$5\r\nSETNX\r\n$3\r\nk02\r\n$3\r\ntwo\r\n\
+              *3\r\n$6\r\nEXPIRE\r\n$3\r\nk02\r\n$1\r\n1\r\n"
+        );
+        fixture.receive(b":1\r\n:1\r\n:0\r\n:1\r\n").unwrap();
+        assert_eq!(fixture.added(), [(1, Addition::First), (2, Addition::Present)]);
+        assert!(fixture.server.pipeline.is_drained());
+
+        fixture.lose();
+        fixture.connect();
+        fixture.add(3, b"three").unwrap();
+        assert!(fixture.send().starts_with(b"*6\r\n$3\r\nSET\r\n"));
+    }
+
+    /// A Redis before 2.2 deletes what has a time to live before it adds: each would be the first.
+    #[test]
+    fn a_server_that_is_too_old_does_not_add() {
+        let mut fixture = Fixture::ready();
+        done(&mut fixture);
+        for round in 0..3 {
+            fixture.add(1, b"one").unwrap();
+            assert!(fixture.send().starts_with(b"*6\r\n$3\r\nSET\r\n"), "{round}");
+            fixture.receive(OUTDATED).unwrap();
+            fixture.send();
+            fixture.receive(b"-ERR unknown command 'PERSIST'\r\n").unwrap();
+            assert_eq!(fixture.added(), [(1, Addition::Unavailable(Unavailable::Refused))]);
+        }
+        let told = done(&mut fixture);
+        assert!(told[0].contains("ERR unknown command 'PERSIST'") && told.len() == 1, "{told:?}");
     }
 
     #[test]
@@ -1691,6 +1867,18 @@ mod tests {
         assert!(told.contains(&"a is down, 1: it is a replica".into()), "{told:?}");
         assert!(told.contains(&"b is up".into()), "{told:?}");
         assert_eq!(fixture.server.take_counts().sessions_failed, 2);
+    }
+
+    #[test]
+    fn a_replica_is_left_that_is_asked_to_add() {
+        let mut fixture = Fixture::with(None, &["a", "b"]);
+        fixture.server.start(fixture.now);
+        fixture.server.connected(fixture.now);
+        fixture.greet();
+        fixture.add(1, b"one").unwrap();
+        fixture.send();
+        assert_eq!(fixture.receive(b"-READONLY x\r\n"), Err("it is a replica".into()));
+        assert_eq!(fixture.added(), [(1, Addition::Unavailable(Unavailable::Refused))]);
     }
 
     /// Of a node of a cluster it is usual, and of any other server worth a word.

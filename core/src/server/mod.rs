@@ -12,7 +12,7 @@ mod pipeline;
 mod scout;
 mod talk;
 
-pub use completions::{Completions, Ended, Lookup, Unavailable};
+pub use completions::{Addition, Completions, Ended, Lookup, Unavailable};
 pub use inquiry::{Answer, Inquiry, InquiryError, Question};
 pub use life::{Action, Counts, Loss, Server, Settings, State, MAX_WAITING};
 pub use log::Line;

@@ -49,7 +49,7 @@ pub(crate) struct Pipeline<T> {
     skipping: Option<Rest>,
     /// When the last reply came, or the request in front was queued.
     quiet_since: Instant,
-    /// Not later than the deadline of any lookup that waits.
+    /// Not later than the deadline of anything that is waited for.
     earliest_deadline: Option<Instant>,
     completions: Completions<T>,
 }
@@ -67,7 +67,7 @@ struct Pending<T> {
     token: Option<T>,
 }
 
-/// A reply, as far as it matters beyond the one lookup that it ends.
+/// A reply, as far as it matters beyond the one request that it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) to: Kind,
@@ -85,8 +85,14 @@ pub(crate) enum Kind {
     Greeting,
     /// A lookup that somebody waited for.
     Lookup,
-    /// A lookup that nobody waited for any more.
-    LateLookup,
+    /// A record to add, while somebody waited for what becomes of it.
+    Add,
+    /// One of these that nobody waited for any more.
+    Late,
+    /// How long a record is to live that was added.
+    Expire,
+    /// Whether the server can have a record live for good.
+    Persist,
     /// A record that was put.
     Put,
     /// A record that was deleted.
@@ -108,6 +114,8 @@ pub(crate) struct Refused {
     pub(crate) is_redirect: bool,
     /// The user lacks a right.
     pub(crate) is_of_right: bool,
+    /// The server is too old for what it was asked to add in one request.
+    pub(crate) is_outdated: bool,
 }
 
 /// What was read off the received bytes.
@@ -170,8 +178,8 @@ impl<T> Pipeline<T> {
     }
 
     /// Queues a request. With a token, how it ends is told once among the
-    /// [`completions`](Self::completions): a lookup by `deadline`, if [`expire`](Self::expire) is
-    /// called then, any other when it is answered or the connection is lost.
+    /// [`completions`](Self::completions): that of a lookup and of a record to add by `deadline`, if
+    /// [`expire`](Self::expire) is called then, any other when it is answered or the connection is lost.
     pub(crate) fn ask(
         &mut self,
         request: Request<'_>,
@@ -211,10 +219,10 @@ impl<T> Pipeline<T> {
         self.outgoing.end().saturating_sub(self.answered)
     }
 
-    /// How long each lookup has waited that has not ended.
-    pub(crate) fn waiting_lookups(&self, now: Instant) -> impl Iterator<Item = Duration> + '_ {
-        let lookups = self.requests.iter().filter(|request| request.is_waited_for());
-        lookups.map(move |request| now.since(request.since))
+    /// How long each request has waited that is waited for.
+    pub(crate) fn waits(&self, now: Instant) -> impl Iterator<Item = Duration> + '_ {
+        let requests = self.requests.iter().filter(|request| request.is_waited_for());
+        requests.map(move |request| now.since(request.since))
     }
 
     /// When the last reply came, or the request in front was queued.
@@ -227,7 +235,7 @@ impl<T> Pipeline<T> {
         self.earliest_deadline
     }
 
-    /// Ends the lookups whose deadline has passed, and tells how long each has waited. Their
+    /// Ends what is waited for and has passed its deadline, and tells how long each has waited. The
     /// requests stay, to match their replies.
     pub(crate) fn expire(&mut self, now: Instant, mut tell: impl FnMut(Duration)) {
         if !self.earliest_deadline.is_some_and(|deadline| deadline <= now) {
@@ -277,7 +285,7 @@ impl<T> Pipeline<T> {
     }
 
     /// The next reply among the bytes that were read; `None` where there is no whole one left.
-    /// Where it answers a lookup that somebody waits for, that has ended.
+    /// Where it answers a request that somebody is told of, that has ended.
     pub(crate) fn next_answer(&mut self, now: Instant) -> Result<Option<Answer>, PipelineError> {
         while !self.incoming.bytes().is_empty() {
             let read = match self.skipping {
@@ -378,16 +386,21 @@ impl<T> Pipeline<T> {
 }
 
 impl<T> Pending<T> {
-    /// Whether it is a lookup that has not ended.
+    /// Whether somebody waits for it to end: it is a lookup or a record to add, and has not.
     fn is_waited_for(&self) -> bool {
-        self.token.is_some() && matches!(self.asked, Asked::Get(_))
+        let is_question =
+            matches!(self.asked, Asked::Get(_) | Asked::Add(_) | Asked::AddForGood(_));
+        self.token.is_some() && is_question
     }
 
     fn answered(&self, refusal: Option<Refused>, now: Instant) -> Answer {
         let to = match self.asked {
             Asked::Greeting | Asked::Role | Asked::Asking => Kind::Greeting,
             Asked::Get(_) if self.is_waited_for() => Kind::Lookup,
-            Asked::Get(_) => Kind::LateLookup,
+            Asked::Add(_) | Asked::AddForGood(_) if self.is_waited_for() => Kind::Add,
+            Asked::Get(_) | Asked::Add(_) | Asked::AddForGood(_) => Kind::Late,
+            Asked::Expire(_) => Kind::Expire,
+            Asked::Persist(_) => Kind::Persist,
             Asked::Put(_) => Kind::Put,
             Asked::Delete(_) => Kind::Delete,
             Asked::Probe => Kind::Probe,
@@ -406,6 +419,7 @@ impl From<Refusal<'_>> for Refused {
             is_of_cluster: is_redirect || refusal.reason == Reason::ClusterDown,
             is_redirect,
             is_of_right: refusal.reason == Reason::NoPermission,
+            is_outdated: refusal.reason == Reason::Outdated,
         }
     }
 }
@@ -566,6 +580,49 @@ mod tests {
         assert_eq!(ended, expected);
     }
 
+    /// Somebody waits for it: for its end, as for a lookup's, no longer than until the deadline.
+    #[test]
+    fn a_record_to_add_ends_once_by_its_deadline() {
+        let mut fixture = Fixture::ready();
+        let (one, now) = (key(1), fixture.now);
+        let add = Request::Add(Put { key: &one, record: b"one", ttl: 300, unix_now: 0 });
+        let for_good = Request::AddForGood { key: &one, record: b"one" };
+        let half = now + TIMEOUT / 2;
+        for (token, request, deadline) in [
+            (1, add, now + TIMEOUT),
+            (2, add, half),
+            (3, for_good, half),
+            (4, add, now + TIMEOUT),
+            (5, for_good, now + TIMEOUT),
+            (6, add, now + TIMEOUT),
+            (7, add, now + TIMEOUT),
+        ] {
+            fixture.pipeline.ask(request, deadline, Some(token), now);
+        }
+        assert_eq!(fixture.pipeline.earliest_deadline(), Some(half));
+        fixture.send();
+        fixture.receive(b"$-1\r\n").unwrap();
+        fixture.wait(TIMEOUT / 2);
+        let answers = fixture.receive(b"+OK\r\n:1\r\n+OK\r\n:0\r\n-ERR syntax error\r\n").unwrap();
+        let kinds: Vec<_> = answers.iter().map(|answer| answer.to).collect();
+        assert_eq!(kinds, [Kind::Late, Kind::Late, Kind::Add, Kind::Add, Kind::Add]);
+        assert!(answers[4].refusal.as_ref().unwrap().is_outdated);
+        fixture.pipeline.end();
+
+        let mut ended = Vec::new();
+        fixture.pipeline.completions().drain(|token, end| ended.push((token, format!("{end:?}"))));
+        let ends = [
+            (1, Ended::Present),
+            (2, Ended::Unavailable(Unavailable::Timeout)),
+            (3, Ended::Unavailable(Unavailable::Timeout)),
+            (4, Ended::Done),
+            (5, Ended::Present),
+            (6, Ended::Refused(Reason::Outdated)),
+            (7, Ended::Unavailable(Unavailable::Down)),
+        ];
+        assert_eq!(ended, ends.map(|(token, end)| (token, format!("{end:?}"))));
+    }
+
     #[test]
     fn requests_of_a_turn_leave_together_and_replies_match_in_order() {
         let mut fixture = Fixture::ready();
@@ -603,7 +660,7 @@ mod tests {
         assert_eq!(fixture.receive(b"+PONG\r\n").unwrap()[0].to, Kind::Probe);
         assert!(fixture.send().starts_with(b"*2\r\n$3\r\nGET\r\n"));
         let answers = fixture.receive(b"$1\r\nx\r\n$1\r\ny\r\n").unwrap();
-        assert_eq!((answers[0].to, answers[1].to), (Kind::LateLookup, Kind::Lookup));
+        assert_eq!((answers[0].to, answers[1].to), (Kind::Late, Kind::Lookup));
         assert_eq!(answers[1].waited, TIMEOUT / 2);
         assert_eq!(fixture.ended(), [(2, Outcome::Found(b"y".to_vec()))]);
     }
@@ -743,7 +800,14 @@ mod tests {
             fixture.send();
             let answers = fixture.receive(format!("-{message}\r\n").as_bytes()).unwrap();
             let text = message.to_owned();
-            let refused = Refused { text, is_read_only, is_of_cluster, is_redirect, is_of_right };
+            let refused = Refused {
+                text,
+                is_read_only,
+                is_of_cluster,
+                is_redirect,
+                is_of_right,
+                is_outdated: false,
+            };
             assert_eq!(answers[0].refusal, Some(refused));
         }
     }

@@ -15,7 +15,7 @@ use ssl_session_cache_core::protocol::{
     Asked, Credentials, Decoded, Memcached, Protocol, Put, Redis, Request, MAX_RECORD,
 };
 use ssl_session_cache_core::server::{
-    Action, Line, Lookup, Loss, Server, Settings, State, Unavailable, MAX_WAITING,
+    Action, Addition, Ended, Line, Lookup, Loss, Server, Settings, State, Unavailable, MAX_WAITING,
 };
 use ssl_session_cache_core::session::{Key, Keyspace};
 use ssl_session_cache_core::Instant;
@@ -29,6 +29,9 @@ pub enum Happened {
     Found,
     Oversized,
     Missing,
+    Added,
+    AddedInTwo,
+    Present,
     Refused,
     TimedOut,
     Down,
@@ -113,8 +116,14 @@ impl Simulation {
             is_redis: kind & 1 == 0,
             requests: VecDeque::new(),
             queued: 0,
-            lookups: 0,
+            questions: 0,
+            age: match (kind & 1, kind >> 3 & 3) {
+                (0, 0) => Age::Outdated,
+                (0, 1) => Age::Ancient,
+                _ => Age::Current,
+            },
         }));
+        let age = store.borrow().age;
         let inner: Box<dyn Protocol> = if kind & 1 == 0 {
             let redis = Redis::new(credentials, 0);
             Box::new(if kind & 64 == 0 { redis } else { redis.master_only() })
@@ -141,7 +150,7 @@ impl Simulation {
             store,
             was_paused: false,
             is_left: false,
-            world: World::default(),
+            world: World { age, ..World::default() },
         };
         simulation.server.start(now);
         simulation.act();
@@ -150,7 +159,8 @@ impl Simulation {
 
     fn step(&mut self, step: u8, script: &mut Script) {
         match step % 32 {
-            0..=7 => self.get(script),
+            0..=5 => self.get(script),
+            6..=7 => self.add(script),
             8..=9 => self.put(script),
             10 => self.delete(script),
             11..=13 => self.send(usize::MAX),
@@ -202,7 +212,7 @@ impl Simulation {
             }
         }
         let world = &mut self.world;
-        self.server.completions().drain(|asker, ended| world.ended(asker, ended.into(), is_closed));
+        self.server.completions().drain(|asker, ended| world.ended(asker, ended, is_closed));
 
         let is_paused = self.server.is_paused();
         if is_paused && !self.was_paused {
@@ -224,6 +234,8 @@ impl Simulation {
         for _ in 0..20 {
             self.answer_all();
             self.get(script);
+            self.answer_all();
+            self.add(script);
             self.answer_all();
             self.wait(TIMEOUT / 2);
         }
@@ -277,10 +289,27 @@ impl Simulation {
     fn get(&mut self, script: &mut Script) {
         let key = self.keyspace.key(&[script.byte() % 8; 32]).unwrap();
         let deadline = self.now + Duration::from_millis(u64::from(script.byte()) * 8);
-        let id = self.store.borrow().lookups;
-        match self.server.get(&key, deadline, Asker { id, deadline }, self.now) {
+        let id = self.store.borrow().questions;
+        let asker = Asker { id, deadline, adds: false };
+        let asked = self.server.get(&key, deadline, asker, self.now);
+        self.asked(asked, id, deadline);
+    }
+
+    fn add(&mut self, script: &mut Script) {
+        let key = self.keyspace.key(&[script.byte() % 8; 32]).unwrap();
+        let record = vec![b'r'; script.size().min(MAX_RECORD)];
+        let put = Put { key: &key, record: &record, ttl: 300, unix_now: 1_700_000_000 };
+        let deadline = self.now + Duration::from_millis(u64::from(script.byte()) * 8);
+        let id = self.store.borrow().questions;
+        let asker = Asker { id, deadline, adds: true };
+        let asked = self.server.add(put, deadline, asker, self.now);
+        self.asked(asked, id, deadline);
+    }
+
+    fn asked(&mut self, asked: Result<(), Unavailable>, id: u32, deadline: Instant) {
+        match asked {
             Ok(()) => {
-                assert_eq!(self.store.borrow().lookups, id + 1);
+                assert_eq!(self.store.borrow().questions, id + 1);
                 self.world.waiting.push((id, deadline.min(self.now + TIMEOUT)));
             }
             Err(reason) => self.turned_away(reason),
@@ -426,9 +455,10 @@ impl Simulation {
     }
 }
 
-/// What is known of the lookups.
+/// What is known of the lookups, and of the records to add.
 #[derive(Default)]
 struct World {
+    age: Age,
     /// Those that have not ended, with their deadlines.
     waiting: Vec<(u32, Instant)>,
     now: Option<Instant>,
@@ -437,10 +467,11 @@ struct World {
     tally: Tally,
 }
 
-/// What a lookup is known by.
+/// What a lookup is known by, or a record to add.
 struct Asker {
     id: u32,
     deadline: Instant,
+    adds: bool,
 }
 
 impl World {
@@ -448,11 +479,54 @@ impl World {
         self.tally[happened as usize] += 1;
     }
 
-    fn ended(&mut self, asker: Asker, lookup: Lookup<'_>, is_closed: bool) {
-        let Asker { id, deadline: latest } = asker;
+    fn ended(&mut self, asker: Asker, ended: Ended<'_>, is_closed: bool) {
+        let Asker { id, deadline: latest, adds } = asker;
         let index = self.waiting.iter().position(|(other, _)| *other == id).expect("ended twice");
         let (_, deadline) = self.waiting.swap_remove(index);
         assert!(deadline <= latest);
+        let unavailable =
+            if adds { self.added(id, ended.into()) } else { self.looked_up(id, ended.into()) };
+        match unavailable {
+            None => {}
+            Some(Unavailable::Refused) => {
+                let is_old = adds && self.age != Age::Current;
+                assert!(self.noisy || is_old || fate(id) == Fate::Refused, "another's reply");
+                self.count(Happened::Refused);
+            }
+            Some(Unavailable::Timeout) => {
+                assert!(self.now.is_some_and(|now| deadline <= now), "before its deadline");
+                self.count(Happened::TimedOut);
+            }
+            Some(Unavailable::Down) => {
+                assert!(is_closed, "down while connected");
+                self.count(Happened::Down);
+            }
+            Some(Unavailable::Full) => panic!("full after it was accepted"),
+        }
+    }
+
+    /// A record was added, or was not.
+    fn added(&mut self, id: u32, addition: Addition) -> Option<Unavailable> {
+        match addition {
+            Addition::First => {
+                assert!(self.noisy || matches!(fate(id), Fate::Found | Fate::Oversized));
+                assert!(self.noisy || self.age != Age::Ancient, "it may delete what is there");
+                self.count(match self.age {
+                    Age::Outdated => Happened::AddedInTwo,
+                    Age::Current | Age::Ancient => Happened::Added,
+                });
+                None
+            }
+            Addition::Present => {
+                assert!(self.noisy || fate(id) == Fate::Missing, "another's reply");
+                self.count(Happened::Present);
+                None
+            }
+            Addition::Unavailable(reason) => Some(reason),
+        }
+    }
+
+    fn looked_up(&mut self, id: u32, lookup: Lookup<'_>) -> Option<Unavailable> {
         match lookup {
             Lookup::Found(record) => {
                 assert!(self.noisy || fate(id) == Fate::Found, "another's reply");
@@ -467,20 +541,9 @@ impl World {
                 assert!(self.noisy || fate(id) == Fate::Missing, "another's reply");
                 self.count(Happened::Missing);
             }
-            Lookup::Unavailable(Unavailable::Refused) => {
-                assert!(self.noisy || fate(id) == Fate::Refused, "another's reply");
-                self.count(Happened::Refused);
-            }
-            Lookup::Unavailable(Unavailable::Timeout) => {
-                assert!(self.now.is_some_and(|now| deadline <= now), "before its deadline");
-                self.count(Happened::TimedOut);
-            }
-            Lookup::Unavailable(Unavailable::Down) => {
-                assert!(is_closed, "down while connected");
-                self.count(Happened::Down);
-            }
-            Lookup::Unavailable(Unavailable::Full) => panic!("full after it was accepted"),
+            Lookup::Unavailable(reason) => return Some(reason),
         }
+        None
     }
 }
 
@@ -520,8 +583,20 @@ struct Store {
     requests: VecDeque<Arriving>,
     /// Bytes that were encoded for this connection.
     queued: u64,
-    /// Lookups that were encoded at all.
-    lookups: u32,
+    /// Lookups, and records to add, that were encoded at all.
+    questions: u32,
+    age: Age,
+}
+
+/// How a Redis adds.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Age {
+    #[default]
+    Current,
+    /// In two requests.
+    Outdated,
+    /// Not at all as it should.
+    Ancient,
 }
 
 struct Arriving {
@@ -568,6 +643,16 @@ impl Store {
                 self.one_of("-OOM x\r\n", "SERVER_ERROR object too large for cache\r\n")
             }
             Request::Put(_) => self.one_of("+OK\r\n", "STORED\r\n"),
+            Request::Add(_) if self.age != Age::Current => {
+                b"-ERR wrong number of arguments for 'set' command\r\n".into()
+            }
+            Request::Add(_) => self.reply_to_add(["+OK\r\n", "$-1\r\n"]),
+            Request::AddForGood { .. } => self.reply_to_add([":1\r\n", ":0\r\n"]),
+            Request::Expire { .. } => b":1\r\n".into(),
+            Request::Persist(_) if self.age == Age::Ancient => {
+                b"-ERR unknown command 'PERSIST'\r\n".into()
+            }
+            Request::Persist(_) => b":0\r\n".into(),
             Request::Delete(_) => self.one_of(":1\r\n", "NOT_FOUND\r\n"),
             Request::Probe => self.reply_to_probe(),
         }
@@ -575,13 +660,21 @@ impl Store {
 
     /// A Redis whose snapshot has failed refuses a probe, and is no worse for lookups.
     fn reply_to_probe(&self) -> Vec<u8> {
-        let redis = if self.lookups % 4 == 3 { "-MISCONF x\r\n" } else { "+PONG\r\n" };
+        let redis = if self.questions % 4 == 3 { "-MISCONF x\r\n" } else { "+PONG\r\n" };
         self.one_of(redis, "VERSION 1.6.18\r\n")
     }
 
+    fn reply_to_add(&self, [added, present]: [&str; 2]) -> Vec<u8> {
+        match fate(self.questions) {
+            Fate::Found | Fate::Oversized => self.one_of(added, "STORED\r\n"),
+            Fate::Missing => self.one_of(present, "NOT_STORED\r\n"),
+            Fate::Refused => self.one_of("-OOM x\r\n", "SERVER_ERROR out of memory\r\n"),
+        }
+    }
+
     fn reply_to_get(&self, key: &Key) -> Vec<u8> {
-        let record = record_of(self.lookups);
-        match fate(self.lookups) {
+        let record = record_of(self.questions);
+        match fate(self.questions) {
             Fate::Missing => self.one_of("$-1\r\n", "END\r\n"),
             Fate::Refused => self.one_of("-LOADING x\r\n", "SERVER_ERROR out of memory\r\n"),
             Fate::Found | Fate::Oversized if self.is_redis => {
@@ -614,8 +707,8 @@ impl Protocol for Observed {
         let mut store = self.store.borrow_mut();
         let reply = store.reply_to(request);
         store.arriving(out.len() - start, reply);
-        if let Request::Get(_) = request {
-            store.lookups += 1;
+        if let Request::Get(_) | Request::Add(_) | Request::AddForGood { .. } = request {
+            store.questions += 1;
         }
     }
 
