@@ -6,10 +6,12 @@ use std::rc::Rc;
 
 use nginx_sys::{ngx_cycle_t, ngx_int_t, ngx_test_config};
 use ngx::core::Status;
+use ssl_session_cache_core::server::{Addition, Lookup};
+use ssl_session_cache_core::Instant;
 
 use crate::conf::CycleConf;
 use crate::nginx::{log, process_serves_clients};
-use crate::store::{Store, StoreConf};
+use crate::store::{Asker, Store, StoreConf, Tell};
 use crate::{attach, counters, handshake};
 
 pub(crate) unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
@@ -40,18 +42,36 @@ pub(crate) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int
                 conf.fallback().is_some_and(|fallback| ptr::eq(fallback, &**other))
             };
             let fallback = started.iter().find(is_fallback).map(|(_, store)| Rc::clone(store));
-            let store = Store::start(
-                &conf,
-                fallback,
-                handshake::answered,
-                handshake::is_awaited,
-                cycle.log,
-            );
+            let store = Store::start(&conf, fallback, TELL, cycle.log);
             started.push((conf, store));
         }
         conf.use_stores(started, cycle);
     }
     Status::NGX_OK.into()
+}
+
+/// How those are told who ask a store.
+const TELL: Tell = Tell { is_awaited, looked_up, added };
+
+fn is_awaited(asker: Asker) -> bool {
+    match asker {
+        Asker::Handshake(id) => handshake::is_awaited(id),
+        Asker::Keeper(_) => true,
+    }
+}
+
+fn looked_up(asker: Asker, lookup: Lookup<'_>, now: Instant) {
+    match asker {
+        Asker::Handshake(id) => handshake::answered(id, lookup, now),
+        Asker::Keeper(_) => {}
+    }
+}
+
+fn added(asker: Asker, _addition: Addition, _now: Instant) {
+    match asker {
+        // Handshakes add nothing.
+        Asker::Handshake(_) | Asker::Keeper(_) => {}
+    }
 }
 
 pub(crate) unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {

@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use ssl_session_cache_core::server::Unavailable;
+use ssl_session_cache_core::server::{Addition, Unavailable};
 use ssl_session_cache_core::topology::{slot_of, MAX_NODES, SLOTS};
 
 use model::{bytes_of, key_of, record_of, run, Lie, Outcome, Tally, World, TIMEOUT};
@@ -129,6 +129,66 @@ fn all_sessions_are_found_while_slots_move() {
     for (_, outcome, wait, _) in look_up_for(&mut world, ms(3_000)) {
         assert_eq!(outcome, Outcome::Found);
         assert!(wait <= 3 * RTT);
+    }
+}
+
+/// However often it is tried, and wherever the key is by then.
+#[test]
+fn one_is_the_first_to_add_a_record_while_slots_move() {
+    let mut world = cluster(6);
+    world.fleet.begin_move(0..SLOTS, 1);
+    for round in 0..4 {
+        for id in 100..120 {
+            let expected = if round == 0 { Addition::First } else { Addition::Present };
+            assert_eq!(world.add(0, id), expected, "{id} in {round}");
+        }
+        world.fleet.move_keys(40);
+    }
+    world.fleet.end_move();
+    world.fleet.tell_all();
+    for id in 100..120 {
+        assert_eq!(world.add(0, id), Addition::Present);
+        assert_eq!(world.lookup(0, id).0, Outcome::Found);
+    }
+}
+
+/// Whoever sees the first choice down is told nothing, or there would be two firsts.
+#[test]
+fn one_of_two_clients_is_the_first_to_add_a_record() {
+    for node in 0..3 {
+        let mut world = World::of_servers(3, 2);
+        world.pass(ms(10));
+        world.kill(node);
+        world.pass(ms(10));
+        let first: Vec<_> = (0..SESSIONS).map(|id| world.add(0, id)).collect();
+        world.fleet.heal();
+        world.pass(ms(2_000));
+        for (id, first) in (0..).zip(first) {
+            let second = match first {
+                Addition::First => Addition::Present,
+                _ => Addition::First,
+            };
+            assert!(first == Addition::First || first == Addition::Unavailable(Unavailable::Down));
+            assert_eq!(world.add(1, id), second, "{id}");
+            assert_eq!(world.add(0, id), Addition::Present, "{id}");
+        }
+    }
+}
+
+/// It may have been carried out: who is not told does not know.
+#[test]
+fn a_record_to_add_ends_when_its_time_is_up() {
+    for mut world in [cluster(6), World::of_servers(3, 1)] {
+        world.pass(ms(10));
+        world.fleet.nodes.iter_mut().for_each(|node| node.delay = ms(900));
+        let deadline = world.now + ms(500);
+        world.clients[0].add(100, deadline).unwrap();
+        world.pump(0);
+        world.pass(ms(500));
+        assert_eq!(world.clients[0].added, [(100, Addition::Unavailable(Unavailable::Timeout))]);
+        world.fleet.heal();
+        world.pass(ms(1_500));
+        assert_eq!(world.add(0, 100), Addition::Present);
     }
 }
 

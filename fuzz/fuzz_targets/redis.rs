@@ -12,6 +12,9 @@ fuzz_target!(|data: &[u8]| {
     let asked = match choice {
         b'r' => Asked::Role,
         b'a' => Asked::Asking,
+        b'N' => Asked::AddForGood(decode::key()),
+        b'e' => Asked::Expire(decode::key()),
+        b's' => Asked::Persist(decode::key()),
         _ => decode::asked(choice),
     };
     let credentials = Credentials { user: None, password: (*b"secret").into() };

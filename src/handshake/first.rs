@@ -23,6 +23,7 @@ use crate::handshake::records::{Entry, Verdict};
 use crate::handshake::suspend::{Gate, Gated, Held, Hold, Holder, Waker};
 use crate::nginx::{debug, debug_detail, Connection};
 use crate::openssl::{Bound, Method, Session, Slot, Ssl};
+use crate::store::Asker;
 
 /// The first handshakes of SSLs.
 static FIRST: Slot<SSL, Bound<First>> = Slot::new();
@@ -217,7 +218,7 @@ impl First {
         let site = entry.site();
         let decoder = cache.records.decoder(entry.minted);
         let waker = Waker::of(&Self::of(ssl).ok_or(Outcome::Miss)?);
-        let ask = |lookup| store.get(&entry.key, site, deadline, lookup);
+        let ask = |lookup| store.get(&entry.key, site, deadline, Asker::Handshake(lookup));
         let lookup = Lookup::begin(waker, id, decoder, ask).map_err(outcome_of)?;
         debug(ssl, "lookup begun");
         self.began.set(Some(began));

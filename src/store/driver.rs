@@ -24,7 +24,7 @@ use crate::net::{
 };
 use crate::nginx::{clients_may_handshake, now, turn_is_long};
 use crate::store::log;
-use crate::store::lookup::Asker;
+use crate::store::lookup::Token;
 use crate::store::quota::Quota;
 use crate::store::scout::{Scout, Sender};
 use crate::store::sentinel::{Discovery, Master, Seeker};
@@ -103,7 +103,7 @@ impl Finder {
 /// Whose server it is. The driver may be asked meanwhile.
 pub(super) trait Owner {
     /// A request has ended.
-    fn ended(&self, server: ServerId, routed: Routed<Asker>, ended: Ended<'_>);
+    fn ended(&self, server: ServerId, routed: Routed<Token>, ended: Ended<'_>);
 
     /// The connection is lost, or could not be made.
     fn lost(&self, server: ServerId);
@@ -111,9 +111,9 @@ pub(super) trait Owner {
 
 /// A request whose end is told.
 struct Asked {
-    routed: Routed<Asker>,
+    routed: Routed<Token>,
     /// When a lookup began, by a clock finer than that of deadlines, which is kept for each turn of
-    /// the event loop; none of a put or delete.
+    /// the event loop; none of any other request.
     began: Option<std::time::Instant>,
 }
 
@@ -247,7 +247,7 @@ impl Driver {
         key: &Key,
         deadline: Instant,
         asking: Asking,
-        routed: Routed<Asker>,
+        routed: Routed<Token>,
     ) -> Result<(), Unavailable> {
         let asked = Asked { routed, began: Some(std::time::Instant::now()) };
         let begun = self.ask(asking, |server| server.get(key, deadline, asked, now()));
@@ -264,7 +264,7 @@ impl Driver {
         &self,
         put: Put<'_>,
         asking: Asking,
-        routed: Option<Routed<Asker>>,
+        routed: Option<Routed<Token>>,
     ) -> Result<(), Unavailable> {
         let asked = routed.map(|routed| Asked { routed, began: None });
         self.ask(asking, |server| server.put(put, asked, now()))?;
@@ -275,11 +275,23 @@ impl Driver {
         Ok(())
     }
 
+    /// Nothing is counted: it is no lookup, and no session's record.
+    pub(super) fn add(
+        &self,
+        put: Put<'_>,
+        deadline: Instant,
+        asking: Asking,
+        routed: Routed<Token>,
+    ) -> Result<(), Unavailable> {
+        let asked = Asked { routed, began: None };
+        self.ask(asking, |server| server.add(put, deadline, asked, now()))
+    }
+
     pub(super) fn delete(
         &self,
         key: &Key,
         asking: Asking,
-        routed: Option<Routed<Asker>>,
+        routed: Option<Routed<Token>>,
     ) -> Result<(), Unavailable> {
         let asked = routed.map(|routed| Asked { routed, began: None });
         self.ask(asking, |server| server.delete(key, asked, now()))?;

@@ -1,24 +1,65 @@
-//! What lookups are known by, between who asks and who answers.
+//! Who asks a store, and how it is told what has come of that.
 
-use slotmap::new_key_type;
-use ssl_session_cache_core::server::{Lookup, Unavailable};
+use slotmap::{new_key_type, SecondaryMap};
+use ssl_session_cache_core::server::{Addition, Lookup, Unavailable};
+use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::Instant;
 
 new_key_type! {
-    /// What a lookup is known by: its asker draws it, and is told by it how the lookup has ended.
+    /// What a handshake's question is known by: the handshake draws it, for each.
     pub(crate) struct LookupId;
+
+    /// What a keeper of ticket keys is known by, which has one question at a time.
+    pub(crate) struct KeeperId;
 }
 
 /// Who asks a store.
 #[derive(Clone, Copy)]
-pub(super) struct Asker {
-    pub(super) id: LookupId,
+pub(crate) enum Asker {
+    Handshake(LookupId),
+    #[expect(dead_code, reason = "keepers come with the tickets")]
+    Keeper(KeeperId),
+}
+
+/// How askers are told what has come of their questions: once of each that was accepted. The store may
+/// be asked meanwhile.
+#[derive(Clone, Copy)]
+pub(crate) struct Tell {
+    /// Whether somebody still waits: another store need not be asked for nobody.
+    pub(crate) is_awaited: fn(Asker) -> bool,
+    /// A lookup has ended.
+    pub(crate) looked_up: fn(Asker, Lookup<'_>, Instant),
+    /// A record to add was put there, or was not.
+    pub(crate) added: fn(Asker, Addition, Instant),
+}
+
+/// What a question is known by among the servers of a store.
+#[derive(Clone, Copy)]
+pub(super) struct Token {
+    pub(super) asker: Asker,
     /// Why the store that was asked first cannot say, where this is its fallback.
     pub(super) first: Option<Unavailable>,
 }
 
-/// Whether somebody waits for a lookup: another store need not be asked for nobody.
-pub(crate) type IsAwaited = fn(LookupId) -> bool;
+/// Lookups that another store may be asked for next, by who asks: under which key, and until when.
+#[derive(Default)]
+pub(super) struct AskedFirst {
+    of_handshakes: SecondaryMap<LookupId, (Key, Instant)>,
+    of_keepers: SecondaryMap<KeeperId, (Key, Instant)>,
+}
 
-/// Who is told how a lookup has ended: once, if it was accepted. The store may be asked meanwhile.
-pub(crate) type Tell = fn(LookupId, Lookup<'_>, Instant);
+impl AskedFirst {
+    pub(super) fn insert(&mut self, asker: Asker, lookup: (Key, Instant)) {
+        match asker {
+            Asker::Handshake(id) => self.of_handshakes.insert(id, lookup),
+            Asker::Keeper(id) => self.of_keepers.insert(id, lookup),
+        };
+    }
+
+    pub(super) fn remove(&mut self, asker: Asker) -> Option<(Key, Instant)> {
+        match asker {
+            Asker::Handshake(id) => self.of_handshakes.remove(id),
+            Asker::Keeper(id) => self.of_keepers.remove(id),
+        }
+    }
+}

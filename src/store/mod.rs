@@ -7,22 +7,21 @@ use std::collections::hash_map::RandomState;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::ngx_log_t;
-use slotmap::SecondaryMap;
 use ssl_session_cache_core::protocol::Put;
 use ssl_session_cache_core::server::{Ended, Lookup, Unavailable};
 use ssl_session_cache_core::session::Key;
-use ssl_session_cache_core::topology::{Map, Routed, Router, ServerId, Whom};
+use ssl_session_cache_core::topology::{Map, Routed, Router, ServerId, Told, Whom};
 use ssl_session_cache_core::Instant;
 
 use crate::net::{Location, Resolver};
 use crate::nginx::{log, max_connections, now, Log, Timer};
 
 use self::driver::Owner;
-use self::lookup::Asker;
+use self::lookup::{AskedFirst, Token};
 use self::servers::Drivers;
 use self::survey::{Survey, Surveyor};
 
-pub(crate) use self::lookup::{IsAwaited, LookupId, Tell};
+pub(crate) use self::lookup::{Asker, LookupId, Tell};
 pub(crate) use self::settings::{Settings, Shape};
 
 mod driver;
@@ -94,12 +93,11 @@ impl StoreConf {
 /// The connections are closed. [`stop`](Self::stop) it before: nothing is told of what waits.
 pub(crate) struct Store {
     settings: Rc<Settings>,
-    /// Who is told how lookups end, and whether anybody still waits for one.
+    /// How askers are told.
     tell: Tell,
-    is_awaited: IsAwaited,
     /// Borrowed by the methods that handshakes call, and never where a handshake can go on: see
     /// [`driver::Driver`].
-    router: RefCell<Router<Asker>>,
+    router: RefCell<Router<Token>>,
     drivers: Drivers,
     /// None where the store is no cluster.
     cluster: Option<Cluster>,
@@ -125,7 +123,7 @@ struct Cluster {
 struct Fallback {
     store: Rc<Store>,
     /// The lookups that it may be asked for next.
-    asked_first: RefCell<SecondaryMap<LookupId, (Key, Instant)>>,
+    asked_first: RefCell<AskedFirst>,
 }
 
 impl Store {
@@ -134,7 +132,6 @@ impl Store {
         conf: &StoreConf,
         fallback: Option<Rc<Self>>,
         tell: Tell,
-        is_awaited: IsAwaited,
         log: *mut ngx_log_t,
     ) -> Rc<Self> {
         let settings = Rc::clone(&conf.settings);
@@ -145,7 +142,6 @@ impl Store {
             let is_cluster = settings.shape == Shape::Cluster;
             Self {
                 tell,
-                is_awaited,
                 router: RefCell::new(router),
                 drivers: Drivers::new(owner, Rc::clone(&settings), resolver, log),
                 cluster: is_cluster.then(|| Cluster::new(&settings, resolver, store, log)),
@@ -162,7 +158,7 @@ impl Store {
     }
 
     /// What has the store's requests go to its servers, and those that are known now.
-    fn router(settings: &Settings) -> (Router<Asker>, Vec<(ServerId, Location)>) {
+    fn router(settings: &Settings) -> (Router<Token>, Vec<(ServerId, Location)>) {
         let locations = &settings.locations;
         match (&settings.shape, &**locations) {
             (Shape::Cluster, _) => {
@@ -193,9 +189,17 @@ impl Store {
             cluster.timer.stop();
         }
         let mut ended = Vec::new();
-        self.router.borrow_mut().stop(|asker, reason| ended.push((asker, reason)));
-        for (Asker { id, .. }, reason) in ended {
-            (self.tell)(id, Lookup::Unavailable(reason), now());
+        self.router.borrow_mut().stop(|told| ended.push(told));
+        for told in ended {
+            match told {
+                // No other store is asked any more.
+                Told::Lookup(Token { asker, .. }, lookup) => {
+                    (self.tell.looked_up)(asker, lookup, now());
+                }
+                Told::Add(Token { asker, .. }, addition) => {
+                    (self.tell.added)(asker, addition, now());
+                }
+            }
         }
     }
 
@@ -210,7 +214,7 @@ impl Store {
     }
 
     /// Looks up the record of a session that was made at a site, here or at the fallback, whichever
-    /// may have it. How that has ended is told by the deadline, and by the id; on an error it is not.
+    /// may have it. How that has ended is told by the deadline; on an error it is not.
     ///
     /// Where both may have it, this store has half of the time.
     pub(crate) fn get(
@@ -218,23 +222,23 @@ impl Store {
         key: &Key,
         site: u8,
         deadline: Instant,
-        id: LookupId,
+        asker: Asker,
     ) -> Result<(), Unavailable> {
         let fallback = self.fallback.as_ref().filter(|fallback| fallback.store.serves(site));
-        let asker = Asker { id, first: None };
+        let token = Token { asker, first: None };
         match fallback {
-            None => self.ask(key, deadline, asker),
-            Some(fallback) if !self.serves(site) => fallback.store.ask(key, deadline, asker),
+            None => self.ask(key, deadline, token),
+            Some(fallback) if !self.serves(site) => fallback.store.ask(key, deadline, token),
             Some(fallback) => {
                 let half = now() + deadline.since(now()) / 2;
-                match self.ask(key, half, asker) {
+                match self.ask(key, half, token) {
                     Ok(()) => {
                         let asked = (key.clone(), deadline);
-                        fallback.asked_first.borrow_mut().insert(id, asked);
+                        fallback.asked_first.borrow_mut().insert(asker, asked);
                         Ok(())
                     }
                     Err(reason) => {
-                        fallback.store.ask(key, deadline, Asker { id, first: Some(reason) })
+                        fallback.store.ask(key, deadline, Token { asker, first: Some(reason) })
                     }
                 }
             }
@@ -246,8 +250,8 @@ impl Store {
         self.settings.serves(site)
     }
 
-    fn ask(&self, key: &Key, deadline: Instant, asker: Asker) -> Result<(), Unavailable> {
-        let asked = self.router.borrow_mut().get(&self.drivers, key, deadline, asker, now());
+    fn ask(&self, key: &Key, deadline: Instant, token: Token) -> Result<(), Unavailable> {
+        let asked = self.router.borrow_mut().get(&self.drivers, key, deadline, token, now());
         self.plan();
         asked
     }
@@ -259,6 +263,21 @@ impl Store {
             self.drop_record();
         }
         self.plan();
+    }
+
+    /// Adds a record where there is none, to this store and not to the fallback. How that has ended is told
+    /// by the deadline; on an error it is not.
+    #[expect(dead_code, reason = "keepers come with the tickets")]
+    pub(crate) fn add(
+        &self,
+        put: Put<'_>,
+        deadline: Instant,
+        asker: Asker,
+    ) -> Result<(), Unavailable> {
+        let token = Token { asker, first: None };
+        let added = self.router.borrow_mut().add(&self.drivers, put, deadline, token, now());
+        self.plan();
+        added
     }
 
     /// Writes what was queued without waiting for the end of the turn: the client of a session that
@@ -282,12 +301,8 @@ impl Store {
     fn go_on(&self) {
         let Some(cluster) = &self.cluster else { return };
         let mut ended = Vec::new();
-        self.router.borrow_mut().tick(&self.drivers, now(), |asker, reason| {
-            ended.push((asker, reason));
-        });
-        for (asker, reason) in ended {
-            self.told(asker, Lookup::Unavailable(reason));
-        }
+        self.router.borrow_mut().tick(&self.drivers, now(), |told| ended.push(told));
+        ended.into_iter().for_each(|told| self.told(told));
         loop {
             let closed = self.router.borrow_mut().closed();
             match closed {
@@ -326,21 +341,32 @@ impl Store {
         self.go_on();
     }
 
+    /// What somebody waits for has ended here.
+    fn told(&self, told: Told<'_, Token>) {
+        match told {
+            Told::Lookup(token, lookup) => self.looked_up(token, lookup),
+            Told::Add(Token { asker, .. }, addition) => (self.tell.added)(asker, addition, now()),
+        }
+    }
+
     /// A lookup has ended here: the fallback is asked next, or this is the end.
-    fn told(&self, Asker { id, first }: Asker, lookup: Lookup<'_>) {
-        let next = self.fallback.as_ref().and_then(|fallback| fallback.next(id));
+    fn looked_up(&self, Token { asker, first }: Token, lookup: Lookup<'_>) {
+        let next = self.fallback.as_ref().and_then(|fallback| fallback.next(asker));
         let reason = match lookup {
-            Lookup::Found(_) | Lookup::Oversized => return (self.tell)(id, lookup, now()),
+            Lookup::Found(_) | Lookup::Oversized => {
+                return (self.tell.looked_up)(asker, lookup, now());
+            }
             Lookup::Missing => first,
             Lookup::Unavailable(reason) => Some(reason),
         };
-        let asker = Asker { id, first: reason };
+        let token = Token { asker, first: reason };
         let is_asked = |(store, key, deadline): (Rc<Self>, Key, Instant)| {
-            store.ask(&key, deadline, asker).is_ok()
+            store.ask(&key, deadline, token).is_ok()
         };
-        if !next.filter(|_| (self.is_awaited)(id)).is_some_and(is_asked) {
+        if !next.filter(|_| (self.tell.is_awaited)(asker)).is_some_and(is_asked) {
             // That one store does not have it says nothing of one that could not say.
-            (self.tell)(id, reason.map_or(Lookup::Missing, Lookup::Unavailable), now());
+            let lookup = reason.map_or(Lookup::Missing, Lookup::Unavailable);
+            (self.tell.looked_up)(asker, lookup, now());
         }
     }
 }
@@ -352,8 +378,8 @@ impl Fallback {
 
     /// The store, and what it is to be asked now that the first one has ended this lookup; none where
     /// time is up.
-    fn next(&self, id: LookupId) -> Option<(Rc<Store>, Key, Instant)> {
-        let (key, deadline) = self.asked_first.borrow_mut().remove(id)?;
+    fn next(&self, asker: Asker) -> Option<(Rc<Store>, Key, Instant)> {
+        let (key, deadline) = self.asked_first.borrow_mut().remove(asker)?;
         (now() < deadline).then(|| (Rc::clone(&self.store), key, deadline))
     }
 }
@@ -389,10 +415,10 @@ impl Cluster {
 }
 
 impl Owner for Store {
-    fn ended(&self, server: ServerId, routed: Routed<Asker>, ended: Ended<'_>) {
+    fn ended(&self, server: ServerId, routed: Routed<Token>, ended: Ended<'_>) {
         let told = self.router.borrow_mut().ended(&self.drivers, server, routed, ended, now());
-        if let Some((asker, lookup)) = told {
-            self.told(asker, lookup);
+        if let Some(told) = told {
+            self.told(told);
         }
         self.plan();
     }

@@ -16,7 +16,7 @@ use crate::counters::StoreStats;
 use crate::net::{Location, Resolver};
 use crate::nginx::now;
 use crate::store::driver::{Driver, Owner};
-use crate::store::lookup::Asker;
+use crate::store::lookup::Token;
 use crate::store::quota::Quota;
 use crate::store::settings::Settings;
 
@@ -105,14 +105,14 @@ impl Drivers {
     }
 }
 
-impl Servers<Asker> for Drivers {
+impl Servers<Token> for Drivers {
     fn get(
         &self,
         server: ServerId,
         key: &Key,
         deadline: Instant,
         asking: Asking,
-        routed: Routed<Asker>,
+        routed: Routed<Token>,
     ) -> Result<(), Unavailable> {
         self.ask(server, |driver| driver.get(key, deadline, asking, routed))
     }
@@ -122,9 +122,20 @@ impl Servers<Asker> for Drivers {
         server: ServerId,
         put: Put<'_>,
         asking: Asking,
-        routed: Option<Routed<Asker>>,
+        routed: Option<Routed<Token>>,
     ) -> Result<(), Unavailable> {
         self.ask(server, |driver| driver.put(put, asking, routed))
+    }
+
+    fn add(
+        &self,
+        server: ServerId,
+        put: Put<'_>,
+        deadline: Instant,
+        asking: Asking,
+        routed: Routed<Token>,
+    ) -> Result<(), Unavailable> {
+        self.ask(server, |driver| driver.add(put, deadline, asking, routed))
     }
 
     fn delete(
@@ -132,7 +143,7 @@ impl Servers<Asker> for Drivers {
         server: ServerId,
         key: &Key,
         asking: Asking,
-        routed: Option<Routed<Asker>>,
+        routed: Option<Routed<Token>>,
     ) -> Result<(), Unavailable> {
         self.ask(server, |driver| driver.delete(key, asking, routed))
     }

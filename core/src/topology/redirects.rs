@@ -10,18 +10,19 @@ use std::time::Duration;
 use slotmap::SecondaryMap;
 
 use crate::protocol::{Put, Reason};
-use crate::server::{self, Ended, Lookup, Unavailable};
+use crate::server::{self, Ended, Unavailable};
 use crate::session::Key;
 use crate::time::{earliest, Instant};
 use crate::topology::cluster::{Change, Cluster, Whom};
 use crate::topology::endpoint::Endpoint;
 use crate::topology::id::ServerId;
 use crate::topology::map::Map;
-use crate::topology::route::{Asking, Attempt, Next, Servers, Task, Told};
+use crate::topology::route::{Asking, Attempt, Next, Record, Servers, Task, Told};
 use crate::topology::slots::slot_of;
 
-/// So many redirects are followed for a lookup, and for a put or a delete, which nobody waits for.
-const LOOKUP_REDIRECTS: u8 = 2;
+/// So many redirects are followed for what somebody waits for, a lookup or a record to add, and for a put
+/// or a delete.
+const AWAITED_REDIRECTS: u8 = 2;
 const WRITE_REDIRECTS: u8 = 1;
 
 /// What a cluster cannot do now is tried again after this time, and after twice as long each further
@@ -83,22 +84,29 @@ impl<T: Copy> Redirects<T> {
         token: T,
         now: Instant,
     ) -> Result<(), Unavailable> {
-        let next = Next::Redirects { left: LOOKUP_REDIRECTS, pause: TRY_AGAIN };
-        self.send(
-            servers,
-            Attempt { task: Task::Get(token), key: key.clone(), deadline, next },
-            now,
-        )
+        self.send(servers, awaited(Task::Get(token), key, deadline), now)
     }
 
     pub(super) fn put(
         &mut self,
         servers: &impl Servers<T>,
-        Put { key, record, ttl, unix_now }: Put<'_>,
+        put: Put<'_>,
         now: Instant,
     ) -> Result<(), Unavailable> {
-        let task = Task::Put { record: record.into(), ttl, unix_now };
-        self.send(servers, self.write(task, key, now), now)
+        let task = Task::Put(Record::of(put));
+        self.send(servers, self.write(task, put.key, now), now)
+    }
+
+    pub(super) fn add(
+        &mut self,
+        servers: &impl Servers<T>,
+        put: Put<'_>,
+        deadline: Instant,
+        token: T,
+        now: Instant,
+    ) -> Result<(), Unavailable> {
+        let task = Task::Add(token, Record::of(put));
+        self.send(servers, awaited(task, put.key, deadline), now)
     }
 
     pub(super) fn delete(
@@ -151,10 +159,8 @@ impl<T: Copy> Redirects<T> {
         let routed = attempt.routed();
         let asked = match task {
             Task::Get(_) => servers.get(server, &key, deadline, asking, routed),
-            Task::Put { record, ttl, unix_now } => {
-                let put = Put { key: &key, record: &record, ttl, unix_now };
-                servers.put(server, put, asking, Some(routed))
-            }
+            Task::Put(record) => servers.put(server, record.put(&key), asking, Some(routed)),
+            Task::Add(_, record) => servers.add(server, record.put(&key), deadline, asking, routed),
             Task::Delete => servers.delete(server, &key, asking, Some(routed)),
         };
         if asked == Err(Unavailable::Down) {
@@ -174,8 +180,7 @@ impl<T: Copy> Redirects<T> {
     ) -> Option<Told<'a, T>> {
         // A server that is closed does not say what became of its records.
         let is_closed = self.cluster.endpoint(server).is_none();
-        if is_closed && matches!((&attempt.task, ended), (Task::Put { .. }, Ended::Unavailable(_)))
-        {
+        if is_closed && matches!((&attempt.task, ended), (Task::Put(_), Ended::Unavailable(_))) {
             servers.record_failed();
         }
         let Ended::Refused(reason) = ended else {
@@ -183,7 +188,7 @@ impl<T: Copy> Redirects<T> {
             if ended == Ended::Unavailable(Unavailable::Down) {
                 self.cluster.lost(server, now);
             }
-            return told(attempt.task, ended.into());
+            return told(attempt.task, ended);
         };
         let task = attempt.task.clone();
         let slot = slot_of(&attempt.key);
@@ -197,10 +202,10 @@ impl<T: Copy> Redirects<T> {
                 let to = to.and_then(|to| self.cluster.asked(server, to, now));
                 self.redirect(servers, attempt, to, Asking::Yes, now)
             }
-            Reason::TryAgain => self.wait_to_get(server, attempt, now),
+            Reason::TryAgain => self.wait_to_ask(server, attempt, now),
             Reason::ClusterDown => {
                 self.cluster.cluster_down(now);
-                self.wait_to_get(server, attempt, now)
+                self.wait_to_ask(server, attempt, now)
             }
             Reason::ReadOnly => {
                 self.cluster.read_only(server, now);
@@ -215,10 +220,10 @@ impl<T: Copy> Redirects<T> {
         let unavailable = asked.err()?;
         // A record that was refused for good is counted where its server is.
         let is_redirect = matches!(reason, Reason::Moved(_) | Reason::Ask(_) | Reason::TryAgain);
-        if is_redirect && matches!(task, Task::Put { .. }) {
+        if is_redirect && matches!(task, Task::Put(_)) {
             servers.record_failed();
         }
-        told(task, Lookup::Unavailable(unavailable))
+        told(task, Ended::Unavailable(unavailable))
     }
 
     fn redirect(
@@ -242,7 +247,7 @@ impl<T: Copy> Redirects<T> {
     /// Asks again a little later for what somebody waits for, unless the node has been of no use for
     /// long: that shall not cost each handshake a wait. What the node still serves says nothing: it may
     /// lack some slots alone.
-    fn wait_to_get(
+    fn wait_to_ask(
         &mut self,
         server: ServerId,
         mut attempt: Attempt<T>,
@@ -253,7 +258,8 @@ impl<T: Copy> Redirects<T> {
         let before = self.unable.get(server).filter(|before| now.since(before.last) < ABLE_AGAIN);
         let since = before.map_or(now, |before| before.since);
         self.unable.insert(server, Unable { since, last: now });
-        let (Task::Get(_), Next::Redirects { pause, .. }) = (&attempt.task, &mut attempt.next)
+        let (Task::Get(_) | Task::Add(..), Next::Redirects { pause, .. }) =
+            (&attempt.task, &mut attempt.next)
         else {
             return Err(REASON);
         };
@@ -310,28 +316,26 @@ impl<T: Copy> Redirects<T> {
         &mut self,
         servers: &impl Servers<T>,
         now: Instant,
-        mut tell: impl FnMut(T, Unavailable),
+        mut tell: impl FnMut(Told<'static, T>),
     ) {
         while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= now) {
             let attempt = entry.remove();
             self.waiting_bytes -= attempt.record_len();
             let task = attempt.task.clone();
-            match (task, self.send(servers, attempt, now)) {
-                (Task::Get(token), Err(reason)) => tell(token, reason),
-                (Task::Put { .. }, Err(_)) => servers.record_failed(),
-                (Task::Delete, Err(_)) | (_, Ok(())) => {}
+            let Err(reason) = self.send(servers, attempt, now) else { continue };
+            if matches!(task, Task::Put(_)) {
+                servers.record_failed();
             }
+            told(task, Ended::Unavailable(reason)).into_iter().for_each(&mut tell);
         }
     }
 
     /// Ends all that waits.
-    pub(super) fn stop(&mut self, mut tell: impl FnMut(T, Unavailable)) {
+    pub(super) fn stop(&mut self, tell: impl FnMut(Told<'static, T>)) {
         self.waiting_bytes = 0;
-        for attempt in mem::take(&mut self.waiting).into_values() {
-            if let Task::Get(token) = attempt.task {
-                tell(token, Unavailable::Down);
-            }
-        }
+        let waiting = mem::take(&mut self.waiting).into_values();
+        let down = Ended::Unavailable(Unavailable::Down);
+        waiting.filter_map(|attempt| told(attempt.task, down)).for_each(tell);
     }
 
     pub(super) fn lost(&mut self, server: ServerId, now: Instant) {
@@ -362,10 +366,17 @@ impl<T: Copy> Redirects<T> {
     }
 }
 
-/// What is told of the end of a task: of a lookup alone.
-fn told<T>(task: Task<T>, lookup: Lookup<'_>) -> Option<Told<'_, T>> {
+/// A request that somebody waits for.
+fn awaited<T>(task: Task<T>, key: &Key, deadline: Instant) -> Attempt<T> {
+    let next = Next::Redirects { left: AWAITED_REDIRECTS, pause: TRY_AGAIN };
+    Attempt { task, key: key.clone(), deadline, next }
+}
+
+/// What is told of the end of a task, where somebody waits for that.
+fn told<T>(task: Task<T>, ended: Ended<'_>) -> Option<Told<'_, T>> {
     match task {
-        Task::Get(token) => Some((token, lookup)),
-        Task::Put { .. } | Task::Delete => None,
+        Task::Get(token) => Some(Told::Lookup(token, ended.into())),
+        Task::Add(token, _) => Some(Told::Add(token, ended.into())),
+        Task::Put(_) | Task::Delete => None,
     }
 }

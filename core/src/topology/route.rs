@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::protocol::Put;
-use crate::server::{Lookup, Unavailable};
+use crate::server::{Addition, Lookup, Unavailable};
 use crate::session::Key;
 use crate::time::Instant;
 use crate::topology::endpoint::Endpoint;
@@ -32,6 +32,16 @@ pub trait Servers<T> {
         put: Put<'_>,
         asking: Asking,
         routed: Option<Routed<T>>,
+    ) -> Result<(), Unavailable>;
+
+    /// Has a server add a record by `deadline`, where there is none.
+    fn add(
+        &self,
+        server: ServerId,
+        put: Put<'_>,
+        deadline: Instant,
+        asking: Asking,
+        routed: Routed<T>,
     ) -> Result<(), Unavailable>;
 
     /// Has a server delete a record.
@@ -74,6 +84,8 @@ pub struct Routed<T>(pub(super) Route<T>);
 pub(super) enum Route<T> {
     /// A lookup of a store that has but this server.
     Only(T),
+    /// A record to add to this server, and to no other.
+    Add(T),
     /// A request that another server may be asked next.
     Many(Box<Attempt<T>>),
 }
@@ -91,8 +103,27 @@ pub(super) struct Attempt<T> {
 #[derive(Clone, Debug)]
 pub(super) enum Task<T> {
     Get(T),
-    Put { record: Rc<[u8]>, ttl: u32, unix_now: u64 },
+    Put(Record),
+    Add(T, Record),
     Delete,
+}
+
+/// What is to be put under the key of an attempt.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    bytes: Rc<[u8]>,
+    ttl: u32,
+    unix_now: u64,
+}
+
+impl Record {
+    pub(super) fn of(put: Put<'_>) -> Self {
+        Self { bytes: put.record.into(), ttl: put.ttl, unix_now: put.unix_now }
+    }
+
+    pub(super) fn put<'a>(&'a self, key: &'a Key) -> Put<'a> {
+        Put { key, record: &self.bytes, ttl: self.ttl, unix_now: self.unix_now }
+    }
 }
 
 /// What may follow an attempt.
@@ -111,7 +142,7 @@ impl<T> Attempt<T> {
     /// The length of the record to put.
     pub(super) fn record_len(&self) -> usize {
         match &self.task {
-            Task::Put { record, .. } => record.len(),
+            Task::Put(record) | Task::Add(_, record) => record.bytes.len(),
             Task::Get(_) | Task::Delete => 0,
         }
     }
@@ -121,5 +152,11 @@ impl<T> Attempt<T> {
     }
 }
 
-/// A lookup that has ended: what it is known by, and how.
-pub type Told<'a, T> = (T, Lookup<'a>);
+/// What has ended that somebody waits for: what it is known by, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told<'a, T> {
+    /// A lookup.
+    Lookup(T, Lookup<'a>),
+    /// A record to add.
+    Add(T, Addition),
+}

@@ -19,14 +19,14 @@ use crate::topology::spread::Spread;
 /// A store: it has the servers asked, and tells which there are to be.
 ///
 /// It has no connections: whoever has them lends them as [`Servers`], tells how requests have ended
-/// and does what [`closed`](Self::closed) and [`inquiry`](Self::inquiry) say. A lookup is known by a
-/// token `T`.
+/// and does what [`closed`](Self::closed) and [`inquiry`](Self::inquiry) say. What somebody waits for is
+/// known by a token `T`: a lookup, or a record to add.
 ///
-/// | | gets | puts | deletes |
-/// |---|---|---|---|
-/// | one server | there | there | there |
-/// | several | at the first choice; what that has not, or cannot say, at the second, which is given half of the time | at the first choice; where that is down at the second | at both |
-/// | a cluster | at the slot's node, and where two redirects lead | the same with one redirect | the same |
+/// | | gets | puts | adds | deletes |
+/// |---|---|---|---|---|
+/// | one server | there | there | there | there |
+/// | several | at the first choice; what that has not, or cannot say, at the second, which is given half of the time | at the first choice; where that is down at the second | at the first choice | at both |
+/// | a cluster | at the slot's node, and where two redirects lead | the same with one redirect | as gets | as puts |
 pub struct Router<T>(Topology<T>);
 
 enum Topology<T> {
@@ -89,6 +89,25 @@ impl<T: Copy> Router<T> {
         }
     }
 
+    /// Adds a record by `deadline`, where there is none. On an error that has ended, else its end is told
+    /// by [`ended`](Self::ended) or [`tick`](Self::tick), once.
+    pub fn add(
+        &mut self,
+        servers: &impl Servers<T>,
+        put: Put<'_>,
+        deadline: Instant,
+        token: T,
+        now: Instant,
+    ) -> Result<(), Unavailable> {
+        match &mut self.0 {
+            Topology::One(server) => {
+                servers.add(*server, put, deadline, Asking::No, Routed(Route::Add(token)))
+            }
+            Topology::Spread(spread) => spread.add(servers, put, deadline, token),
+            Topology::Cluster(cluster) => cluster.add(servers, put, deadline, token, now),
+        }
+    }
+
     /// Deletes what lies under `key`, wherever it may be; on an error it is left to its time to live.
     pub fn delete(
         &mut self,
@@ -103,8 +122,8 @@ impl<T: Copy> Router<T> {
         }
     }
 
-    /// A request has ended at a server. Returns the lookup that has ended with that, if none is asked
-    /// next.
+    /// A request has ended at a server. Returns what has ended with that of what somebody waits for, if
+    /// no other server is asked next.
     pub fn ended<'a>(
         &mut self,
         servers: &impl Servers<T>,
@@ -114,7 +133,8 @@ impl<T: Copy> Router<T> {
         now: Instant,
     ) -> Option<Told<'a, T>> {
         match (route, &mut self.0) {
-            (Route::Only(token), _) => Some((token, ended.into())),
+            (Route::Only(token), _) => Some(Told::Lookup(token, ended.into())),
+            (Route::Add(token), _) => Some(Told::Add(token, ended.into())),
             (Route::Many(attempt), Topology::Spread(spread)) => {
                 spread.ended(servers, *attempt, ended, now)
             }
@@ -133,20 +153,20 @@ impl<T: Copy> Router<T> {
         }
     }
 
-    /// Does what it is time for, and tells of the lookups that have ended with that.
+    /// Does what it is time for, and tells of what has ended with that.
     pub fn tick(
         &mut self,
         servers: &impl Servers<T>,
         now: Instant,
-        tell: impl FnMut(T, Unavailable),
+        tell: impl FnMut(Told<'static, T>),
     ) {
         if let Topology::Cluster(cluster) = &mut self.0 {
             cluster.tick(servers, now, tell);
         }
     }
 
-    /// The store is of no more use: tells of the lookups that wait for none of its servers.
-    pub fn stop(&mut self, tell: impl FnMut(T, Unavailable)) {
+    /// The store is of no more use: tells of what waits for none of its servers.
+    pub fn stop(&mut self, tell: impl FnMut(Told<'static, T>)) {
         if let Topology::Cluster(cluster) = &mut self.0 {
             cluster.stop(tell);
         }
@@ -198,7 +218,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::{Reason, Redirect};
-    use crate::server::Lookup;
+    use crate::server::{Addition, Lookup};
     use crate::session::Keyspace;
     use crate::topology::{slot_of, Host, MAX_NODES, SLOTS};
 
@@ -270,6 +290,19 @@ mod tests {
             routed: Option<Routed<u8>>,
         ) -> Result<(), Unavailable> {
             self.ask(server, &format!("put {}", put.record.escape_ascii()), asking, routed)
+        }
+
+        fn add(
+            &self,
+            server: ServerId,
+            put: Put<'_>,
+            deadline: Instant,
+            asking: Asking,
+            routed: Routed<u8>,
+        ) -> Result<(), Unavailable> {
+            let wait = deadline.since(start()).as_millis();
+            let text = format!("add {} by {wait}", put.record.escape_ascii());
+            self.ask(server, &text, asking, Some(routed))
         }
 
         fn delete(
@@ -350,6 +383,12 @@ mod tests {
             self.router.put(&self.servers, put, self.now)
         }
 
+        fn add(&mut self, key: &Key, token: u8) -> Result<(), Unavailable> {
+            let put = Put { key, record: b"record", ttl: 300, unix_now: 0 };
+            let deadline = self.now + TIMEOUT;
+            self.router.add(&self.servers, put, deadline, token, self.now)
+        }
+
         /// What was asked since this was last asked, in words.
         fn asked(&mut self) -> Vec<String> {
             self.servers.asked.borrow().iter().map(|asked| asked.text.clone()).collect()
@@ -362,15 +401,23 @@ mod tests {
             self.router.ended(&self.servers, server, routed, ended, self.now)
         }
 
-        fn tick(&mut self) -> Vec<(u8, Unavailable)> {
+        fn tick(&mut self) -> Vec<Told<'static, u8>> {
             let mut told = Vec::new();
-            self.router.tick(&self.servers, self.now, |token, reason| told.push((token, reason)));
+            self.router.tick(&self.servers, self.now, |end| told.push(end));
             told
         }
 
         fn is_down(&mut self, name: &str) {
             self.servers.down.borrow_mut().insert(name.to_owned());
         }
+    }
+
+    fn lookup_down(token: u8) -> Told<'static, u8> {
+        Told::Lookup(token, Lookup::Unavailable(Unavailable::Down))
+    }
+
+    fn add_unavailable(token: u8, reason: Unavailable) -> Told<'static, u8> {
+        Told::Add(token, Addition::Unavailable(reason))
     }
 
     /// Two servers of three, the first and the second choice of a key.
@@ -399,7 +446,19 @@ mod tests {
         fixture.put(&key(1)).unwrap();
         fixture.router.delete(&fixture.servers, &key(1), start()).unwrap();
         assert_eq!(fixture.asked(), ["one: get by 1000", "one: put record", "one: delete"]);
-        assert_eq!(fixture.end(Ended::Missing), Some((7, Lookup::Missing)));
+        assert_eq!(fixture.end(Ended::Missing), Some(Told::Lookup(7, Lookup::Missing)));
+        fixture.servers.asked.borrow_mut().clear();
+
+        for (ended, addition) in [
+            (Ended::Done, Addition::First),
+            (Ended::Present, Addition::Present),
+            (Ended::Refused(Reason::TakesNoRecords), Addition::Unavailable(Unavailable::Refused)),
+            (Ended::Unavailable(Unavailable::Timeout), Addition::Unavailable(Unavailable::Timeout)),
+        ] {
+            fixture.add(&key(1), 8).unwrap();
+            assert_eq!(fixture.asked(), ["one: add record by 1000"]);
+            assert_eq!(fixture.end(ended), Some(Told::Add(8, addition)));
+        }
     }
 
     #[test]
@@ -407,7 +466,10 @@ mod tests {
         let (mut fixture, first, _) = two(&key(1));
         fixture.get(&key(1), 7).unwrap();
         assert_eq!(fixture.asked(), [format!("{first}: get by 500")]);
-        assert_eq!(fixture.end(Ended::Found(b"record")), Some((7, Lookup::Found(b"record"))));
+        assert_eq!(
+            fixture.end(Ended::Found(b"record")),
+            Some(Told::Lookup(7, Lookup::Found(b"record")))
+        );
         assert_eq!(fixture.asked(), [""; 0]);
     }
 
@@ -423,11 +485,11 @@ mod tests {
             assert_eq!(fixture.end(ended), None);
             assert_eq!(fixture.asked(), [format!("{second}: get by 1000")]);
             // Nothing there says nothing of the first choice.
-            assert_eq!(fixture.end(Ended::Missing), Some((7, told)));
+            assert_eq!(fixture.end(Ended::Missing), Some(Told::Lookup(7, told)));
 
             fixture.get(&key(1), 8).unwrap();
             fixture.end(ended);
-            assert_eq!(fixture.end(Ended::Found(b"r")), Some((8, Lookup::Found(b"r"))));
+            assert_eq!(fixture.end(Ended::Found(b"r")), Some(Told::Lookup(8, Lookup::Found(b"r"))));
         }
     }
 
@@ -440,11 +502,30 @@ mod tests {
         let asked = ["get by 1000", "put record"].map(|what| format!("{second}: {what}"));
         assert_eq!(fixture.asked(), asked);
         let down = Lookup::Unavailable(Unavailable::Down);
-        assert_eq!(fixture.end(Ended::Missing), Some((7, down)), "the first may have it");
+        assert_eq!(
+            fixture.end(Ended::Missing),
+            Some(Told::Lookup(7, down)),
+            "the first may have it"
+        );
 
         fixture.is_down(&second);
         assert_eq!(fixture.get(&key(1), 7), Err(Unavailable::Down));
         assert_eq!(fixture.put(&key(1)), Err(Unavailable::Down));
+    }
+
+    /// Two machines that see different failures would both be told that they are the first.
+    #[test]
+    fn a_record_is_added_at_the_first_choice_or_not_at_all() {
+        let (mut fixture, first, _) = two(&key(1));
+        fixture.add(&key(1), 7).unwrap();
+        assert_eq!(fixture.asked(), [format!("{first}: add record by 1000")]);
+        let timeout = Ended::Unavailable(Unavailable::Timeout);
+        assert_eq!(fixture.end(timeout), Some(add_unavailable(7, Unavailable::Timeout)));
+        assert_eq!(fixture.asked(), [""; 0]);
+
+        fixture.is_down(&first);
+        assert_eq!(fixture.add(&key(1), 7), Err(Unavailable::Down));
+        assert_eq!(fixture.asked(), [""; 0]);
     }
 
     #[test]
@@ -452,7 +533,7 @@ mod tests {
         let (mut fixture, _, second) = two(&key(1));
         fixture.is_down(&second);
         fixture.get(&key(1), 7).unwrap();
-        assert_eq!(fixture.end(Ended::Missing), Some((7, Lookup::Missing)));
+        assert_eq!(fixture.end(Ended::Missing), Some(Told::Lookup(7, Lookup::Missing)));
     }
 
     #[test]
@@ -460,7 +541,7 @@ mod tests {
         let (mut fixture, ..) = two(&key(1));
         fixture.get(&key(1), 7).unwrap();
         fixture.now = fixture.now + TIMEOUT;
-        assert_eq!(fixture.end(Ended::Missing), Some((7, Lookup::Missing)));
+        assert_eq!(fixture.end(Ended::Missing), Some(Told::Lookup(7, Lookup::Missing)));
     }
 
     #[test]
@@ -478,7 +559,7 @@ mod tests {
         assert_eq!(fixture.end(moved(&key, b":2")), None);
         assert_eq!(fixture.end(ask(&key, b":3")), None);
         assert_eq!(fixture.asked(), ["3: ASKING get by 1000"]);
-        assert_eq!(fixture.end(Ended::Found(b"r")), Some((7, Lookup::Found(b"r"))));
+        assert_eq!(fixture.end(Ended::Found(b"r")), Some(Told::Lookup(7, Lookup::Found(b"r"))));
 
         // The one that moved is known from now on, the other was for once.
         fixture.get(&key, 8).unwrap();
@@ -493,7 +574,7 @@ mod tests {
         assert_eq!(fixture.end(moved(&key, b":2")), None);
         assert_eq!(fixture.end(moved(&key, b":3")), None);
         let refused = Lookup::Unavailable(Unavailable::Refused);
-        assert_eq!(fixture.end(moved(&key, b":1")), Some((7, refused)));
+        assert_eq!(fixture.end(moved(&key, b":1")), Some(Told::Lookup(7, refused)));
 
         fixture.put(&key).unwrap();
         assert_eq!(fixture.end(moved(&key, b":4")), None);
@@ -508,6 +589,51 @@ mod tests {
         assert_eq!(fixture.asked(), ["2: ASKING delete"]);
         assert_eq!(fixture.end(ask(&key, b":3")), None);
         assert_eq!(fixture.asked(), [""; 0]);
+    }
+
+    #[test]
+    fn a_record_to_add_follows_two_redirects() {
+        let mut fixture = Fixture::cluster();
+        let key = key(1);
+        fixture.add(&key, 7).unwrap();
+        assert_eq!(fixture.asked(), ["1: add record by 1000"]);
+        assert_eq!(fixture.end(moved(&key, b":2")), None);
+        assert_eq!(fixture.asked(), ["2: add record by 1000"]);
+        assert_eq!(fixture.end(ask(&key, b":3")), None);
+        assert_eq!(fixture.asked(), ["3: ASKING add record by 1000"]);
+        assert_eq!(fixture.end(Ended::Present), Some(Told::Add(7, Addition::Present)));
+
+        for (last, addition) in [
+            (Ended::Done, Addition::First),
+            (moved(&key, b":6"), Addition::Unavailable(Unavailable::Refused)),
+            (Ended::Refused(Reason::ReadOnly), Addition::Unavailable(Unavailable::Refused)),
+        ] {
+            fixture.add(&key, 8).unwrap();
+            assert_eq!(fixture.end(moved(&key, b":1")), None);
+            assert_eq!(fixture.end(moved(&key, b":2")), None);
+            assert_eq!(fixture.end(last), Some(Told::Add(8, addition)));
+        }
+        assert_eq!(*fixture.servers.failed.borrow(), 0, "it is none that is put");
+    }
+
+    /// What it does not know is not sent again: it may have been the first.
+    #[test]
+    fn a_record_to_add_is_sent_again_only_where_it_was_refused() {
+        let mut fixture = Fixture::cluster();
+        for reason in [Unavailable::Down, Unavailable::Timeout] {
+            fixture.add(&key(1), 7).unwrap();
+            let told = fixture.end(Ended::Unavailable(reason));
+            assert_eq!(told, Some(add_unavailable(7, reason)));
+            assert_eq!(fixture.asked(), [""; 0]);
+        }
+        for reason in [Reason::ClusterDown, Reason::TryAgain] {
+            fixture.add(&key(1), 8).unwrap();
+            assert_eq!(fixture.end(Ended::Refused(reason)), None);
+            fixture.now = fixture.now + TRY;
+            assert_eq!(fixture.tick(), []);
+            assert_eq!(fixture.asked().len(), 1);
+            assert_eq!(fixture.end(Ended::Done), Some(Told::Add(8, Addition::First)));
+        }
     }
 
     /// It says so itself, where it answers at all.
@@ -545,7 +671,7 @@ mod tests {
         for reason in [Reason::Moved(None), Reason::Ask(None)] {
             fixture.get(&key(1), 7).unwrap();
             let refused = Lookup::Unavailable(Unavailable::Refused);
-            assert_eq!(fixture.end(Ended::Refused(reason)), Some((7, refused)));
+            assert_eq!(fixture.end(Ended::Refused(reason)), Some(Told::Lookup(7, refused)));
         }
     }
 
@@ -560,7 +686,7 @@ mod tests {
         fixture.now = fixture.now + TRY;
         assert_eq!(fixture.tick(), []);
         assert_eq!(fixture.asked(), ["1: get by 1000"]);
-        assert_eq!(fixture.end(Ended::Missing), Some((7, Lookup::Missing)));
+        assert_eq!(fixture.end(Ended::Missing), Some(Told::Lookup(7, Lookup::Missing)));
 
         // It has been down since this one.
         fixture.get(&key(1), 8).unwrap();
@@ -575,7 +701,7 @@ mod tests {
         fixture.now = fixture.now + TIMEOUT;
         fixture.get(&key(1), 9).unwrap();
         let refused = Lookup::Unavailable(Unavailable::Refused);
-        assert_eq!(fixture.end(down()), Some((9, refused)));
+        assert_eq!(fixture.end(down()), Some(Told::Lookup(9, refused)));
     }
 
     const TRY: Duration = Duration::from_millis(20);
@@ -597,14 +723,17 @@ mod tests {
         let mut fixture = Fixture::unmapped();
         fixture.get(&key(1), 7).unwrap();
         let put = Put { key: &key(1), record: &[0; 16 * 1024], ttl: 300, unix_now: 0 };
-        for _ in 0..256 {
+        fixture.add(&key(1), 9).unwrap();
+        for _ in 0..255 {
             fixture.router.put(&fixture.servers, put, fixture.now).unwrap();
         }
+        let deadline = fixture.now + TIMEOUT;
         assert!(fixture.router.put(&fixture.servers, put, fixture.now).is_err());
+        assert!(fixture.router.add(&fixture.servers, put, deadline, 9, fixture.now).is_err());
         fixture.get(&key(2), 8).unwrap();
         let mut told = Vec::new();
-        fixture.router.stop(|token, reason| told.push((token, reason)));
-        assert_eq!(told, [(7, Unavailable::Down), (8, Unavailable::Down)]);
+        fixture.router.stop(|end| told.push(end));
+        assert_eq!(told, [lookup_down(7), add_unavailable(9, Unavailable::Down), lookup_down(8)]);
         assert_eq!(fixture.tick(), []);
     }
 
@@ -613,7 +742,7 @@ mod tests {
         let mut fixture = Fixture::cluster();
         fixture.get(&key(1), 7).unwrap();
         let refused = Lookup::Unavailable(Unavailable::Refused);
-        assert_eq!(fixture.end(moved(&key(2), b":2")), Some((7, refused)));
+        assert_eq!(fixture.end(moved(&key(2), b":2")), Some(Told::Lookup(7, refused)));
         fixture.get(&key(2), 7).unwrap();
         assert_eq!(fixture.asked(), ["1: get by 1000"]);
     }
@@ -634,15 +763,17 @@ mod tests {
     fn where_no_map_comes_nobody_waits_for_long() {
         let mut fixture = Fixture::unmapped();
         fixture.get(&key(1), 7).unwrap();
+        fixture.add(&key(1), 9).unwrap();
         fixture.put(&key(1)).unwrap();
         let mut told = Vec::new();
         while fixture.now < start() + TIMEOUT {
             fixture.now = fixture.now + TRY;
             told.extend(fixture.tick());
         }
-        assert_eq!(told, [(7, Unavailable::Down)]);
+        assert_eq!(told, [lookup_down(7), add_unavailable(9, Unavailable::Down)]);
         assert_eq!(*fixture.servers.failed.borrow(), 1);
         assert_eq!(fixture.get(&key(1), 8), Err(Unavailable::Down));
+        assert_eq!(fixture.add(&key(1), 8), Err(Unavailable::Down));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::session::Key;
 use crate::time::Instant;
 use crate::topology::id::ServerId;
 use crate::topology::rendezvous::Rendezvous;
-use crate::topology::route::{Asking, Attempt, Next, Servers, Task, Told};
+use crate::topology::route::{Asking, Attempt, Next, Route, Routed, Servers, Task, Told};
 
 /// Each key has a first and a second choice among the servers, which all machines agree on. Which
 /// servers are up they see differently: none is ever taken out. What was put at the second choice
@@ -70,6 +70,19 @@ impl Spread {
         })
     }
 
+    /// At the first choice alone: machines see different failures, and at two servers two would be the
+    /// first.
+    pub(super) fn add<T>(
+        &self,
+        servers: &impl Servers<T>,
+        put: Put<'_>,
+        deadline: Instant,
+        token: T,
+    ) -> Result<(), Unavailable> {
+        let (first, _) = self.choices(put.key);
+        servers.add(first, put, deadline, Asking::No, Routed(Route::Add(token)))
+    }
+
     pub(super) fn delete<T>(
         &self,
         servers: &impl Servers<T>,
@@ -96,18 +109,20 @@ impl Spread {
         let reason = match lookup {
             Lookup::Unavailable(reason) => Some(reason),
             Lookup::Missing => None,
-            Lookup::Found(_) | Lookup::Oversized => return Some((token, lookup)),
+            Lookup::Found(_) | Lookup::Oversized => return Some(Told::Lookup(token, lookup)),
         };
         match attempt.next {
             Next::Second(second) if now < attempt.deadline => {
                 let (key, deadline) = (attempt.key.clone(), attempt.deadline);
                 let routed = Attempt { next: Next::Last(reason), ..attempt }.routed();
                 let asked = servers.get(second, &key, deadline, Asking::No, routed);
-                asked.is_err().then_some((token, lookup))
+                asked.is_err().then_some(Told::Lookup(token, lookup))
             }
             // That there is none at the second choice says nothing of the first.
-            Next::Last(Some(first)) => Some((token, Lookup::Unavailable(first))),
-            Next::Second(_) | Next::Last(None) | Next::Redirects { .. } => Some((token, lookup)),
+            Next::Last(Some(first)) => Some(Told::Lookup(token, Lookup::Unavailable(first))),
+            Next::Second(_) | Next::Last(None) | Next::Redirects { .. } => {
+                Some(Told::Lookup(token, lookup))
+            }
         }
     }
 }

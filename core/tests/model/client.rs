@@ -7,10 +7,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ssl_session_cache_core::protocol::{Put, Reason, Redis};
-use ssl_session_cache_core::server::{Action, Ended, Lookup, Loss, Server, Settings, Unavailable};
+use ssl_session_cache_core::server::{
+    Action, Addition, Ended, Lookup, Loss, Server, Settings, Unavailable,
+};
 use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::topology::{
-    Asking, Endpoint, Host, Map, Routed, Router, ServerId, Servers, Whom, MAX_NODES,
+    Asking, Endpoint, Host, Map, Routed, Router, ServerId, Servers, Told, Whom, MAX_NODES,
 };
 use ssl_session_cache_core::Instant;
 
@@ -20,7 +22,7 @@ use super::{id_of, key_of, record_of, Happened, Tally, INTERVAL, MAX_REQUESTS, T
 /// The map is asked for no sooner after the last time.
 const GAP: Duration = Duration::from_secs(1);
 
-/// Somebody's question, by its number.
+/// Somebody's question, or record to add, by its number.
 type Token = u32;
 
 pub struct Client {
@@ -31,7 +33,9 @@ pub struct Client {
     surveyed_at: Option<Instant>,
     /// What lookups have come to, in the order of their ends: the key, what was said, after how long.
     pub told: Vec<(u8, Outcome, Duration)>,
-    lookups: u32,
+    /// And what records to add have come to.
+    pub added: Vec<(u8, Addition)>,
+    questions: u32,
 }
 
 /// How a lookup has ended.
@@ -51,6 +55,8 @@ pub struct Drivers {
     named: RefCell<HashSet<Endpoint>>,
     /// Lookups that have not ended, by their keys, each of which has one at a time.
     waiting: RefCell<BTreeMap<u8, Waiting>>,
+    /// The same of records to add.
+    adding: RefCell<BTreeMap<u8, Waiting>>,
     /// How many puts and deletes were sent, and how many may have been.
     writes: Cell<(u32, u32)>,
     /// Puts that were accepted, done, and counted as failed.
@@ -108,6 +114,7 @@ struct Asked {
 enum What {
     Get,
     Put,
+    Add,
     Delete,
 }
 
@@ -132,7 +139,7 @@ impl Client {
         let (router, ids) = Router::spread(words.iter().map(|word| word.as_bytes()));
         let client = Self::new(router, false, now);
         for (node, id) in ids.into_iter().enumerate() {
-            client.servers.add(id, endpoint(node));
+            client.servers.insert(id, endpoint(node));
         }
         client
     }
@@ -144,6 +151,7 @@ impl Client {
             now: Cell::new(now),
             named: RefCell::default(),
             waiting: RefCell::default(),
+            adding: RefCell::default(),
             writes: Cell::default(),
             puts: Cell::default(),
             opened: Cell::default(),
@@ -151,16 +159,16 @@ impl Client {
             is_noisy: Cell::new(false),
         };
         let (survey, surveyed_at) = (None, None);
-        Self { router, servers, survey, surveyed_at, told: Vec::new(), lookups: 0 }
+        let (told, added) = (Vec::new(), Vec::new());
+        Self { router, servers, survey, surveyed_at, told, added, questions: 0 }
     }
 
     pub fn get(&mut self, id: u8, deadline: Instant) -> Result<(), Unavailable> {
         let now = self.now();
-        self.lookups += 1;
-        let token = self.lookups;
         // A third request is at the second redirect; one more at each end of a wait.
         let allowed = if self.servers.is_cluster { 3 } else { 2 };
-        let waiting = Waiting { token, began: now, deadline, sent: 0, allowed };
+        let waiting = self.question(deadline, allowed);
+        let token = waiting.token;
         let before = self.servers.waiting.borrow_mut().insert(id, waiting);
         assert!(before.is_none(), "two lookups of a key");
         let begun = self.router.get(&self.servers, &key_of(id), deadline, token, now);
@@ -169,6 +177,32 @@ impl Client {
             self.servers.count(Happened::TurnedAway);
         }
         begun
+    }
+
+    /// Adds a record.
+    pub fn add(&mut self, id: u8, deadline: Instant) -> Result<(), Unavailable> {
+        let allowed = if self.servers.is_cluster { 3 } else { 1 };
+        let adding = self.question(deadline, allowed);
+        let token = adding.token;
+        let before = self.servers.adding.borrow_mut().insert(id, adding);
+        assert!(before.is_none(), "a key is added twice at a time");
+        let (key, record) = (key_of(id), record_of(id));
+        let put = Put { key: &key, record: &record, ttl: 300, unix_now: 1_700_000_000 };
+        let begun = self.router.add(&self.servers, put, deadline, token, self.now());
+        if begun.is_err() {
+            self.servers.adding.borrow_mut().remove(&id);
+            self.servers.count(Happened::TurnedAway);
+        }
+        begun
+    }
+
+    pub fn is_adding(&self, id: u8) -> bool {
+        self.servers.adding.borrow().contains_key(&id)
+    }
+
+    fn question(&mut self, deadline: Instant, allowed: u32) -> Waiting {
+        self.questions += 1;
+        Waiting { token: self.questions, began: self.now(), deadline, sent: 0, allowed }
     }
 
     pub fn is_waiting(&self, id: u8) -> bool {
@@ -207,14 +241,15 @@ impl Client {
 
     /// Time passes.
     pub fn check(&self) {
-        for (id, waiting) in &*self.servers.waiting.borrow() {
-            assert!(waiting.deadline > self.now(), "the lookup of {id} outlives its deadline");
+        let (waiting, adding) = (self.servers.waiting.borrow(), self.servers.adding.borrow());
+        for (id, waiting) in waiting.iter().chain(&*adding) {
+            assert!(waiting.deadline > self.now(), "what is asked of {id} outlives its deadline");
         }
     }
 
-    /// How many lookups have not ended.
+    /// How many lookups and records to add have not ended.
     pub fn waiting(&self) -> usize {
-        self.servers.waiting.borrow().len()
+        self.servers.waiting.borrow().len() + self.servers.adding.borrow().len()
     }
 
     /// How many servers there are.
@@ -292,8 +327,14 @@ impl Client {
                 servers.named.borrow_mut().extend(named);
                 servers.count(Happened::Redirected);
             }
-            Ended::Refused(Reason::TryAgain | Reason::ClusterDown) if asked.what == What::Get => {
-                if let Some(waiting) = servers.waiting.borrow_mut().get_mut(&asked.key) {
+            Ended::Refused(Reason::TryAgain | Reason::ClusterDown) => {
+                let waiting = match asked.what {
+                    What::Get => Some(&servers.waiting),
+                    What::Add => Some(&servers.adding),
+                    What::Put | What::Delete => None,
+                };
+                let mut waiting = waiting.map(|waiting| waiting.borrow_mut());
+                if let Some(waiting) = waiting.as_mut().and_then(|all| all.get_mut(&asked.key)) {
                     waiting.allowed += 1;
                     assert!(waiting.allowed < 12, "tries again and again");
                 }
@@ -302,12 +343,30 @@ impl Client {
             _ => {}
         }
         let told = self.router.ended(servers, id, asked.routed, ended, servers.now.get());
-        if let Some((token, lookup)) = told {
-            self.told(token, lookup);
+        told.into_iter().for_each(|told| self.told(told));
+    }
+
+    fn told(&mut self, told: Told<'_, Token>) {
+        match told {
+            Told::Lookup(token, lookup) => self.looked_up(token, lookup),
+            Told::Add(token, addition) => self.added(token, addition),
         }
     }
 
-    fn told(&mut self, token: Token, lookup: Lookup<'_>) {
+    fn added(&mut self, token: Token, addition: Addition) {
+        let adding = &mut *self.servers.adding.borrow_mut();
+        let id = adding.iter().find(|(_, adding)| adding.token == token).map(|(id, _)| *id);
+        let id = id.expect("a record is added twice");
+        adding.remove(&id);
+        self.servers.count(match addition {
+            Addition::First => Happened::Added,
+            Addition::Present => Happened::Present,
+            Addition::Unavailable(reason) => happened(reason),
+        });
+        self.added.push((id, addition));
+    }
+
+    fn looked_up(&mut self, token: Token, lookup: Lookup<'_>) {
         let now = self.now();
         let waiting = &mut *self.servers.waiting.borrow_mut();
         let id = waiting.iter().find(|(_, waiting)| waiting.token == token).map(|(id, _)| *id);
@@ -321,15 +380,7 @@ impl Client {
             }
             Lookup::Missing => (Happened::Missing, Outcome::Missing),
             Lookup::Oversized => panic!("there are none"),
-            Lookup::Unavailable(reason) => {
-                let happened = match reason {
-                    Unavailable::Down => Happened::Down,
-                    Unavailable::Full => Happened::TurnedAway,
-                    Unavailable::Timeout => Happened::TimedOut,
-                    Unavailable::Refused => Happened::Refused,
-                };
-                (happened, Outcome::Unavailable(reason))
-            }
+            Lookup::Unavailable(reason) => (happened(reason), Outcome::Unavailable(reason)),
         };
         self.servers.count(happened);
         self.told.push((id, outcome, now.since(waiting.began)));
@@ -339,10 +390,8 @@ impl Client {
     fn go_on(&mut self) {
         let now = self.now();
         let mut ended = Vec::new();
-        self.router.tick(&self.servers, now, |token, reason| ended.push((token, reason)));
-        for (token, reason) in ended {
-            self.told(token, Lookup::Unavailable(reason));
-        }
+        self.router.tick(&self.servers, now, |told| ended.push(told));
+        ended.into_iter().for_each(|told| self.told(told));
         while let Some(id) = self.router.closed() {
             self.close(id);
         }
@@ -420,6 +469,15 @@ impl Client {
             driver.borrow_mut().server.stop(now);
             self.tell_ended(id, &driver);
         }
+    }
+}
+
+fn happened(reason: Unavailable) -> Happened {
+    match reason {
+        Unavailable::Down => Happened::Down,
+        Unavailable::Full => Happened::TurnedAway,
+        Unavailable::Timeout => Happened::TimedOut,
+        Unavailable::Refused => Happened::Refused,
     }
 }
 
@@ -537,7 +595,7 @@ impl Drivers {
         self.drivers.borrow().iter().map(|(id, driver)| (*id, Rc::clone(driver))).collect()
     }
 
-    fn add(&self, id: ServerId, place: Endpoint) {
+    fn insert(&self, id: ServerId, place: Endpoint) {
         let settings =
             Settings { timeout: TIMEOUT, interval: INTERVAL, max_requests: Some(MAX_REQUESTS) };
         let addresses = Rc::new([place.clone()]);
@@ -598,6 +656,19 @@ impl Drivers {
     pub fn hear_noise(&self) {
         self.is_noisy.set(true);
     }
+
+    pub fn is_noisy(&self) -> bool {
+        self.is_noisy.get()
+    }
+}
+
+/// A request that somebody waits for is sent.
+fn sent(waiting: &RefCell<BTreeMap<u8, Waiting>>, id: u8, deadline: Instant) {
+    let waiting = &mut *waiting.borrow_mut();
+    let waiting = waiting.get_mut(&id).expect("it goes on after its end");
+    assert!(deadline <= waiting.deadline);
+    assert!(waiting.sent < waiting.allowed, "it is sent on and on");
+    waiting.sent += 1;
 }
 
 impl Servers<Token> for Drivers {
@@ -612,11 +683,7 @@ impl Servers<Token> for Drivers {
         let key_id = id_of(key);
         let asked = Asked { routed, key: key_id, what: What::Get };
         self.ask(id, asking, |server, now| server.get(key, deadline, asked, now))?;
-        let waiting = &mut *self.waiting.borrow_mut();
-        let waiting = waiting.get_mut(&key_id).expect("a lookup goes on after its end");
-        assert!(deadline <= waiting.deadline);
-        assert!(waiting.sent < waiting.allowed, "a lookup is sent on and on");
-        waiting.sent += 1;
+        sent(&self.waiting, key_id, deadline);
         Ok(())
     }
 
@@ -630,6 +697,21 @@ impl Servers<Token> for Drivers {
         let asked = routed.map(|routed| Asked { routed, key: id_of(put.key), what: What::Put });
         self.ask(id, asking, |server, now| server.put(put, asked, now))?;
         self.wrote();
+        Ok(())
+    }
+
+    fn add(
+        &self,
+        id: ServerId,
+        put: Put<'_>,
+        deadline: Instant,
+        asking: Asking,
+        routed: Routed<Token>,
+    ) -> Result<(), Unavailable> {
+        let key_id = id_of(put.key);
+        let asked = Asked { routed, key: key_id, what: What::Add };
+        self.ask(id, asking, |server, now| server.add(put, deadline, asked, now))?;
+        sent(&self.adding, key_id, deadline);
         Ok(())
     }
 
@@ -647,7 +729,7 @@ impl Servers<Token> for Drivers {
     }
 
     fn open(&self, id: ServerId, place: &Endpoint) {
-        self.add(id, place.clone());
+        self.insert(id, place.clone());
     }
 
     fn record_failed(&self) {

@@ -1,14 +1,16 @@
 //! Clients of a store that is many servers, and these servers, in simulated time: a Redis Cluster that
 //! moves slots, fails over, dies, lies and comes back, or three servers that know nothing of each other.
 //!
-//! A script of bytes says what happens. Whatever that is, each lookup ends once and in time, and is not
-//! sent on for ever. At its end all trouble is over, and what lies in the store is found again.
+//! A script of bytes says what happens. Whatever that is, each lookup and each record to add ends once and
+//! in time, and is not sent on for ever. At its end all trouble is over, and what lies in the store is found again.
 
 mod client;
 mod node;
 
+use std::ops::Range;
 use std::time::Duration;
 
+use ssl_session_cache_core::server::Addition;
 use ssl_session_cache_core::session::{Key, Keyspace};
 use ssl_session_cache_core::topology::{slot_of, SLOTS};
 use ssl_session_cache_core::Instant;
@@ -26,11 +28,16 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// after lookups that were in vain, its trial, and the way to a map.
 const RECOVERY: Duration = Duration::from_secs(15);
 
+/// The sessions whose records are added, and neither put nor deleted.
+const ADDED: Range<u8> = 64..68;
+
 /// What may happen in a script.
 #[derive(Clone, Copy)]
 pub enum Happened {
     Found,
     Missing,
+    Added,
+    Present,
     Refused,
     TimedOut,
     Down,
@@ -176,6 +183,19 @@ impl World {
         (told.1, told.2)
     }
 
+    /// Adds a record and waits for what comes of it.
+    pub fn add(&mut self, client: usize, id: u8) -> Addition {
+        let deadline = self.now + TIMEOUT;
+        if let Err(reason) = self.clients[client].add(id, deadline) {
+            return Addition::Unavailable(reason);
+        }
+        self.pump(client);
+        while self.clients[client].is_adding(id) {
+            self.pass_to_event(deadline);
+        }
+        self.clients[client].added.last().expect("it has ended").1
+    }
+
     pub fn put(&mut self, client: usize, id: u8) -> bool {
         let put = self.clients[client].put(id);
         self.pump(client);
@@ -202,11 +222,18 @@ impl World {
     fn step(&mut self, step: u8, script: &mut Script<'_>) {
         let client = usize::from(step / 32) % self.clients.len();
         match step % 32 {
-            0..=8 => {
+            0..=7 => {
                 let id = script.byte() % 64;
                 let deadline = self.now + Duration::from_millis(u64::from(script.byte()) * 6);
                 if !self.clients[client].is_waiting(id) {
                     let _ = self.clients[client].get(id, deadline);
+                }
+            }
+            8 => {
+                let id = ADDED.start + script.byte() % ADDED.len() as u8;
+                let deadline = self.now + Duration::from_millis(u64::from(script.byte()) * 6);
+                if !self.clients[client].is_adding(id) {
+                    let _ = self.clients[client].add(id, deadline);
                 }
             }
             9..=10 => {
@@ -299,10 +326,27 @@ impl World {
         }
     }
 
+    /// No more are told that they are the first than servers have said so, and that is one where none of
+    /// them loses what it has.
+    fn check_added(&self) {
+        for id in ADDED {
+            let added = self.clients.iter().flat_map(|client| &client.added);
+            let firsts = added.filter(|added| **added == (id, Addition::First)).count() as u32;
+            let said = self.fleet.added.get(&bytes_of(id)).copied().unwrap_or(0);
+            let is_noisy = self.clients.iter().any(|client| client.servers.is_noisy());
+            assert!(
+                firsts <= said || is_noisy,
+                "{firsts} are told that they are the first, of {said}"
+            );
+            assert!(said <= 1 || self.fleet.is_cluster, "two are the first");
+        }
+    }
+
     fn end(mut self) -> Tally {
+        self.check_added();
         let mut sum = Tally::default();
         for client in &mut self.clients {
-            assert_eq!(client.waiting(), 0, "a lookup never ends");
+            assert_eq!(client.waiting(), 0, "a lookup or an add never ends");
             let [accepted, done, failed] = client.servers.puts.get();
             if self.fleet.is_cluster {
                 assert_eq!(accepted, done + failed, "a put is counted twice or never");

@@ -17,6 +17,8 @@ pub struct Fleet {
     pub is_cluster: bool,
     /// For each slot the node that has it.
     pub owners: Vec<usize>,
+    /// How often a record was added under each key.
+    pub added: HashMap<Vec<u8>, u32>,
     /// So many servers are named that there are not, one after the other.
     pub strangers: u16,
     /// Which of them was named last.
@@ -133,7 +135,8 @@ impl Fleet {
             importing: BTreeSet::new(),
         };
         let (nodes, places) = (0..count).map(|n| (node(n), endpoint(n))).unzip();
-        Self { nodes, places, is_cluster, owners, strangers: 8, stranger: 0 }
+        let added = HashMap::new();
+        Self { nodes, places, is_cluster, owners, added, strangers: 8, stranger: 0 }
     }
 
     /// The node at an endpoint, if there is one.
@@ -273,7 +276,7 @@ impl Fleet {
                 *is_asking = true;
                 return b"+OK\r\n".to_vec();
             }
-            (b"GET" | b"SETEX" | b"DEL", [key, ..]) => key,
+            (b"GET" | b"SETEX" | b"SET" | b"DEL", [key, ..]) => key,
             _ => panic!("{:?}", command[0].escape_ascii().to_string()),
         };
         let slot = slot_of_bytes(key);
@@ -293,6 +296,12 @@ impl Fleet {
             },
             b"SETEX" => {
                 self.write(place, key, Some(&command[3]));
+                b"+OK\r\n".to_vec()
+            }
+            b"SET" if record.is_some() => b"$-1\r\n".to_vec(),
+            b"SET" => {
+                self.write(place, key, Some(&command[2]));
+                *self.added.entry(key.clone()).or_default() += 1;
                 b"+OK\r\n".to_vec()
             }
             _ => {

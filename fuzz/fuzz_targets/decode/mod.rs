@@ -1,14 +1,19 @@
 //! What both protocols' decoders must do with any input.
 
 use ssl_session_cache_core::protocol::{Asked, Protocol, Reply, MAX_RECORD};
-use ssl_session_cache_core::session::Keyspace;
+use ssl_session_cache_core::session::{Key, Keyspace};
+
+pub fn key() -> Key {
+    Keyspace::new(b"k").unwrap().key(&[1]).unwrap()
+}
 
 /// What is asked of both.
 pub fn asked(choice: u8) -> Asked {
-    let key = Keyspace::new(b"k").unwrap().key(&[1]).unwrap();
+    let key = key();
     match choice {
         b'g' => Asked::Get(key),
         b'p' => Asked::Put(key),
+        b'n' => Asked::Add(key),
         b'd' => Asked::Delete(key),
         b'?' => Asked::Probe,
         _ => Asked::Greeting,
@@ -25,6 +30,7 @@ pub fn check(protocol: &dyn Protocol, asked: Asked, input: &[u8]) {
         match reply {
             Reply::Found(record) => assert!(is_get && record.len() <= MAX_RECORD),
             Reply::Oversized(rest) => assert!(is_get && rest.len > MAX_RECORD),
+            Reply::Present => assert!(matches!(asked, Asked::Add(_) | Asked::AddForGood(_))),
             _ => {}
         }
     }

@@ -130,6 +130,17 @@ impl Link {
         self.ask(asking, |server| server.put(put, routed, now))
     }
 
+    pub fn add(
+        &mut self,
+        put: Put<'_>,
+        deadline: Instant,
+        asking: Asking,
+        routed: Routed<Begun>,
+        now: Instant,
+    ) -> Result<(), Unavailable> {
+        self.ask(asking, |server| server.add(put, deadline, routed, now))
+    }
+
     pub fn delete(
         &mut self,
         key: &Key,

@@ -9,7 +9,7 @@ use ssl_session_cache_core::protocol::{Protocol, Put, Redis};
 use ssl_session_cache_core::server::{Settings, Unavailable};
 use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::topology::{
-    Asking, Endpoint, Host, Routed, Router, ServerId, Servers, Whom, MAX_NODES,
+    Asking, Endpoint, Host, Routed, Router, ServerId, Servers, Told, Whom, MAX_NODES,
 };
 use ssl_session_cache_core::Instant;
 
@@ -155,8 +155,8 @@ impl Worker {
     ) -> usize {
         self.links.now.set(now);
         let mut found = 0;
-        self.router.tick(&self.links, now, |begun, _| {
-            tally.ended(Some(begun), Found::Unavailable);
+        self.router.tick(&self.links, now, |told| {
+            count(told, tally);
         });
         while self.act(connections, tally, &mut found, now) {}
         tally.records_failed += self.links.records_failed.take();
@@ -192,10 +192,8 @@ impl Worker {
             self.links.count_failed(happened.records_failed);
             let (router, links) = (&mut self.router, &self.links);
             ended.drain(|routed, end| {
-                if let Some((begun, lookup)) = router.ended(links, server, routed, end, now) {
-                    let end = Found::of(lookup);
-                    *found += usize::from(end == Found::Yes);
-                    tally.ended(Some(begun), end);
+                if let Some(told) = router.ended(links, server, routed, end, now) {
+                    *found += usize::from(count(told, tally) == Found::Yes);
                 }
             });
             if let Some(link) = self.links.links.borrow_mut().get_mut(server) {
@@ -290,6 +288,17 @@ impl Servers<Begun> for Links {
         self.ask(server, |link, now| link.put(put, asking, routed, now))
     }
 
+    fn add(
+        &self,
+        server: ServerId,
+        put: Put<'_>,
+        deadline: Instant,
+        asking: Asking,
+        routed: Routed<Begun>,
+    ) -> Result<(), Unavailable> {
+        self.ask(server, |link, now| link.add(put, deadline, asking, routed, now))
+    }
+
     fn delete(
         &self,
         server: ServerId,
@@ -313,6 +322,14 @@ impl Servers<Begun> for Links {
     fn close(&self, _server: ServerId) {}
 
     fn turned_away(&self) {}
+}
+
+/// Counts a lookup that has ended, which is all that a worker waits for.
+fn count(told: Told<'_, Begun>, tally: &mut Tally) -> Found {
+    let Told::Lookup(begun, lookup) = told else { unreachable!("nothing is added") };
+    let end = Found::of(lookup);
+    tally.ended(Some(begun), end);
+    end
 }
 
 /// Where a node is: on this machine, or nowhere.
