@@ -30,7 +30,7 @@ my $redis = SSLSessionCache::Redis->new($t, args => [
 	$t->testdir() . '/nodes.conf' ]);
 my $cluster = SSLSessionCache::Cluster->new($t);
 
-$t->plan(30);
+$t->plan(32);
 
 ###############################################################################
 
@@ -68,6 +68,9 @@ is(ask($nodes[$here], 'GET', $key), "\$5\r\nvalue\r\n", 'get');
 is(ask($nodes[$there], 'GET', $key), $moved, 'another node');
 is(ask($nodes[$there], 'SETEX', $key, 10, 'x'), $moved, 'put, another node');
 is($cluster->calls($there, 'GET'), 1, 'counted');
+is(ask($nodes[$here], 'SET', $key, 'other', 'EX', 10, 'NX'), "\$-1\r\n",
+	'add, where there is one');
+is(ask($nodes[$here], 'GET', $key), "\$5\r\nvalue\r\n", 'which stays');
 
 # a slot that moves
 

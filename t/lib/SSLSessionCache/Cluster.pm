@@ -205,7 +205,7 @@ sub answer {
 		unless $name =~ /^(?:GET|SET|SETEX|DEL)$/;
 
 	return $self->_redirection($client->{node}, $words[1], $asking)
-		// $self->_execute($client->{node}, $name, @words[1, -1]);
+		// $self->_execute($client->{node}, $name, @words[1 .. $#words]);
 }
 
 sub _redirection {
@@ -227,12 +227,17 @@ sub _redirection {
 }
 
 sub _execute {
-	my ($self, $node, $name, $key, $value) = @_;
+	my ($self, $node, $name, $key, @words) = @_;
 
 	my $values = $self->{values}[$node];
 
 	return resp($values->{$key}) if $name eq 'GET';
 	return resp(\(defined delete $values->{$key} ? 1 : 0)) if $name eq 'DEL';
+
+	# SETEX has the value last, SET first
+	my $value = $words[$name eq 'SET' ? 0 : -1];
+	return resp(undef)
+		if $name eq 'SET' && $words[-1] eq 'NX' && exists $values->{$key};
 
 	$values->{$key} = $value;
 

@@ -28,6 +28,7 @@ my %replies = (
 		ping => "+PONG\r\n",
 		put => "+OK\r\n",
 		delete => ":1\r\n",
+		present => "\$-1\r\n",
 		missing => "\$-1\r\n",
 		found => sub {
 			my ($key, $value) = @_;
@@ -39,6 +40,7 @@ my %replies = (
 		ping => "VERSION 1.6.18\r\n",
 		put => "STORED\r\n",
 		delete => "DELETED\r\n",
+		present => "NOT_STORED\r\n",
 		missing => "END\r\n",
 		found => sub {
 			my ($key, $value) = @_;
@@ -50,9 +52,15 @@ my %replies = (
 
 my $replies = $replies{store_type()};
 
+# What an old Redis says of what it does not know.
+
+my $arguments = "-ERR wrong number of arguments for 'set' command\r\n";
+my $unknown = "-ERR unknown command 'PERSIST'\r\n";
+
 ###############################################################################
 
-# Options: port as in Test::Nginx::port() (8379), bind (127.0.0.1).
+# Options: port as in Test::Nginx::port() (8379), bind (127.0.0.1), redis: as
+# which Redis it adds records, "2.0", "2.6.11" or "7.0" (the default).
 
 sub new {
 	my ($class, $t, %opts) = @_;
@@ -61,11 +69,12 @@ sub new {
 
 	my ($listener, $control) = ($self->listener(), $self->control());
 
-	return $self->launch(sub { _run($listener, $control) });
+	return $self->launch(sub { _run($listener, $control, $opts{redis}) });
 }
 
-# The next command of this verb, "auth", "ping", "get", "put" or "delete", or
-# the next connection, "accept", meets this fault:
+# The next command of this verb, "auth", "ping", "get", "put", "add" or "delete",
+# of an old Redis "setnx", "expire" or "persist", or the next connection,
+# "accept", meets this fault:
 #
 # cut N: so many bytes of the reply, and the others after a while
 # close N, reset N: so many bytes of the reply, and the end of the connection
@@ -154,8 +163,12 @@ sub calls {
 
 my (%values, %calls, %faults, %joined);
 
+my $redis;
+
 sub _run {
-	my ($listener, $control) = @_;
+	(my ($listener, $control), $redis) = @_;
+
+	$redis //= '7.0';
 
 	local $SIG{PIPE} = 'IGNORE';
 
@@ -251,9 +264,10 @@ sub _redis {
 
 	substr $$buffer, 0, pos $$buffer, '';
 
-	my %verbs = (SETEX => 'put', DEL => 'delete');
+	my %verbs = (SETEX => 'put', SET => 'add', DEL => 'delete');
+	my $verb = $verbs{$words[0]} // lc $words[0];
 
-	return ($verbs{$words[0]} // lc $words[0], @words[1, -1]);
+	return ($verb, @words[1, $verb eq 'add' ? 2 : -1]);
 }
 
 sub _memcached {
@@ -289,10 +303,29 @@ sub _execute {
 			: $replies->{missing};
 	}
 
+	return _add($verb, $key, $value) if $verb =~ /^(add|setnx)$/;
+	return exists $values{$key} ? ":1\r\n" : ":0\r\n" if $verb eq 'expire';
+	return $redis eq '2.0' ? $unknown : ":0\r\n" if $verb eq 'persist';
+
 	$values{$key} = $value if $verb eq 'put';
 	delete $values{$key} if $verb eq 'delete';
 
 	return $replies->{$verb};
+}
+
+# A Redis before 2.2 deletes what has a time to live before it writes to it, and
+# one before 2.6.12 has no SET with EX and NX.
+
+sub _add {
+	my ($verb, $key, $value) = @_;
+
+	return $arguments if $verb eq 'add' && $redis ne '7.0';
+
+	my $is_first = !defined $values{$key} || $redis eq '2.0';
+	$values{$key} = $value if $is_first;
+
+	return $is_first ? ":1\r\n" : ":0\r\n" if $verb eq 'setnx';
+	return $is_first ? $replies->{put} : $replies->{present};
 }
 
 # False where the connection is to be closed.
