@@ -49,6 +49,7 @@ fn read_nested(input: &[u8], depth: usize) -> Read<'_> {
         b':' => Ok(line(input)?.map(|(text, len)| (Value::Integer(&text[1..]), len))),
         b'$' if rest.first() == Some(&b'-') => null(input),
         b'$' => bulk(input, depth),
+        b'*' if depth == MAX_DEPTH => Err(ProtocolError::TooLarge),
         b'*' if rest.first() == Some(&b'-') => null(input),
         b'*' => array(input, depth),
         _ => Err(ProtocolError::Unexpected),
@@ -83,9 +84,6 @@ fn bulk(input: &[u8], depth: usize) -> Read<'_> {
 }
 
 fn array(input: &[u8], depth: usize) -> Read<'_> {
-    if depth == MAX_DEPTH {
-        return Err(ProtocolError::TooLarge);
-    }
     let Some((count, digits)) = number(&input[1..], b'\r', MAX_ELEMENTS)? else { return Ok(None) };
     let mut end = 1 + digits + 2;
     let crlf = &input[1 + digits..input.len().min(end)];
@@ -149,6 +147,8 @@ mod tests {
         for input in [
             format!("*1\r\n{long}").as_bytes(),
             b"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n",
+            b"*1\r\n*1\r\n*1\r\n*1\r\n*",
+            b"*1\r\n*1\r\n*1\r\n*1\r\n*-1\r\n",
             b"*16385\r\n",
             b"$1048577\r\n",
         ] {

@@ -186,6 +186,7 @@ mod tests {
             b"*1\r\n*1\r\n*1\r\n*2\r\n:1\r\n$-1\r\n*0\r\n",
             b"*3\r\n$0\r\n\r\n$1\r\n\r\r\n-ERR\r\n+",
             b"*1\r\n*1\r\n*1\r\n*1\r\n*0\r\n",
+            b"*1\r\n*1\r\n*1\r\n*1\r\n*-1\r\n",
             b"*16384\r\n",
             b"*16385\r\n",
             b"*99999999999\r\n",
