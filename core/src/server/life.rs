@@ -1294,6 +1294,15 @@ mod tests {
         fixture.send();
         fixture.receive(b"+OK\r\n").unwrap();
         assert!(fixture.server.breaker.is_answering());
+
+        let mut fixture = Fixture::ready();
+        for id in 1..=5 {
+            fixture.add(id, b"one").unwrap();
+        }
+        fixture.send();
+        fixture.wait(TIMEOUT / 2).unwrap();
+        fixture.receive(&b"-ERR timed out\r\n".repeat(5)).unwrap();
+        assert!(fixture.server.is_paused(), "refused after a wait");
     }
 
     const OUTDATED: &[u8] = b"-ERR wrong number of arguments for 'set' command\r\n";
