@@ -18,14 +18,16 @@ fn nothing_counted() {
     let text = json::render(&snapshot);
     assert_eq!(
         text,
-        "{\"now\":7,\"since\":5,\"handshakes\":{\"none\":0,\"foreign\":0,\"miss\":0,\
-         \"invalid\":0,\"full\":0,\"down\":0,\"timeout\":0,\"unused\":0,\"local\":0,\"hit\":0},\
-         \"stores\":[]}\n"
+        "{\"now\":7,\"since\":5,\"handshakes\":{\"none\":0,\"foreign\":0,\"ticket_unknown\":0,\
+         \"miss\":0,\"invalid\":0,\"full\":0,\"down\":0,\"timeout\":0,\"unused\":0,\"local\":0,\
+         \"hit\":0,\"ticket_old\":0,\"ticket\":0},\"stores\":[]}\n"
     );
 
     let samples = samples(&prometheus::render(&snapshot));
     assert_eq!(samples["start_time_seconds"], "5");
-    assert_eq!(samples["handshakes_total{result=\"hit\"}"], "0");
+    for result in ["hit", "ticket_unknown", "ticket_old", "ticket"] {
+        assert_eq!(samples[&format!("handshakes_total{{result=\"{result}\"}}")], "0");
+    }
     assert_eq!(samples.len(), 1 + Outcome::ALL.len());
 }
 
@@ -63,6 +65,9 @@ fn order_of_members() {
         "handshakes",
         "none",
         "foreign",
+        "ticket_unknown",
+        "ticket_old",
+        "ticket",
         "stores",
         "name",
         "key_age",

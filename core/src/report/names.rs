@@ -14,6 +14,8 @@ pub enum Outcome {
     None,
     /// An id that no machine with our key has made.
     Foreign,
+    /// A ticket under a key that is not known here, or any longer.
+    TicketUnknown,
     /// The store has no such session.
     Miss,
     /// What lies in the store is not that session.
@@ -31,13 +33,19 @@ pub enum Outcome {
     Local,
     /// Resumed from the store.
     Hit,
+    /// Resumed from a ticket under another key than the one in use: that of an epoch before or of the
+    /// next, or one of several of the same.
+    TicketOld,
+    /// Resumed from a ticket under the key in use.
+    Ticket,
 }
 
 impl Outcome {
     /// All of them, each at its number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::None,
         Self::Foreign,
+        Self::TicketUnknown,
         Self::Miss,
         Self::Invalid,
         Self::Full,
@@ -46,6 +54,8 @@ impl Outcome {
         Self::Unused,
         Self::Local,
         Self::Hit,
+        Self::TicketOld,
+        Self::Ticket,
     ];
 
     /// As the variable shows it.
@@ -53,6 +63,7 @@ impl Outcome {
         match self {
             Self::None => "",
             Self::Foreign => "FOREIGN",
+            Self::TicketUnknown => "TICKET_UNKNOWN",
             Self::Miss => "MISS",
             Self::Invalid => "INVALID",
             Self::Full => "FULL",
@@ -61,6 +72,8 @@ impl Outcome {
             Self::Unused => "UNUSED",
             Self::Local => "LOCAL",
             Self::Hit => "HIT",
+            Self::TicketOld => "TICKET_OLD",
+            Self::Ticket => "TICKET",
         }
     }
 
