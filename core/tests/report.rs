@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{json, Value};
 use ssl_session_cache_core::report::{
-    json, prometheus, Counts, Event, LookupResult, Outcome, Server, Snapshot, Store, Worker, BOUNDS,
+    json, prometheus, Counts, Event, LookupResult, Outcome, Server, Snapshot, Store, Tickets,
+    Worker, BOUNDS,
 };
 use ssl_session_cache_core::server::State;
+use ssl_session_cache_core::ticket::Origin;
 
 const PREFIX: &str = "nginx_remote_ssl_session_cache_";
 
@@ -20,7 +22,7 @@ fn nothing_counted() {
         text,
         "{\"now\":7,\"since\":5,\"handshakes\":{\"none\":0,\"foreign\":0,\"ticket_unknown\":0,\
          \"miss\":0,\"invalid\":0,\"full\":0,\"down\":0,\"timeout\":0,\"unused\":0,\"local\":0,\
-         \"hit\":0,\"ticket_old\":0,\"ticket\":0},\"stores\":[]}\n"
+         \"hit\":0,\"ticket_old\":0,\"ticket\":0},\"stores\":[],\"tickets\":[]}\n"
     );
 
     let samples = samples(&prometheus::render(&snapshot));
@@ -58,7 +60,9 @@ fn one_store_in_json() {
 
 #[test]
 fn order_of_members() {
-    let text = json::render(&snapshot(vec![store("redis", vec![whole(0)])]));
+    let mut snapshot = snapshot(vec![store("redis", vec![whole(0)])]);
+    snapshot.tickets = vec![tickets("redis", Some(Origin::Store))];
+    let text = json::render(&snapshot);
     let names = [
         "now",
         "since",
@@ -108,6 +112,12 @@ fn order_of_members() {
         "waiting_lookups",
         "queued_commands",
         "queued_bytes",
+        "tickets",
+        "store",
+        "state",
+        "key_age",
+        "epochs",
+        "clock_behind",
     ];
 
     let mut rest = &*text;
@@ -131,6 +141,61 @@ fn key_ages() {
     let samples = samples(&prometheus::render(&snapshot));
     assert_eq!(samples["key_age_seconds{store=\"sealed\"}"], "86400");
     assert!(!samples.contains_key("key_age_seconds{store=\"clear\"}"));
+}
+
+#[test]
+fn ticket_keys() {
+    let cases = [
+        (None, Value::Null, Value::Null, [1, 0, 0, 0]),
+        (Some(Origin::Own), json!("own"), json!(78), [0, 1, 0, 0]),
+        (Some(Origin::Ratchet), json!("ratcheted"), json!(78), [0, 0, 1, 0]),
+        (Some(Origin::Store), json!("fleet"), json!(78), [0, 0, 0, 1]),
+    ];
+    for (state, name, age, states) in cases {
+        let mut snapshot = snapshot(Vec::new());
+        snapshot.tickets = vec![tickets("redis", state)];
+
+        let expected = json!({
+            "store": "redis", "state": name, "key_age": age, "epochs": 3, "clock_behind": null,
+        });
+        assert_eq!(parse(&snapshot)["tickets"], json!([expected]));
+
+        let samples = samples(&prometheus::render(&snapshot));
+        for (label, value) in ["none", "own", "ratcheted", "fleet"].iter().zip(states) {
+            let sample = format!("ticket_key_state{{store=\"redis\",state=\"{label}\"}}");
+            assert_eq!(samples[&sample], value.to_string(), "{state:?}: {label}");
+        }
+        let start = samples.get("ticket_key_start_time_seconds{store=\"redis\"}");
+        assert_eq!(start.map(String::as_str), state.map(|_| "1795233600"));
+        assert_eq!(samples["ticket_epochs{store=\"redis\"}"], "3");
+        assert_eq!(samples["ticket_clock_behind_seconds{store=\"redis\"}"], "0");
+    }
+}
+
+#[test]
+fn several_ticket_keys_of_one_store() {
+    let mut snapshot = snapshot(Vec::new());
+    let behind = Tickets { clock_behind: Some(900), ..tickets("one", Some(Origin::Store)) };
+    let older = Tickets { key_age: 99, ..tickets("one", Some(Origin::Own)) };
+    let fewer = Tickets { epochs: 1, ..tickets("one", Some(Origin::Ratchet)) };
+    let none = Tickets { key_age: 0, ..tickets("two", None) };
+    let some = tickets("two", Some(Origin::Store));
+    snapshot.tickets = vec![some, behind, older, fewer, none];
+
+    // What is worst of each: a sample that were there twice would be lost.
+    let worst = |store, state, age: Value, epochs, clock: Value| {
+        json!({
+            "store": store, "state": state, "key_age": age, "epochs": epochs, "clock_behind": clock,
+        })
+    };
+    let two = worst("two", Value::Null, Value::Null, 3, Value::Null);
+    let one = worst("one", json!("own"), json!(99), 1, json!(900));
+    assert_eq!(parse(&snapshot)["tickets"], json!([two, one]));
+
+    let samples = samples(&prometheus::render(&snapshot));
+    assert_eq!(samples["ticket_key_state{store=\"one\",state=\"own\"}"], "1");
+    assert_eq!(samples["ticket_key_state{store=\"one\",state=\"fleet\"}"], "0");
+    assert_eq!(samples["ticket_clock_behind_seconds{store=\"one\"}"], "900");
 }
 
 #[test]
@@ -276,6 +341,10 @@ fn snapshot(stores: Vec<Store>) -> Snapshot {
 
 fn store(name: &str, servers: Vec<Server>) -> Store {
     Store { name: name.to_owned(), servers, ..Store::default() }
+}
+
+fn tickets(store: &str, state: Option<Origin>) -> Tickets {
+    Tickets { store: store.to_owned(), state, key_age: 78, epochs: 3, clock_behind: None }
 }
 
 /// A server that is all of its store: the counter at each number is that and one, so many times.

@@ -22,7 +22,8 @@ pub(crate) fn take() -> Snapshot {
         }
     }
     let stores = shared.stores.configured().map(|entry| store(shared, entry, now)).collect();
-    Snapshot { now, since: shared.since.load(Relaxed), handshakes, stores }
+    let since = shared.since.load(Relaxed);
+    Snapshot { now, since, handshakes, stores, ..Snapshot::default() }
 }
 
 fn store(shared: &Shared, entry: &StoreEntry, now: i64) -> Store {

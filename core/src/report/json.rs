@@ -3,7 +3,7 @@
 use core::fmt::{self, Display};
 
 use crate::report::{
-    Counts, Event, LookupResult, Outcome, Server, Snapshot, Store, Worker, BOUNDS,
+    Counts, Event, LookupResult, Outcome, Server, Snapshot, Store, Tickets, Worker, BOUNDS,
 };
 
 /// The page: one object, and a newline.
@@ -11,19 +11,18 @@ pub fn render(snapshot: &Snapshot) -> String {
     let handshakes = Outcome::ALL
         .map(|outcome| (outcome.label(), snapshot.handshakes[outcome as usize].to_string()));
     let stores: Vec<_> = snapshot.stores.iter().map(store).collect();
+    let tickets: Vec<_> = snapshot.tickets().iter().map(tickets).collect();
     object([
         ("now", snapshot.now.to_string()),
         ("since", snapshot.since.to_string()),
         ("handshakes", object(handshakes)),
         ("stores", array(&stores)),
+        ("tickets", array(&tickets)),
     ]) + "\n"
 }
 
 fn store(store: &Store) -> String {
-    let mut members = vec![
-        ("name", string(&store.name)),
-        ("key_age", store.key_age.map_or("null".to_owned(), |age| age.to_string())),
-    ];
+    let mut members = vec![("name", string(&store.name)), ("key_age", or_null(store.key_age))];
     members.extend(counts(&store.counts()));
     members.push(match store.has_servers {
         false => ("workers", workers(store.workers())),
@@ -72,6 +71,20 @@ fn worker(worker: &Worker) -> String {
         ("queued_commands", worker.queued_requests.to_string()),
         ("queued_bytes", worker.queued_bytes.to_string()),
     ])
+}
+
+fn tickets(tickets: &Tickets) -> String {
+    object([
+        ("store", string(&tickets.store)),
+        ("state", or_null(tickets.state.map(|origin| string(origin.name())))),
+        ("key_age", or_null(tickets.state.map(|_| tickets.key_age))),
+        ("epochs", tickets.epochs.to_string()),
+        ("clock_behind", or_null(tickets.clock_behind)),
+    ])
+}
+
+fn or_null(value: Option<impl Display>) -> String {
+    value.map_or("null".to_owned(), |value| value.to_string())
 }
 
 /// An object of values that are JSON already.

@@ -8,4 +8,4 @@ pub mod json;
 pub mod prometheus;
 
 pub use self::names::{Event, LookupResult, Outcome};
-pub use self::snapshot::{Counts, Server, Snapshot, Store, Worker, BOUNDS};
+pub use self::snapshot::{Counts, Server, Snapshot, Store, Tickets, Worker, BOUNDS};

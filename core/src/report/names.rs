@@ -3,6 +3,7 @@
 //! Each of these is also a number, by which shared memory keeps its counter.
 
 use crate::server::{Lookup, State, Unavailable};
+use crate::ticket::Origin;
 
 /// What a handshake got for the sessions that its client offered: the most telling of them, which
 /// is the last one here.
@@ -218,6 +219,20 @@ impl State {
             Self::Down => "down",
             Self::Connecting => "connecting",
             Self::Up => "up",
+        }
+    }
+}
+
+impl Origin {
+    /// All of them, the worst first.
+    pub const ALL: [Self; 3] = [Self::Own, Self::Ratchet, Self::Store];
+
+    /// As the status page shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Ratchet => "ratcheted",
+            Self::Store => "fleet",
         }
     }
 }

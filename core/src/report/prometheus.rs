@@ -4,8 +4,11 @@
 use core::fmt::Display;
 
 use crate::report::json::Seconds;
-use crate::report::{Counts, Event, LookupResult, Outcome, Server, Snapshot, Worker, BOUNDS};
+use crate::report::{
+    Counts, Event, LookupResult, Outcome, Server, Snapshot, Tickets, Worker, BOUNDS,
+};
 use crate::server::State;
+use crate::ticket::Origin;
 
 const PREFIX: &str = "nginx_remote_ssl_session_cache";
 
@@ -76,6 +79,8 @@ pub fn render(snapshot: &Snapshot) -> String {
     for (labels, worker) in workers(snapshot) {
         page.sample("address", &labels.with("address", &worker.address), 1);
     }
+
+    page.tickets(&snapshot.tickets(), snapshot.now);
     page.0
 }
 
@@ -136,6 +141,37 @@ impl Page {
             "" => format!("{PREFIX}_{name} {value}\n"),
             labels => format!("{PREFIX}_{name}{{{labels}}} {value}\n"),
         };
+    }
+
+    /// An age is told by when it began, as is customary.
+    fn tickets(&mut self, tickets: &[Tickets], now: i64) {
+        let of = |tickets: &Tickets| Labels::of("store", &tickets.store);
+
+        self.family("ticket_key_state", "gauge", "Where the ticket key in use is from: 1 at one.");
+        for tickets in tickets {
+            let states = [None].into_iter().chain(Origin::ALL.map(Some));
+            for state in states {
+                let labels = of(tickets).with("state", state.map_or("none", Origin::name));
+                self.sample("ticket_key_state", &labels, u8::from(state == tickets.state));
+            }
+        }
+
+        let name = "ticket_key_start_time_seconds";
+        self.family(name, "gauge", "Since when the ticket key is in use, as a Unix time.");
+        for tickets in tickets.iter().filter(|tickets| tickets.state.is_some()) {
+            self.sample(name, &of(tickets), now.saturating_sub_unsigned(tickets.key_age));
+        }
+
+        self.family("ticket_epochs", "gauge", "Epochs whose ticket keys are known.");
+        for tickets in tickets {
+            self.sample("ticket_epochs", &of(tickets), tickets.epochs);
+        }
+
+        let name = "ticket_clock_behind_seconds";
+        self.family(name, "gauge", "How far the clock is behind another machine's, if too far.");
+        for tickets in tickets {
+            self.sample(name, &of(tickets), tickets.clock_behind.unwrap_or(0));
+        }
     }
 
     fn histogram(&mut self, name: &str, labels: &Labels, counts: &Counts) {

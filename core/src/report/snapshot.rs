@@ -2,6 +2,7 @@
 
 use crate::report::{Event, LookupResult, Outcome};
 use crate::server::State;
+use crate::ticket::Origin;
 
 /// The upper bounds of the histogram of lookup times, in microseconds; beyond is one bucket more.
 pub const BOUNDS: [u64; 13] = [
@@ -20,6 +21,49 @@ pub struct Snapshot {
     pub handshakes: [u64; Outcome::ALL.len()],
     /// The stores of the configuration.
     pub stores: Vec<Store>,
+    /// The ticket keys of the configuration: those of a store may be several, where servers differ in
+    /// what they seal with.
+    pub tickets: Vec<Tickets>,
+}
+
+impl Snapshot {
+    /// The ticket keys of each store, once: of several, what is worst.
+    pub(super) fn tickets(&self) -> Vec<Tickets> {
+        let mut stores: Vec<Tickets> = Vec::new();
+        for tickets in &self.tickets {
+            match stores.iter_mut().find(|known| known.store == tickets.store) {
+                Some(known) => known.worsen(tickets),
+                None => stores.push(tickets.clone()),
+            }
+        }
+        stores
+    }
+}
+
+/// The ticket keys that a machine has of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tickets {
+    /// The store's name.
+    pub store: String,
+    /// Where the key in use is from; `None` where there is none yet. The machine is out of step with
+    /// others where it is not the store's.
+    pub state: Option<Origin>,
+    /// For how many seconds that key is in use.
+    pub key_age: u64,
+    /// So many epochs have keys, the next one among them.
+    pub epochs: usize,
+    /// So many seconds is this machine's clock behind that of another, where that is more than does
+    /// no harm.
+    pub clock_behind: Option<u64>,
+}
+
+impl Tickets {
+    fn worsen(&mut self, other: &Self) {
+        self.state = self.state.min(other.state);
+        self.key_age = self.key_age.max(other.key_age);
+        self.epochs = self.epochs.min(other.epochs);
+        self.clock_behind = self.clock_behind.max(other.clock_behind);
+    }
 }
 
 /// A store, as the configuration names it.

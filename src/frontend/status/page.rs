@@ -12,7 +12,7 @@ use nginx_sys::{
 use ngx::core::{Pool, NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleConfExt, Request};
 use ngx::ngx_string;
-use ssl_session_cache_core::report::{json, prometheus};
+use ssl_session_cache_core::report::{json, prometheus, Snapshot};
 
 use crate::counters;
 use crate::nginx::borrowed;
@@ -79,11 +79,16 @@ impl Format {
 
     fn render(self) -> String {
         match self {
-            Self::Json => json::render(&counters::take()),
-            Self::Prometheus => prometheus::render(&counters::take()),
+            Self::Json => json::render(&snapshot()),
+            Self::Prometheus => prometheus::render(&snapshot()),
             Self::Html => include_str!("page.html").to_owned(),
         }
     }
+}
+
+/// What is so now.
+fn snapshot() -> Snapshot {
+    counters::take()
 }
 
 unsafe extern "C" fn set_handler(
