@@ -331,6 +331,33 @@ fn texts_are_escaped() {
     assert_eq!(samples[&sample], "1");
 }
 
+#[test]
+fn metrics_of_alerts() {
+    let mut snapshot = snapshot(vec![store("redis", vec![whole(1)])]);
+    snapshot.tickets = vec![tickets("redis", Some(Origin::Store))];
+    let samples = samples(&prometheus::render(&snapshot));
+
+    let mut names = BTreeSet::new();
+    for metric in include_str!("../../examples/alerts.yml").split(PREFIX).skip(1) {
+        let name = metric.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap();
+        let matcher = metric[name.len()..].strip_prefix('{').and_then(|rest| rest.split_once('}'));
+        let (label, values) = match matcher {
+            None => ("", ""),
+            Some((matcher, _)) => matcher.trim_end_matches('"').split_once('"').unwrap(),
+        };
+        for value in values.split('|') {
+            let label = format!("{}=\"{value}\"", label.trim_end_matches(['=', '~', '!']));
+            let is_it = |sample: &String| {
+                let (of, labels) = sample.split_once('{').unwrap_or((sample, ""));
+                of == name && (matcher.is_none() || labels.contains(&label))
+            };
+            assert!(samples.keys().any(is_it), "no {name} {label}: an alert would never come");
+        }
+        names.insert(name);
+    }
+    assert!(names.len() >= 8, "{names:?}");
+}
+
 fn snapshot(stores: Vec<Store>) -> Snapshot {
     let mut snapshot = Snapshot { now: 1_795_233_678, since: 1_795_230_000, ..Snapshot::default() };
     snapshot.handshakes[Outcome::None as usize] = 5;
