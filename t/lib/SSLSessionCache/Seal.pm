@@ -9,9 +9,9 @@ use warnings;
 use strict;
 
 use Exporter qw/ import /;
-use File::Temp;
 use Net::SSLeay;
 
+use SSLSessionCache::AES;
 use SSLSessionCache::Nginx;
 
 our @EXPORT = qw/
@@ -44,8 +44,8 @@ sub seal_id {
 
 	my $seed = substr $id, 0, 15;
 
-	return $seed . substr(_aes($key, "\0" x 16), 0, 1)
-		. _aes($key, "\1$seed");
+	return $seed . substr(aes($key, "\0" x 16), 0, 1)
+		. aes($key, "\1$seed");
 }
 
 # What a session is called in the store.
@@ -53,7 +53,7 @@ sub seal_id {
 sub seal_name {
 	my ($key, $id) = @_;
 
-	return _aes($key, "\2" . substr $id, 0, 15);
+	return aes($key, "\2" . substr $id, 0, 15);
 }
 
 # What its record is sealed with.
@@ -63,7 +63,7 @@ sub seal_record_key {
 
 	my $seed = substr $id, 0, 15;
 
-	return _aes($key, "\3$seed", "\4$seed");
+	return aes($key, "\3$seed", "\4$seed");
 }
 
 # A record in parts: version, expiry, nonce, session.  The tag is not looked at.
@@ -74,7 +74,8 @@ sub read_record {
 	my ($version, $expiry, $nonce) = unpack 'CQ>a12', $record;
 	my $sealed = substr $record, HEADER, -(TAG);
 
-	return ($version, $expiry, $nonce, _gcm_text($key, $id, $nonce, $sealed));
+	return ($version, $expiry, $nonce,
+		gcm_text(seal_record_key($key, $id), $nonce, $sealed));
 }
 
 # The secret of a session that is written down as OpenSSL does.
@@ -87,39 +88,6 @@ sub master_key {
 	Net::SSLeay::SESSION_free($session);
 
 	return $secret;
-}
-
-# GCM decrypts with a counter that is at 2 for the first block.
-
-sub _gcm_text {
-	my ($key, $id, $nonce, $text) = @_;
-
-	return _openssl('-aes-256-ctr', seal_record_key($key, $id),
-		"$nonce\0\0\0\2", $text);
-}
-
-sub _aes {
-	my ($key, @blocks) = @_;
-
-	return _openssl('-aes-256-ecb', $key, undef, join '', @blocks);
-}
-
-sub _openssl {
-	my ($cipher, $key, $iv, $text) = @_;
-
-	my $command = "openssl enc $cipher -nopad -K " . unpack 'H*', $key;
-	$command .= ' -iv ' . unpack 'H*', $iv if defined $iv;
-
-	my $input = File::Temp->new();
-	binmode $input;
-	print $input $text;
-	close $input;
-
-	my $output = `$command -in $input`;
-
-	die "'openssl enc $cipher' failed\n" if $?;
-
-	return $output;
 }
 
 ###############################################################################
