@@ -31,7 +31,7 @@ pub(crate) enum NarrowError {
 /// Narrows the session id context of an SSL_CTX: sessions do not cross to one that is narrowed by
 /// something else. For the time when the configuration is read.
 pub(crate) fn narrow_id_context(ctx: SslCtx, by: &[u8]) -> Result<(), NarrowError> {
-    let mut context = learn(ctx).ok_or(NarrowError::NoHandshake)?;
+    let mut context = id_context(ctx).ok_or(NarrowError::NoHandshake)?;
     context.extend_from_slice(by);
     let context = sha256(&context).ok_or(NarrowError::NoDigest)?;
     // SAFETY: the SSL_CTX is valid; a digest of 32 bytes is as long as a context may be.
@@ -45,11 +45,11 @@ pub(crate) fn narrow_id_context(ctx: SslCtx, by: &[u8]) -> Result<(), NarrowErro
     }
 }
 
-/// The context of an SSL_CTX.
+/// The session id context of an SSL_CTX. For the time when the configuration is read.
 ///
 /// OpenSSL has no function that tells it. But every new session takes it over, so a handshake is
 /// begun as a client's, which makes one, and given up after its first message.
-fn learn(ctx: SslCtx) -> Option<Vec<u8>> {
+pub(crate) fn id_context(ctx: SslCtx) -> Option<Vec<u8>> {
     // SAFETY: the SSL_CTX is valid; the SSL made of it is freed here, and with it the BIO and the
     // session.
     unsafe {

@@ -14,12 +14,14 @@ mod client;
 mod ctx;
 mod errors;
 mod ex_data;
+mod hmac;
 mod id_context;
 mod job;
 mod messages;
 mod random;
 mod session;
 mod ssl;
+mod tickets;
 mod trust;
 
 pub(crate) use self::bio::{Filter, Given, Method, Read, Room, Source};
@@ -30,12 +32,14 @@ pub(crate) use self::client::Reason;
 pub(crate) use self::ctx::SslCtx;
 pub(crate) use self::errors::clear_errors;
 pub(crate) use self::ex_data::{Bound, Data, Slot};
-pub(crate) use self::id_context::{narrow_id_context, NarrowError};
+pub(crate) use self::hmac::HmacSha256;
+pub(crate) use self::id_context::{id_context, narrow_id_context, NarrowError};
 pub(crate) use self::job::{has_jobs, in_job, pause_job};
 pub(crate) use self::messages::Messages;
 pub(crate) use self::random::{randomise, Random};
 pub(crate) use self::session::{Session, SessionRef, MAX_ID};
 pub(crate) use self::ssl::Ssl;
+pub(crate) use self::tickets::{Opened, Opening, Sealing, TicketCallbacks, TicketCipher};
 pub(crate) use self::trust::{sha256, Digest};
 
 /// Mints session ids, and seals and opens the records of the sessions that have them. The

@@ -8,8 +8,8 @@ use core::slice;
 use nginx_sys::{
     SSL_client_hello_get0_ext, SSL_ctrl, SSL_get_client_random, SSL_get_options, SSL_get_session,
     SSL_get_shutdown, SSL_get_verify_mode, SSL_in_before, SSL_is_init_finished, SSL_session_reused,
-    SSL_version, SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_MODE, SSL_MODE_ASYNC, SSL_VERIFY_NONE,
-    TLS1_3_VERSION,
+    SSL_set_options, SSL_version, SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_MODE, SSL_MODE_ASYNC,
+    SSL_VERIFY_NONE, TLS1_3_VERSION,
 };
 use ssl_session_cache_core::session::sealed::HELLO_RANDOM_LEN;
 
@@ -72,8 +72,8 @@ impl<'a> Ssl<'a> {
         unsafe { SSL_version(self.as_ptr()) }
     }
 
-    /// An extension of the ClientHello (SSL_client_hello_get0_ext(3)). For the get callback, in
-    /// which OpenSSL still has the message.
+    /// An extension of the ClientHello (SSL_client_hello_get0_ext(3)). For the callbacks that OpenSSL
+    /// looks for sessions with: it still has the message then.
     pub(crate) fn hello_extension(self, kind: c_uint) -> Option<&'a [u8]> {
         let (mut data, mut len) = (ptr::null(), 0);
         // SAFETY: the SSL is valid, and keeps the message until it has been read to its end.
@@ -96,6 +96,12 @@ impl<'a> Ssl<'a> {
         // SAFETY: the SSL is valid.
         let tickets = unsafe { SSL_get_options(self.as_ptr()) & SSL_OP_NO_TICKET == 0 };
         self.speaks_tls13() && tickets
+    }
+
+    /// Gives the client no stateless tickets: with TLS 1.3 stateful ones.
+    pub(crate) fn disable_tickets(self) {
+        // SAFETY: the SSL is valid.
+        unsafe { SSL_set_options(self.as_ptr(), SSL_OP_NO_TICKET) };
     }
 
     /// Whether the version of TLS is 1.3.
