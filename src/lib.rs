@@ -4,9 +4,10 @@
 //! This file holds the tables by which nginx finds the modules. The parts, each of which uses those
 //! behind it only: `process` (what happens when a worker starts and exits), `frontend` (what nginx's
 //! http{} calls servers and listeners, its module, the variables and the status page), `attach` (the
-//! cache put into SSL_CTXs), `conf` (the directive and the block of a store), `handshake` (OpenSSL's session callbacks),
-//! `store` (the client of a store), `counters` and `net` (a connection on nginx's event loop), and
-//! the edge, `nginx` and `openssl`.
+//! cache put into SSL_CTXs), `conf` (the directive and the block of a store), `handshake` (OpenSSL's
+//! session and ticket callbacks), `tickets` (the ticket keys of the fleet), `store` (the client of a
+//! store), `counters` and `net` (a connection on nginx's event loop), and the edge, `nginx` and
+//! `openssl`.
 
 use core::ptr;
 
@@ -22,6 +23,7 @@ mod nginx;
 mod openssl;
 mod process;
 mod store;
+mod tickets;
 
 /// What http{}, stream{} and mail{} share, as nginx knows it. That of http{} is beside it in
 /// `frontend`.

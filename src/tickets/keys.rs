@@ -1,0 +1,157 @@
+//! The ticket keys of an SSL_CTX, as a worker has them: derived of the machine's seeds when those
+//! have changed, and not for each handshake.
+
+use core::cell::RefCell;
+use core::ops::Range;
+use std::rc::Rc;
+
+use ssl_session_cache_core::ticket::{Epoch, Seed, TicketKey};
+
+use crate::nginx::{process_id, unix_time};
+use crate::openssl::{
+    id_context, HmacSha256, Opened, Opening, Random, Sealing, SslCtx, TicketCipher,
+};
+use crate::tickets::zone::Zone;
+use crate::tickets::{fresh_seed, TicketsConf};
+
+/// What seals and opens the tickets of an SSL_CTX.
+pub(crate) struct Tickets {
+    conf: Rc<TicketsConf>,
+    /// The session id context of the SSL_CTX, which its keys are derived of as well: tickets cross no
+    /// further than what nginx keeps apart.
+    id_context: Vec<u8>,
+    cipher: TicketCipher,
+    /// For IVs.
+    random: Random,
+    keys: RefCell<Keys>,
+}
+
+/// How old the key of a ticket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// It is the one that seals.
+    Current,
+    /// It is one that sealed before, or is about to, or seals elsewhere.
+    Other,
+}
+
+/// The keys that there are.
+#[derive(Default)]
+struct Keys {
+    /// The generation of the seeds that they are derived of; none before they are.
+    generation: Option<u64>,
+    /// The Unix times between which that holds: an epoch.
+    valid: Range<u64>,
+    /// Whether the first one seals.
+    seals: bool,
+    /// Each stays where it is until it is wiped.
+    all: Vec<Rc<Key>>,
+}
+
+/// A ticket key, and what it was derived of.
+struct Key {
+    seed: (Epoch, Seed),
+    key: TicketKey,
+}
+
+impl Tickets {
+    /// For an SSL_CTX whose session id context is as it stays; `None` where OpenSSL does not tell it,
+    /// or has no AES-256-CBC.
+    pub(crate) fn new(conf: Rc<TicketsConf>, ctx: SslCtx) -> Option<Self> {
+        Some(Self {
+            conf,
+            id_context: id_context(ctx)?,
+            cipher: TicketCipher::new()?,
+            random: Random::new(),
+            keys: RefCell::default(),
+        })
+    }
+
+    /// Whether there is a key that seals.
+    pub(crate) fn can_seal(&self) -> bool {
+        self.with_keys(|keys| keys.sealing().is_some())
+    }
+
+    /// Has a ticket sealed; `None` where that cannot be done.
+    pub(crate) fn seal(&self, ticket: Sealing<'_>) -> Option<()> {
+        let iv = self.random.draw(process_id())?;
+        self.with_keys(|keys| ticket.under(&self.cipher, keys.sealing()?, &iv))
+    }
+
+    /// Has a ticket opened, if it is one of the fleet's. With TLS 1.3 it is for one use.
+    pub(crate) fn open(&self, ticket: Opening<'_>, is_tls13: bool) -> Opened {
+        self.with_keys(|keys| {
+            let Some((key, age)) = keys.find(ticket.name()) else { return Opened::No };
+            match ticket.with(&self.cipher, key) {
+                None => Opened::No,
+                Some(()) if age == Age::Current && !is_tls13 => Opened::Kept,
+                Some(()) => Opened::Renewed,
+            }
+        })
+    }
+
+    /// How old the key of this name is; `None` where it is not among them.
+    pub(crate) fn age(&self, name: &[u8]) -> Option<Age> {
+        self.with_keys(|keys| keys.find(name).map(|(_, age)| age))
+    }
+
+    /// Uses the keys as they are now.
+    fn with_keys<R>(&self, with: impl FnOnce(&Keys) -> R) -> R {
+        // What uses the keys does not come back here.
+        let mut keys = self.keys.borrow_mut();
+        if let Some(zone) = Zone::used() {
+            let now = unix_time().max(0) as u64;
+            if keys.generation != Some(zone.generation()) || !keys.valid.contains(&now) {
+                keys.derive(zone, &self.conf, &self.id_context, now);
+            }
+        }
+        with(&keys)
+    }
+}
+
+impl Keys {
+    /// Derives the keys of the seeds that there are at `now`, which is in the epoch for which they
+    /// are valid then. Those of an epoch before that are not needed any more go.
+    fn derive(&mut self, zone: Zone, conf: &TicketsConf, id_context: &[u8], now: u64) {
+        let family = &*conf.family;
+        let (generation, seeds) = zone.with(|ring| {
+            // Where it fails, older seeds still open.
+            let _ = ring.begin(family, now, &HmacSha256, fresh_seed);
+            (ring.generation(), ring.seeds(family, now))
+        });
+        let rotation = family.rotation();
+        let epoch = rotation.epoch(now);
+        let count = seeds.len();
+        self.seals = seeds.first().is_some_and(|(first, _)| *first == epoch);
+        let mut known = core::mem::take(&mut self.all);
+        for seed in seeds {
+            let key = match known.iter().position(|key| key.seed == seed) {
+                Some(index) => Some(known.swap_remove(index)),
+                None => Key::derive(seed, id_context),
+            };
+            self.all.extend(key);
+        }
+        // What failed is tried again.
+        self.generation = (self.seals && self.all.len() == count).then_some(generation);
+        self.valid = rotation.start(epoch)..rotation.start(Epoch(epoch.0 + 1));
+    }
+
+    /// The key that seals.
+    fn sealing(&self) -> Option<&TicketKey> {
+        self.all.first().filter(|_| self.seals).map(|first| &first.key)
+    }
+
+    /// The key of this name, which goes with each ticket in clear.
+    fn find(&self, name: &[u8]) -> Option<(&TicketKey, Age)> {
+        let index = self.all.iter().position(|key| key.key.name == name)?;
+        let age = if index == 0 && self.seals { Age::Current } else { Age::Other };
+        Some((&self.all[index].key, age))
+    }
+}
+
+impl Key {
+    fn derive(seed: (Epoch, Seed), id_context: &[u8]) -> Option<Rc<Self>> {
+        let key = seed.1.ticket_key(&HmacSha256, id_context)?;
+        Some(Rc::new(Self { seed, key }))
+    }
+}

@@ -1,0 +1,93 @@
+//! The ticket keys of the fleet, as this machine has them: who seals and opens the tickets of an
+//! SSL_CTX (`keys`), the seeds that all workers share (`zone`), and who gets them from the store and
+//! gives them to it (`keeper`). What they are is told in `core/src/ticket`.
+
+use core::{iter, ptr};
+use std::rc::Rc;
+
+use ssl_session_cache_core::report;
+use ssl_session_cache_core::session::Keyspace;
+use ssl_session_cache_core::ticket::{Family, Rotation, Seed, Status, SEED_LEN};
+
+use crate::nginx::unix_time;
+use crate::openssl::{randomise, HmacSha256, Sealer};
+use crate::store::StoreConf;
+
+pub(crate) use self::keys::{Age, Tickets};
+pub(crate) use self::zone::{add_zone, is_used};
+
+use self::zone::Zone;
+
+mod keys;
+mod zone;
+
+/// Ticket keys that servers share: those whose seeds lie in one store, under one prefix, sealed with
+/// the same keys.
+pub(crate) struct TicketsConf {
+    store: Rc<StoreConf>,
+    keyspace: Keyspace,
+    sealer: Rc<Sealer>,
+    family: Rc<Family>,
+}
+
+impl TicketsConf {
+    /// `None` where OpenSSL fails, or there is no sealing key.
+    pub(crate) fn new(
+        store: Rc<StoreConf>,
+        keyspace: Keyspace,
+        sealer: Rc<Sealer>,
+        rotation: Rotation,
+    ) -> Option<Self> {
+        let name = store.settings().name();
+        let sites = sites(&store);
+        let prefix = keyspace.prefix();
+        let family = Family::new(&sealer, &HmacSha256, name.as_bytes(), prefix, &sites, rotation)?;
+        Some(Self { store, keyspace, sealer, family: Rc::new(family) })
+    }
+
+    /// The store that the seeds lie in.
+    pub(crate) fn store_conf(&self) -> &StoreConf {
+        &self.store
+    }
+
+    /// Whether it is of these.
+    pub(crate) fn is_of(
+        &self,
+        store: &StoreConf,
+        keyspace: &Keyspace,
+        sealer: &Rc<Sealer>,
+        rotation: Rotation,
+    ) -> bool {
+        ptr::eq(&*self.store, store)
+            && self.keyspace == *keyspace
+            && Rc::ptr_eq(&self.sealer, sealer)
+            && self.family.rotation() == rotation
+    }
+}
+
+/// The sites whose tickets are opened: this machine's own, and that of the fallback. 0 is one as well.
+fn sites(store: &StoreConf) -> Vec<u8> {
+    let stores = iter::once(store).chain(store.fallback());
+    let mut sites: Vec<u8> = stores.map(|store| store.settings().site.unwrap_or(0)).collect();
+    sites.dedup();
+    sites
+}
+
+/// A seed that no machine has; `None` where OpenSSL has no random bytes.
+fn fresh_seed() -> Option<Seed> {
+    let mut bytes = [0; SEED_LEN];
+    randomise(&mut bytes).then(|| Seed::new(bytes))
+}
+
+/// The ticket keys of a configuration, as an operator is shown them.
+pub(crate) fn statuses(confs: &[Rc<TicketsConf>]) -> Vec<report::Tickets> {
+    let Some(zone) = Zone::used() else { return Vec::new() };
+    let unix = unix_time().max(0) as u64;
+    let status = |conf: &Rc<TicketsConf>| {
+        let Status { origin, age, epochs, clock_behind } =
+            zone.with(|ring| ring.status(&conf.family, unix));
+        let store = conf.store.settings().name();
+        report::Tickets { store, state: origin, key_age: age, epochs, clock_behind }
+    };
+    confs.iter().map(status).collect()
+}
