@@ -8,7 +8,7 @@ use nginx_sys::{ngx_conf_t, ngx_cycle_t};
 
 use crate::conf::{CycleConf, Destination, Reported};
 use crate::counters::Counted;
-use crate::handshake::{SessionCache, Suspension};
+use crate::handshake::{SessionCache, Sockets, Suspension};
 use crate::nginx::{log, BLOCK_NAME, NAME};
 use crate::openssl::{narrow_id_context, NarrowError, SslCtx};
 use crate::store::StoreConf;
@@ -176,9 +176,9 @@ fn attach_server(
         store,
         keyspace,
         sealer,
+        None,
         suspension,
-        asks_for_certificates,
-        server.handshake_timeout,
+        Sockets { asks_for_certificates, handshake_timeout: server.handshake_timeout },
     ))
 }
 

@@ -17,6 +17,7 @@ use crate::openssl::{
     clear_errors, Ciphers, Data, Session, SessionCallbacks, SessionRef, Slot, Ssl, SslCtx,
 };
 use crate::store::{Store, StoreConf};
+use crate::tickets::Tickets;
 
 /// The longest time that a session is stored for, in seconds. With TLS 1.3 clients keep none for
 /// longer than 7 days (RFC 8446, section 4.6.1); what is configured beyond a year is a slip of the
@@ -30,6 +31,15 @@ const SERVER_NAME: u32 = 0;
 /// The caches of SSL_CTXs.
 static CACHE: Slot<SSL_CTX, SessionCache> = Slot::new();
 
+/// What the sockets that an SSL_CTX is for are like.
+#[derive(Clone, Copy)]
+pub(crate) struct Sockets {
+    /// Whether a server of theirs asks for client certificates.
+    pub(crate) asks_for_certificates: bool,
+    /// The time that nginx gives a client for its handshake (`client_header_timeout`).
+    pub(crate) handshake_timeout: Duration,
+}
+
 /// What the callbacks of an SSL_CTX use.
 pub(crate) struct SessionCache {
     ctx: SslCtx,
@@ -38,11 +48,10 @@ pub(crate) struct SessionCache {
     /// The same, as this worker has it; none in a process without clients.
     store: RefCell<Option<Rc<Store>>>,
     pub(super) records: Rc<Records>,
+    /// What seals and opens stateless tickets; none where clients get none, or nginx's own.
+    pub(super) tickets: Option<Tickets>,
     suspension: Cell<Suspension>,
-    /// Whether a server of the sockets asks for client certificates.
-    asks_for_certificates: bool,
-    /// The time that nginx gives a client for its handshake (`client_header_timeout`).
-    pub(super) handshake_timeout: Duration,
+    pub(super) sockets: Sockets,
     /// What the servers are able to do that a client may be for.
     abilities: OnceCell<Vec<ServerAbilities>>,
     ciphers: &'static Ciphers,
@@ -57,9 +66,9 @@ impl SessionCache {
         ctx: SslCtx,
         store_conf: Rc<StoreConf>,
         records: Rc<Records>,
+        tickets: Option<Tickets>,
         suspension: Suspension,
-        asks_for_certificates: bool,
-        handshake_timeout: Duration,
+        sockets: Sockets,
     ) -> Option<Rc<Self>> {
         if Self::of(ctx).is_some() {
             return None;
@@ -69,9 +78,9 @@ impl SessionCache {
             store_conf,
             store: RefCell::default(),
             records,
+            tickets,
             suspension: Cell::new(suspension),
-            asks_for_certificates,
-            handshake_timeout,
+            sockets,
             abilities: OnceCell::new(),
             ciphers: Ciphers::available(),
             nginx: SessionCallbacks::of(ctx),
@@ -207,7 +216,7 @@ impl SessionCache {
         session
     }
 
-    /// Whether a session is one for the handshake that offers it.
+    /// Whether a session, from the cache or in a ticket, is one for the handshake that offers it.
     ///
     /// OpenSSL compares much of it once it has the session, and makes full handshakes of what does
     /// not fit: its id context, its age, its hash. Here is what it fails the handshake for, where
@@ -220,12 +229,13 @@ impl SessionCache {
             || (!session.is_tls13() && self.ciphers.lack_that_of(session))
             || (ssl.ignores_extended_master_secret()
                 && self.records.has_extended_master_secret(session));
-        let is_of_another = self.asks_for_certificates && session.server_name() != server_name(ssl);
+        let is_of_another =
+            self.sockets.asks_for_certificates && session.server_name() != server_name(ssl);
         session.version() == ssl.version() && !fails && !is_of_another
     }
 }
 
-/// The name of the server that a client asks for, in the get callback; empty without one.
+/// The name of the server that a client asks for, where OpenSSL looks for its session; empty without one.
 fn server_name(ssl: Ssl<'_>) -> &[u8] {
     ssl.hello_extension(SERVER_NAME)
         .and_then(ssl_session_cache_core::hello::server_name)

@@ -7,15 +7,21 @@ use std::sync::OnceLock;
 
 use crate::handshake::cache::SessionCache;
 use crate::handshake::first::First;
-use crate::openssl::{randomise, Callbacks, InfoCallback, Session, SessionRef, Ssl, SslCtx, Step};
+use crate::openssl::{
+    randomise, Callbacks, InfoCallback, Opened, Opening, Sealing, Session, SessionRef, Ssl, SslCtx,
+    Step, TicketCallbacks,
+};
 
 /// The info callback that nginx sets, the same on every SSL_CTX of its servers.
 static NGINX_INFO: OnceLock<InfoCallback> = OnceLock::new();
 
 /// Has OpenSSL call what is here for an SSL_CTX.
-pub(super) fn set(ctx: SslCtx, mints_ids: bool) {
+pub(super) fn set(ctx: SslCtx, mints_ids: bool, seals_tickets: bool) {
     NGINX_INFO.get_or_init(|| InfoCallback::of(ctx));
     ctx.set_callbacks::<Doorway>(mints_ids);
+    if seals_tickets {
+        ctx.set_ticket_callbacks::<Doorway>();
+    }
 }
 
 /// Where OpenSSL enters.
@@ -79,5 +85,30 @@ impl Callbacks for Doorway {
             nginx.set(ssl);
         }
         nginx.call(ssl, step);
+    }
+}
+
+impl TicketCallbacks for Doorway {
+    fn can_seal(ssl: Ssl<'_>) -> bool {
+        let can_seal = |cache: &SessionCache| Some(cache.tickets.as_ref()?.can_seal());
+        SessionCache::of_ssl(ssl).and_then(|cache| can_seal(&cache)).unwrap_or(false)
+    }
+
+    fn seals(ssl: Ssl<'_>, ticket: Sealing<'_>) -> bool {
+        let seal = |cache: &SessionCache| cache.tickets.as_ref()?.seal(ticket);
+        SessionCache::of_ssl(ssl).and_then(|cache| seal(&cache)).is_some()
+    }
+
+    fn opens(ssl: Ssl<'_>, ticket: Opening<'_>) -> Opened {
+        let open =
+            |cache: &SessionCache| Some(cache.tickets.as_ref()?.open(ticket, ssl.speaks_tls13()));
+        SessionCache::of_ssl(ssl).and_then(|cache| open(&cache)).unwrap_or(Opened::No)
+    }
+
+    fn judges(ssl: Ssl<'_>, name: &[u8], session: Option<SessionRef<'_>>) -> bool {
+        let (Some(first), Some(cache)) = (First::of(ssl), SessionCache::of_ssl(ssl)) else {
+            return false;
+        };
+        first.find_in_ticket(ssl, &cache, name, session)
     }
 }

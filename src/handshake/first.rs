@@ -22,8 +22,9 @@ use crate::handshake::notes;
 use crate::handshake::records::{Entry, Verdict};
 use crate::handshake::suspend::{Gate, Gated, Held, Hold, Holder, Waker};
 use crate::nginx::{debug, debug_detail, Connection};
-use crate::openssl::{Bound, Method, Session, Slot, Ssl};
+use crate::openssl::{Bound, Method, Session, SessionRef, Slot, Ssl};
 use crate::store::Asker;
+use crate::tickets::Age;
 
 /// The first handshakes of SSLs.
 static FIRST: Slot<SSL, Bound<First>> = Slot::new();
@@ -41,11 +42,19 @@ pub(super) struct First {
     lookups: RefCell<[Option<Rc<Lookup>>; MAX_LOOKUPS]>,
     /// When the first of them began: all must end within the store's timeout from then.
     began: Cell<Option<Instant>>,
-    /// The session that OpenSSL was given last, and from where. It takes the first that fits, and
-    /// asks for no other then.
-    found: RefCell<Option<(Outcome, Session)>>,
+    /// The session that OpenSSL was given last. It takes the first that fits, and asks for no other
+    /// then.
+    found: RefCell<Option<Found>>,
     /// What holds the handshake back.
     holder: Holder,
+}
+
+/// A session that OpenSSL was given.
+struct Found {
+    outcome: Outcome,
+    /// None where a ticket holds it: with TLS 1.2 the id that OpenSSL gives it is whatever the client
+    /// has sent beside.
+    session: Option<Session>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +121,8 @@ impl First {
         match session {
             Some(session) if cache.fits(ssl, session.as_ref()) => {
                 self.note(ssl, outcome, waited);
-                *self.found.borrow_mut() = Some((outcome, session.clone()));
+                let found = Found { outcome, session: Some(session.clone()) };
+                *self.found.borrow_mut() = Some(found);
                 Some(session)
             }
             Some(_) => {
@@ -127,6 +137,33 @@ impl First {
                 None
             }
         }
+    }
+
+    /// What became of a ticket: the key of this name has opened it, and it holds a session, or none
+    /// did. Returns whether the handshake may resume the session.
+    pub(super) fn find_in_ticket(
+        &self,
+        ssl: Ssl<'_>,
+        cache: &SessionCache,
+        name: &[u8],
+        session: Option<SessionRef<'_>>,
+    ) -> bool {
+        if self.state.get() == State::Done {
+            return false;
+        }
+        let age = cache.tickets.as_ref().and_then(|tickets| tickets.age(name));
+        let (outcome, is_found) = match (session, age) {
+            (None, _) => (Outcome::TicketUnknown, false),
+            (Some(session), _) if !cache.fits(ssl, session) => (Outcome::Unused, false),
+            (Some(_), Some(Age::Current)) => (Outcome::Ticket, true),
+            // Opened with a key that was just wiped.
+            (Some(_), Some(Age::Other) | None) => (Outcome::TicketOld, true),
+        };
+        self.note(ssl, outcome, None);
+        if is_found {
+            *self.found.borrow_mut() = Some(Found { outcome, session: None });
+        }
+        is_found
     }
 
     /// What there is under an id, in the tier of this machine or in the store, and how long the
@@ -232,7 +269,7 @@ impl First {
     /// rest of the handshake.
     fn patience(&self, ssl: Ssl<'_>, cache: &SessionCache, now: Instant) -> Instant {
         let time_left = Connection::of(ssl).and_then(Connection::time_left);
-        now + time_left.unwrap_or(cache.handshake_timeout) / 2
+        now + time_left.unwrap_or(cache.sockets.handshake_timeout) / 2
     }
 
     fn keep(&self, lookup: Rc<Lookup>) {
@@ -280,16 +317,15 @@ impl First {
     /// The id of the session from the cache that is resumed.
     pub(super) fn resumed(&self, ssl: Ssl<'_>) -> Option<SessionId> {
         let found = self.found.borrow();
-        let (_, session) = found.as_ref().filter(|_| ssl.has_resumed())?;
+        let session = found.as_ref().filter(|_| ssl.has_resumed())?.session.as_ref()?;
         Some(SessionId::new(session.as_ref().id()))
     }
 
     /// The client has proved that it has the secret of the session that is resumed. With TLS 1.3
     /// the session in use is another by now, that of the next ticket.
     fn own_resumed(&self, ssl: Ssl<'_>) {
-        let (Some((_, found)), Some(session)) = (self.found.take(), ssl.session()) else {
-            return;
-        };
+        let Some(found) = self.found.take().and_then(|found| found.session) else { return };
+        let Some(session) = ssl.session() else { return };
         if ssl.has_resumed() && found.as_ref().id() == session.id() {
             notes::own(session);
         }
@@ -301,9 +337,9 @@ impl First {
         self.lookups.take().iter().flatten().for_each(|lookup| lookup.cancel());
 
         let mut report = self.report.get();
-        if let Some((outcome, session)) = &*self.found.borrow() {
+        if let Some(Found { outcome, session }) = &*self.found.borrow() {
             report.outcome = if ssl.has_resumed() { *outcome } else { Outcome::Unused };
-            if report.outcome == Outcome::Hit {
+            if let (Outcome::Hit, Some(session)) = (report.outcome, session) {
                 cache.nginx.put(ssl, session.as_ref());
             }
         }

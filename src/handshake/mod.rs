@@ -5,19 +5,22 @@
 //! business of one object (`first`), and how it waits of another (`suspend`). They queue requests,
 //! or write them at once where a client may be back soon, and look at results; all else is left to
 //! the event loop.
+//!
+//! Where the fleet shares ticket keys (see `tickets`), clients that take stateless tickets have their
+//! sessions in these, and none of them is looked up.
 
-use core::time::Duration;
 use std::rc::Rc;
 
 use ssl_session_cache_core::session::Keyspace;
 
 use crate::openssl::{Sealer, Ssl, SslCtx};
 use crate::store::StoreConf;
+use crate::tickets::Tickets;
 
 use self::first::First;
 use self::records::Records;
 
-pub(crate) use self::cache::SessionCache;
+pub(crate) use self::cache::{SessionCache, Sockets};
 pub(crate) use self::first::Report;
 pub(crate) use self::lookup::{answered, is_awaited};
 pub(crate) use self::suspend::Suspension;
@@ -38,21 +41,14 @@ impl SessionCache {
         store_conf: Rc<StoreConf>,
         keyspace: Keyspace,
         sealer: Option<Rc<Sealer>>,
+        tickets: Option<Tickets>,
         suspension: Suspension,
-        asks_for_certificates: bool,
-        handshake_timeout: Duration,
+        sockets: Sockets,
     ) -> Option<Rc<Self>> {
         let records = Records::new(keyspace, sealer, store_conf.settings().site.unwrap_or(0));
-        let mints_ids = records.are_sealed();
-        let cache = Self::put_into(
-            ctx,
-            store_conf,
-            records,
-            suspension,
-            asks_for_certificates,
-            handshake_timeout,
-        )?;
-        callbacks::set(ctx, mints_ids);
+        let (mints_ids, seals_tickets) = (records.are_sealed(), tickets.is_some());
+        let cache = Self::put_into(ctx, store_conf, records, tickets, suspension, sockets)?;
+        callbacks::set(ctx, mints_ids, seals_tickets);
         ctx.cache_externally();
         Some(cache)
     }
