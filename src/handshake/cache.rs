@@ -146,17 +146,14 @@ impl SessionCache {
         CACHE.get(ctx)
     }
 
-    /// A handshake has made a session: it goes to the store, unless the client has it in its
-    /// ticket. `resumed` tells the session from the cache that the handshake has resumed.
+    /// A handshake has made a session, which goes to the store. `resumed` tells the session from the
+    /// cache that the handshake has resumed.
     pub(super) fn session_made(
         &self,
         ssl: Ssl<'_>,
         session: SessionRef<'_>,
         resumed: impl FnOnce() -> Option<SessionId>,
     ) {
-        if ssl.gives_stateless_tickets() {
-            return;
-        }
         debug(ssl, "session made");
         if session.is_tls13() && ssl.verifies_client() {
             // The tickets follow the client's proof.

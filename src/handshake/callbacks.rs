@@ -9,8 +9,9 @@ use crate::handshake::cache::SessionCache;
 use crate::handshake::first::First;
 use crate::openssl::{
     randomise, Callbacks, InfoCallback, Opened, Opening, Sealing, Session, SessionRef, Ssl, SslCtx,
-    Step, TicketCallbacks,
+    Step, Steps, TicketCallbacks,
 };
+use crate::tickets::Tickets;
 
 /// The info callback that nginx sets, the same on every SSL_CTX of its servers.
 static NGINX_INFO: OnceLock<InfoCallback> = OnceLock::new();
@@ -30,12 +31,16 @@ enum Doorway {}
 impl Callbacks for Doorway {
     fn session_made(ssl: Ssl<'_>, session: SessionRef<'_>) -> bool {
         let Some(cache) = SessionCache::of_ssl(ssl) else { return false };
-        cache.session_made(ssl, session, || First::of(ssl)?.resumed(ssl));
+        if !ssl.gives_stateless_tickets() {
+            let first = First::of(ssl);
+            cache.session_made(ssl, session, || first.as_ref()?.resumed(ssl));
+            first.inspect(|first| first.made_session());
+        }
         cache.nginx.put(ssl, session)
     }
 
     fn session_offered(ssl: Ssl<'_>, id: &[u8]) -> Option<Session> {
-        First::of(ssl)?.find(ssl, &*SessionCache::of_ssl(ssl)?, id)
+        First::of(ssl)?.find(ssl, id)
     }
 
     fn session_dropped(ctx: SslCtx, session: SessionRef<'_>) {
@@ -59,30 +64,46 @@ impl Callbacks for Doorway {
             _ => randomise(room),
         }
     }
+}
 
+impl Steps for Doorway {
     /// OpenSSL tells of a start for each renegotiation that a client asks for as well, also where it
     /// then refuses it, and at the end of early data; of an end with TLS 1.3 before it makes tickets.
     fn stepped(ssl: Ssl<'_>, step: Step) {
-        let is_over = step.is_exit() && ssl.is_established();
         if step.is_start() && ssl.is_before_handshake() {
             if let Some(cache) = SessionCache::of_ssl(ssl) {
                 // Kept on the SSL: a name of the client's may switch to an SSL_CTX without this one.
                 InfoCallback::ours::<Self>().set(ssl);
-                First::begin(ssl, &cache);
+                First::begin(ssl, cache);
             }
-        } else if let Some(first) = First::of(ssl) {
-            first.stepped(ssl);
-            if step.is_end() {
-                first.finished(ssl);
+        } else if First::of(ssl).map_or(true, |first| first.stepped(ssl)) {
+            InfoCallback::ours::<Passage>().set(ssl);
+        }
+        Passage::stepped(ssl, step);
+    }
+}
+
+/// Where OpenSSL enters once nothing is held back in front of it: most steps are no concern of ours
+/// then, and there are many.
+enum Passage {}
+
+impl Steps for Passage {
+    fn stepped(ssl: Ssl<'_>, step: Step) {
+        let Some(nginx) = NGINX_INFO.get() else { return };
+        if step.is_end() || step.is_exit() {
+            let is_over = step.is_exit() && ssl.is_established();
+            if let Some(first) = First::of(ssl) {
+                if step.is_end() {
+                    first.finished(ssl);
+                }
+                if is_over {
+                    first.established(ssl);
+                }
             }
             if is_over {
-                first.established(ssl);
+                // Nothing that comes later is any concern of ours.
+                nginx.set(ssl);
             }
-        }
-        let Some(nginx) = NGINX_INFO.get() else { return };
-        if is_over {
-            // Nothing that comes later is any concern of ours.
-            nginx.set(ssl);
         }
         nginx.call(ssl, step);
     }
@@ -90,25 +111,19 @@ impl Callbacks for Doorway {
 
 impl TicketCallbacks for Doorway {
     fn can_seal(ssl: Ssl<'_>) -> bool {
-        let can_seal = |cache: &SessionCache| Some(cache.tickets.as_ref()?.can_seal());
-        SessionCache::of_ssl(ssl).and_then(|cache| can_seal(&cache)).unwrap_or(false)
+        First::of(ssl).is_some_and(|first| first.tickets().is_some_and(Tickets::can_seal))
     }
 
     fn seals(ssl: Ssl<'_>, ticket: Sealing<'_>) -> bool {
-        let seal = |cache: &SessionCache| cache.tickets.as_ref()?.seal(ticket);
-        SessionCache::of_ssl(ssl).and_then(|cache| seal(&cache)).is_some()
+        First::of(ssl).and_then(|first| first.tickets()?.seal(ticket)).is_some()
     }
 
     fn opens(ssl: Ssl<'_>, ticket: Opening<'_>) -> Opened {
-        let open =
-            |cache: &SessionCache| Some(cache.tickets.as_ref()?.open(ticket, ssl.speaks_tls13()));
-        SessionCache::of_ssl(ssl).and_then(|cache| open(&cache)).unwrap_or(Opened::No)
+        let open = |first: &First| Some(first.tickets()?.open(ticket, ssl.speaks_tls13()));
+        First::of(ssl).and_then(|first| open(&first)).unwrap_or(Opened::No)
     }
 
     fn judges(ssl: Ssl<'_>, name: &[u8], session: Option<SessionRef<'_>>) -> bool {
-        let (Some(first), Some(cache)) = (First::of(ssl), SessionCache::of_ssl(ssl)) else {
-            return false;
-        };
-        first.find_in_ticket(ssl, &cache, name, session)
+        First::of(ssl).is_some_and(|first| first.find_in_ticket(ssl, name, session))
     }
 }

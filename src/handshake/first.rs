@@ -24,7 +24,7 @@ use crate::handshake::suspend::{Gate, Gated, Held, Hold, Holder, Waker};
 use crate::nginx::{debug, debug_detail, Connection};
 use crate::openssl::{Bound, Method, Session, SessionRef, Slot, Ssl};
 use crate::store::Asker;
-use crate::tickets::Age;
+use crate::tickets::{Age, Tickets};
 
 /// The first handshakes of SSLs.
 static FIRST: Slot<SSL, Bound<First>> = Slot::new();
@@ -35,6 +35,8 @@ const MAX_LOOKUPS: usize = 4;
 
 /// The first handshake of a connection.
 pub(super) struct First {
+    /// What it shares with other handshakes.
+    cache: Rc<SessionCache>,
     state: Cell<State>,
     report: Cell<Report>,
     /// What was looked up: a HelloRetryRequest makes OpenSSL ask once more for what has been
@@ -45,6 +47,8 @@ pub(super) struct First {
     /// The session that OpenSSL was given last. It takes the first that fits, and asks for no other
     /// then.
     found: RefCell<Option<Found>>,
+    /// Whether it has made a session that goes to the store.
+    has_made_session: Cell<bool>,
     /// What holds the handshake back.
     holder: Holder,
 }
@@ -79,7 +83,7 @@ pub(crate) struct Report {
 impl First {
     /// A connection begins its first handshake. Without memory there is no object, and nothing is
     /// looked up.
-    pub(super) fn begin(ssl: Ssl<'_>, cache: &SessionCache) {
+    pub(super) fn begin(ssl: Ssl<'_>, cache: Rc<SessionCache>) {
         if Self::of(ssl).is_some() {
             return;
         }
@@ -89,7 +93,9 @@ impl First {
             lookups: RefCell::default(),
             began: Cell::new(None),
             found: RefCell::new(None),
+            has_made_session: Cell::new(false),
             holder: cache.suspension().holder(),
+            cache,
         };
         if let Some(first) = FIRST.bind(ssl, first) {
             first.holder.begin(ssl, &first);
@@ -106,11 +112,11 @@ impl First {
     }
 
     /// The session that OpenSSL asks for. Holds the handshake until its lookup has ended.
-    pub(super) fn find(&self, ssl: Ssl<'_>, cache: &SessionCache, id: &[u8]) -> Option<Session> {
+    pub(super) fn find(&self, ssl: Ssl<'_>, id: &[u8]) -> Option<Session> {
         if self.state.get() == State::Done {
             return None;
         }
-        let (answer, waited) = self.answer(ssl, cache, id);
+        let (answer, waited) = self.answer(ssl, id);
         let (outcome, session) = match answer {
             Answer::Local(session) => (Outcome::Local, Some(session)),
             Answer::Record(Verdict::Usable(session)) => (Outcome::Hit, Some(session)),
@@ -119,7 +125,7 @@ impl First {
             Answer::Missing(outcome) => (outcome, None),
         };
         match session {
-            Some(session) if cache.fits(ssl, session.as_ref()) => {
+            Some(session) if self.cache.fits(ssl, session.as_ref()) => {
                 self.note(ssl, outcome, waited);
                 let found = Found { outcome, session: Some(session.clone()) };
                 *self.found.borrow_mut() = Some(found);
@@ -132,7 +138,7 @@ impl First {
             None => {
                 self.note(ssl, outcome, waited);
                 if outcome == Outcome::Invalid {
-                    cache.delete(id);
+                    self.cache.delete(id);
                 }
                 None
             }
@@ -144,17 +150,16 @@ impl First {
     pub(super) fn find_in_ticket(
         &self,
         ssl: Ssl<'_>,
-        cache: &SessionCache,
         name: &[u8],
         session: Option<SessionRef<'_>>,
     ) -> bool {
         if self.state.get() == State::Done {
             return false;
         }
-        let age = cache.tickets.as_ref().and_then(|tickets| tickets.age(name));
+        let age = self.tickets().and_then(|tickets| tickets.age(name));
         let (outcome, is_found) = match (session, age) {
             (None, _) => (Outcome::TicketUnknown, false),
-            (Some(session), _) if !cache.fits(ssl, session) => (Outcome::Unused, false),
+            (Some(session), _) if !self.cache.fits(ssl, session) => (Outcome::Unused, false),
             (Some(_), Some(Age::Current)) => (Outcome::Ticket, true),
             // Opened with a key that was just wiped.
             (Some(_), Some(Age::Other) | None) => (Outcome::TicketOld, true),
@@ -168,8 +173,8 @@ impl First {
 
     /// What there is under an id, in the tier of this machine or in the store, and how long the
     /// handshake has waited for the store.
-    fn answer(&self, ssl: Ssl<'_>, cache: &SessionCache, id: &[u8]) -> (Answer, Option<Duration>) {
-        let begun = self.lookup(id).map_or_else(|| self.look_up(ssl, cache, id), Ok);
+    fn answer(&self, ssl: Ssl<'_>, id: &[u8]) -> (Answer, Option<Duration>) {
+        let begun = self.lookup(id).map_or_else(|| self.look_up(ssl, id), Ok);
         let lookup = match begun {
             Ok(lookup) => lookup,
             Err(answer) => return (answer, None),
@@ -199,61 +204,50 @@ impl First {
     }
 
     /// Looks a session up that OpenSSL asks for, and that was not looked up ahead.
-    fn look_up(&self, ssl: Ssl<'_>, cache: &SessionCache, id: &[u8]) -> Result<Rc<Lookup>, Answer> {
-        if let Some(session) = cache.local(ssl, id) {
+    fn look_up(&self, ssl: Ssl<'_>, id: &[u8]) -> Result<Rc<Lookup>, Answer> {
+        if let Some(session) = self.cache.local(ssl, id) {
             return Err(Answer::Local(session));
         }
-        let entry = cache.entry(id).ok_or(Answer::Missing(Outcome::Foreign))?;
+        let entry = self.cache.entry(id).ok_or(Answer::Missing(Outcome::Foreign))?;
         if !Hold::<Self>::can_wait(&self.holder) {
             return Err(Answer::Missing(Outcome::Miss));
         }
-        self.begin_lookup(ssl, cache, id, entry).map_err(Answer::Missing)
+        self.begin_lookup(ssl, id, entry).map_err(Answer::Missing)
     }
 
     /// Looks for the sessions that OpenSSL is going to ask for; the handshake is held where one of
     /// them has to be waited for.
     ///
     /// Which server a session has to fit is not known yet.
-    fn look_ahead<'a>(
-        &self,
-        ssl: Ssl<'_>,
-        cache: &SessionCache,
-        ids: impl Iterator<Item = &'a [u8]>,
-    ) {
+    fn look_ahead<'a>(&self, ssl: Ssl<'_>, ids: impl Iterator<Item = &'a [u8]>) {
         // Of those that can be in the store: no other takes the place of one.
-        let entries = ids.filter_map(|id| Some((id, cache.entry(id)?)));
+        let entries = ids.filter_map(|id| Some((id, self.cache.entry(id)?)));
         for (id, entry) in entries.take(MAX_LOOKUPS) {
-            if let Some(session) = cache.local(ssl, id) {
+            if let Some(session) = self.cache.local(ssl, id) {
                 // OpenSSL takes the first that is found.
                 self.keep(Lookup::ended(id, Answer::Local(session)));
                 return;
             }
-            if let Err(outcome) = self.begin_lookup(ssl, cache, id, entry) {
+            if let Err(outcome) = self.begin_lookup(ssl, id, entry) {
                 self.note(ssl, outcome, None);
             }
         }
     }
 
     /// Begins a lookup in the store, where one can be begun.
-    fn begin_lookup(
-        &self,
-        ssl: Ssl<'_>,
-        cache: &SessionCache,
-        id: &[u8],
-        entry: Entry,
-    ) -> Result<Rc<Lookup>, Outcome> {
+    fn begin_lookup(&self, ssl: Ssl<'_>, id: &[u8], entry: Entry) -> Result<Rc<Lookup>, Outcome> {
         if ssl.is_shut_down() || self.lookups.borrow().iter().all(Option::is_some) {
             return Err(Outcome::Miss);
         }
-        let store = cache.store().ok_or(Outcome::Down)?;
+        let store = self.cache.store().ok_or(Outcome::Down)?;
         let now = store.now();
         let began = self.began.get().unwrap_or(now);
-        let deadline = (began + store.timeout()).min(self.patience(ssl, cache, now));
+        let deadline = (began + store.timeout()).min(self.patience(ssl, now));
         if deadline <= now {
             return Err(Outcome::Timeout);
         }
         let site = entry.site();
-        let decoder = cache.records.decoder(entry.minted);
+        let decoder = self.cache.records.decoder(entry.minted);
         let waker = Waker::of(&Self::of(ssl).ok_or(Outcome::Miss)?);
         let ask = |lookup| store.get(&entry.key, site, deadline, Asker::Handshake(lookup));
         let lookup = Lookup::begin(waker, id, decoder, ask).map_err(outcome_of)?;
@@ -267,9 +261,9 @@ impl First {
     /// when the timer of the connection runs out. Where what a client sends comes with its
     /// connection (`listen ... deferred`), that is set only now. Half of what is left is for the
     /// rest of the handshake.
-    fn patience(&self, ssl: Ssl<'_>, cache: &SessionCache, now: Instant) -> Instant {
+    fn patience(&self, ssl: Ssl<'_>, now: Instant) -> Instant {
         let time_left = Connection::of(ssl).and_then(Connection::time_left);
-        now + time_left.unwrap_or(cache.sockets.handshake_timeout) / 2
+        now + time_left.unwrap_or(self.cache.sockets.handshake_timeout) / 2
     }
 
     fn keep(&self, lookup: Rc<Lookup>) {
@@ -289,19 +283,27 @@ impl First {
         });
     }
 
-    /// The handshake has taken a step.
-    pub(super) fn stepped(&self, ssl: Ssl<'_>) {
-        self.holder.stepped(ssl, self);
+    /// What seals and opens its tickets, where the fleet shares ticket keys.
+    pub(super) fn tickets(&self) -> Option<&Tickets> {
+        self.cache.tickets.as_ref()
+    }
+
+    /// It has made a session, which is queued for the store.
+    pub(super) fn made_session(&self) {
+        self.has_made_session.set(true);
+    }
+
+    /// The handshake has taken a step. Returns whether it need not be told of those that follow, but
+    /// of its end.
+    pub(super) fn stepped(&self, ssl: Ssl<'_>) -> bool {
+        self.holder.stepped(ssl, self)
     }
 
     /// OpenSSL has done the server's part of the handshake. It says so twice where early data is
     /// accepted.
     pub(super) fn finished(&self, ssl: Ssl<'_>) {
-        if self.state.replace(State::Done) == State::Done {
-            return;
-        }
-        if let Some(cache) = SessionCache::of_ssl(ssl) {
-            self.end(ssl, &cache);
+        if self.state.replace(State::Done) != State::Done {
+            self.end(ssl);
         }
     }
 
@@ -309,7 +311,7 @@ impl First {
     /// tickets are made.
     pub(super) fn established(&self, ssl: Ssl<'_>) {
         self.own_resumed(ssl);
-        if let Some(store) = SessionCache::of_ssl(ssl).and_then(|cache| cache.store()) {
+        if let (true, Some(store)) = (self.has_made_session.get(), self.cache.store()) {
             store.flush();
         }
     }
@@ -331,7 +333,7 @@ impl First {
         }
     }
 
-    fn end(&self, ssl: Ssl<'_>, cache: &SessionCache) {
+    fn end(&self, ssl: Ssl<'_>) {
         debug(ssl, "handshake done");
         Hold::<Self>::end(&self.holder, ssl);
         self.lookups.take().iter().flatten().for_each(|lookup| lookup.cancel());
@@ -340,7 +342,7 @@ impl First {
         if let Some(Found { outcome, session }) = &*self.found.borrow() {
             report.outcome = if ssl.has_resumed() { *outcome } else { Outcome::Unused };
             if let (Outcome::Hit, Some(session)) = (report.outcome, session) {
-                cache.nginx.put(ssl, session.as_ref());
+                self.cache.nginx.put(ssl, session.as_ref());
             }
         }
         self.report.set(report);
@@ -350,9 +352,7 @@ impl First {
 
 impl Held for First {
     fn offers(&self, ssl: Ssl<'_>, hello: ClientHello<'_>) {
-        if let Some(cache) = SessionCache::of_ssl(ssl) {
-            self.look_ahead(ssl, &cache, hello.session_ids(cache.abilities()));
-        }
+        self.look_ahead(ssl, hello.session_ids(self.cache.abilities()));
     }
 
     fn is_held(&self) -> bool {

@@ -15,7 +15,7 @@ use nginx_sys::{
 use crate::openssl::{Session, SessionRef, Ssl, SslCtx};
 
 /// Who is called.
-pub(crate) trait Callbacks {
+pub(crate) trait Callbacks: Steps {
     /// A session was made; true where a reference to it was taken over, which only a callback that
     /// was there before can do (SSL_CTX_sess_set_new_cb(3)).
     fn session_made(ssl: Ssl<'_>, session: SessionRef<'_>) -> bool;
@@ -28,7 +28,10 @@ pub(crate) trait Callbacks {
 
     /// A session needs an id, which fills the room; false where there is none.
     fn session_id(ssl: Ssl<'_>, room: &mut [u8]) -> bool;
+}
 
+/// Who is told of steps.
+pub(crate) trait Steps {
     /// A handshake starts, ends, or takes a step.
     fn stepped(ssl: Ssl<'_>, step: Step);
 }
@@ -114,8 +117,8 @@ pub(crate) struct InfoCallback(Option<unsafe extern "C" fn(*const SSL, c_int, c_
 
 impl InfoCallback {
     /// Ours.
-    pub(crate) fn ours<C: Callbacks>() -> Self {
-        Self(Some(info::<C>))
+    pub(crate) fn ours<S: Steps>() -> Self {
+        Self(Some(info::<S>))
     }
 
     /// That of an SSL_CTX now.
@@ -204,9 +207,9 @@ unsafe extern "C" fn generate_session_id<C: Callbacks>(
     ssl.is_some_and(|ssl| C::session_id(ssl, id)).into()
 }
 
-unsafe extern "C" fn info<C: Callbacks>(ssl: *const SSL, event: c_int, value: c_int) {
+unsafe extern "C" fn info<S: Steps>(ssl: *const SSL, event: c_int, value: c_int) {
     // SAFETY: OpenSSL passes a valid SSL.
     if let Some(ssl) = unsafe { Ssl::from_ptr(ssl) } {
-        C::stepped(ssl, Step { event, value });
+        S::stepped(ssl, Step { event, value });
     }
 }

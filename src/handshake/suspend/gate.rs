@@ -58,7 +58,7 @@ impl<H: Gated> Hold<H> for Gate {
     }
 
     /// A gate that has let everything through goes, and OpenSSL reads from the socket itself again.
-    fn stepped(&self, ssl: Ssl<'_>, handshake: &H) {
+    fn stepped(&self, ssl: Ssl<'_>, handshake: &H) -> bool {
         let is_through = |bytes: &Bytes| !handshake.is_held() && bytes.is_empty();
         if self.0.borrow().as_ref().is_some_and(is_through) {
             if let Some(method) = H::gates() {
@@ -66,6 +66,7 @@ impl<H: Gated> Hold<H> for Gate {
                 self.0.take();
             }
         }
+        self.0.borrow().is_none()
     }
 }
 

@@ -39,8 +39,11 @@ pub(in crate::handshake) trait Hold<H> {
         false
     }
 
-    /// The handshake has taken a step, and OpenSSL reads nothing now.
-    fn stepped(&self, _ssl: Ssl<'_>, _handshake: &H) {}
+    /// The handshake has taken a step, and OpenSSL reads nothing now. Returns whether nothing of it is
+    /// held back any more, nor will be: it need not be told of steps that follow.
+    fn stepped(&self, _ssl: Ssl<'_>, _handshake: &H) -> bool {
+        true
+    }
 
     /// The server's part is done: nothing is waited for any more.
     fn end(&self, _ssl: Ssl<'_>) {}

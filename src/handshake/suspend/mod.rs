@@ -119,7 +119,7 @@ impl<H: Gated> Hold<H> for Holder {
         }
     }
 
-    fn stepped(&self, ssl: Ssl<'_>, handshake: &H) {
+    fn stepped(&self, ssl: Ssl<'_>, handshake: &H) -> bool {
         match self {
             Self::Job(way) => way.stepped(ssl, handshake),
             Self::Gate(way) => way.stepped(ssl, handshake),
