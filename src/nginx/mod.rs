@@ -20,8 +20,8 @@ pub(crate) use self::event::{events_wait, PostedEvent, Timer};
 pub(crate) use self::log::{log, Log, BLOCK_NAME, NAME};
 pub(crate) use self::peer::{ConnectError, Handshake, PeerConnection, PeerEvents, Transfer};
 pub(crate) use self::process::{
-    clients_may_handshake, has_symbol, is_pcre_jit_on, max_connections, old_workers_run,
-    process_id, process_serves_clients, worker_processes,
+    clients_may_handshake, has_symbol, is_exiting, is_pcre_jit_on, max_connections,
+    old_workers_run, process_id, process_serves_clients, worker_number, worker_processes,
 };
 pub(crate) use self::quiet_log::QuietLog;
 pub(crate) use self::resolver::{Asker, NameAddresses, NameQuery, Resolver};

@@ -4,8 +4,9 @@ use core::ffi::CStr;
 use core::{ptr, slice};
 
 use nginx_sys::{
-    dlsym, ngx_core_conf_t, ngx_core_module, ngx_cycle, ngx_cycle_t, ngx_last_process, ngx_pid,
-    ngx_pid_t, ngx_process, ngx_process_t, ngx_processes, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER,
+    dlsym, ngx_core_conf_t, ngx_core_module, ngx_cycle, ngx_cycle_t, ngx_exiting, ngx_last_process,
+    ngx_pid, ngx_pid_t, ngx_process, ngx_process_t, ngx_processes, ngx_worker, NGX_PROCESS_SINGLE,
+    NGX_PROCESS_WORKER,
 };
 
 /// The id of this process, as nginx keeps it: set anew behind each fork.
@@ -26,6 +27,18 @@ pub(crate) fn process_serves_clients() -> bool {
     // SAFETY: nginx sets the kind of a process before it runs any code of a module's in it.
     let process = unsafe { ngx_process };
     process == NGX_PROCESS_WORKER as usize || process == NGX_PROCESS_SINGLE as usize
+}
+
+/// The number of this worker, from 0; of the only process as well.
+pub(crate) fn worker_number() -> usize {
+    // SAFETY: nginx sets the number before it calls a module in a worker.
+    unsafe { ngx_worker }
+}
+
+/// Whether this worker exits, once it has no clients any more: another may have taken its place.
+pub(crate) fn is_exiting() -> bool {
+    // SAFETY: nginx writes to the flag on this one thread.
+    unsafe { ngx_exiting != 0 }
 }
 
 /// Whether a client of this worker has its handshake before it, or is in the middle: one that has

@@ -17,7 +17,6 @@ new_key_type! {
 #[derive(Clone, Copy)]
 pub(crate) enum Asker {
     Handshake(LookupId),
-    #[expect(dead_code, reason = "keepers come with the tickets")]
     Keeper(KeeperId),
 }
 

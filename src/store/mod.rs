@@ -21,7 +21,7 @@ use self::lookup::{AskedFirst, Token};
 use self::servers::Drivers;
 use self::survey::{Survey, Surveyor};
 
-pub(crate) use self::lookup::{Asker, LookupId, Tell};
+pub(crate) use self::lookup::{Asker, KeeperId, LookupId, Tell};
 pub(crate) use self::settings::{Settings, Shape};
 
 mod driver;
@@ -267,7 +267,6 @@ impl Store {
 
     /// Adds a record where there is none, to this store and not to the fallback. How that has ended is told
     /// by the deadline; on an error it is not.
-    #[expect(dead_code, reason = "keepers come with the tickets")]
     pub(crate) fn add(
         &self,
         put: Put<'_>,

@@ -13,12 +13,15 @@ use crate::nginx::unix_time;
 use crate::openssl::{randomise, HmacSha256, Sealer};
 use crate::store::StoreConf;
 
+pub(crate) use self::keeper::{added, answered, is_awaited, start, stop};
 pub(crate) use self::keys::{Age, Tickets};
 pub(crate) use self::zone::{add_zone, is_used};
 
 use self::zone::Zone;
 
+mod keeper;
 mod keys;
+mod log;
 mod zone;
 
 /// Ticket keys that servers share: those whose seeds lie in one store, under one prefix, sealed with
@@ -48,6 +51,15 @@ impl TicketsConf {
     /// The store that the seeds lie in.
     pub(crate) fn store_conf(&self) -> &StoreConf {
         &self.store
+    }
+
+    /// The store's name, for messages.
+    fn store_name(&self) -> String {
+        let settings = self.store.settings();
+        match &settings.name {
+            Some(name) => format!("store \"{name}\""),
+            None => settings.name(),
+        }
     }
 
     /// Whether it is of these.
