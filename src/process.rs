@@ -12,7 +12,7 @@ use ssl_session_cache_core::Instant;
 use crate::conf::CycleConf;
 use crate::nginx::{log, process_serves_clients};
 use crate::store::{Asker, Store, StoreConf, Tell};
-use crate::{attach, counters, handshake};
+use crate::{attach, counters, handshake, tickets};
 
 pub(crate) unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     // SAFETY: nginx passes its current cycle, and writes to the flag on this one thread.
@@ -56,21 +56,22 @@ const TELL: Tell = Tell { is_awaited, looked_up, added };
 fn is_awaited(asker: Asker) -> bool {
     match asker {
         Asker::Handshake(id) => handshake::is_awaited(id),
-        Asker::Keeper(_) => true,
+        Asker::Keeper(id) => tickets::is_awaited(id),
     }
 }
 
 fn looked_up(asker: Asker, lookup: Lookup<'_>, now: Instant) {
     match asker {
         Asker::Handshake(id) => handshake::answered(id, lookup, now),
-        Asker::Keeper(_) => {}
+        Asker::Keeper(id) => tickets::answered(id, lookup),
     }
 }
 
-fn added(asker: Asker, _addition: Addition, _now: Instant) {
+fn added(asker: Asker, addition: Addition, _now: Instant) {
     match asker {
         // Handshakes add nothing.
-        Asker::Handshake(_) | Asker::Keeper(_) => {}
+        Asker::Handshake(_) => {}
+        Asker::Keeper(id) => tickets::added(id, addition),
     }
 }
 

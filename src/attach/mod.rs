@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use nginx_sys::{ngx_conf_t, ngx_cycle_t};
 
-use crate::conf::{CycleConf, Destination, Reported};
+use crate::conf::{CycleConf, Destination, NginxTickets, Reported};
 use crate::counters::Counted;
 use crate::handshake::{SessionCache, Sockets, Suspension};
-use crate::nginx::{log, BLOCK_NAME, NAME};
+use crate::nginx::{log, BLOCK_NAME, NAME, TICKETS_NAME};
 use crate::openssl::{narrow_id_context, NarrowError, SslCtx};
 use crate::store::StoreConf;
 
@@ -19,6 +19,7 @@ pub(crate) use self::servers::{Listener, NginxCache, Server, Servers, TlsConf, T
 
 mod client_certificates;
 mod servers;
+mod tickets;
 
 /// Attaches the cache to every server that it is on for.
 pub(crate) fn attach(cf: &mut ngx_conf_t, servers: &Servers) -> Result<(), Reported> {
@@ -39,6 +40,7 @@ pub(crate) fn attach(cf: &mut ngx_conf_t, servers: &Servers) -> Result<(), Repor
     check_names(cf, conf)?;
     warn_of_sessions_in_clear(cf, servers);
     warn_of_ignored_servers(cf, servers);
+    conf.share_tickets(cf).ok_or(Reported)?;
     count_stores(cf, conf, servers)
 }
 
@@ -92,8 +94,9 @@ fn attach_server(
     servers: &Servers,
     policies: &Policies<'_>,
 ) -> Result<Option<Rc<SessionCache>>, Reported> {
-    let Some(destination) = server.conf.destination() else { return Ok(None) };
     let Some(ctx) = server.ctx else { return Ok(None) };
+    let tickets = tickets::wanted(cf, server)?;
+    let Some(destination) = server.conf.destination() else { return Ok(None) };
 
     if server.tls.session_cache == NginxCache::Off {
         log!(
@@ -131,7 +134,9 @@ fn attach_server(
             server.place
         );
     }
-    if server.conf.tickets_requested {
+    let asks_for_tickets =
+        matches!(server.conf.nginx_tickets, NginxTickets::On | NginxTickets::Keys);
+    if tickets.is_none() && asks_for_tickets {
         log!(
             NGX_LOG_WARN,
             cf.log,
@@ -140,7 +145,7 @@ fn attach_server(
             server.name,
             server.place
         );
-    } else {
+    } else if tickets.is_none() {
         ctx.disable_tickets();
     }
 
@@ -171,12 +176,16 @@ fn attach_server(
         Reported
     })?;
     store.resolve_by(server.resolver);
+    let tickets = match tickets {
+        Some(tickets) => tickets.put_into(ctx, cf, server)?,
+        None => None,
+    };
     Ok(SessionCache::attach(
         ctx,
         store,
         keyspace,
         sealer,
-        None,
+        tickets,
         suspension,
         Sockets { asks_for_certificates, handshake_timeout: server.handshake_timeout },
     ))
@@ -309,26 +318,39 @@ fn destinations(servers: &Servers) -> impl Iterator<Item = &Destination> {
 
 /// Warns of servers whose setting is never looked at.
 ///
-/// OpenSSL looks a session up before it knows the name that the client asks for: what counts is the
-/// default server of the listening socket.
+/// OpenSSL looks a session up, and opens a ticket, before it knows the name that the client asks for:
+/// what counts is the default server of the listening socket.
 fn warn_of_ignored_servers(cf: &ngx_conf_t, servers: &Servers) {
-    let over_tcp = |listener: &&Listener| listener.transport == Transport::Tcp;
-    for listener in servers.listeners.iter().filter(over_tcp) {
+    for listener in &servers.listeners {
         let default = servers.default_of(listener);
         for server in servers.of(listener) {
-            if server.conf.destination() != default.conf.destination() {
-                log!(
-                    NGX_LOG_WARN,
-                    cf.log,
-                    "\"{NAME}\" of server \"{}\" in {} has no effect on {}: what counts there is \
-                     the default server, \"{}\" in {}",
-                    server.name,
-                    server.place,
-                    listener.address,
-                    default.name,
-                    default.place
-                );
+            let over_tcp = listener.transport == Transport::Tcp;
+            if over_tcp && server.conf.destination() != default.conf.destination() {
+                warn_of_ignored(cf, NAME, listener, server, default);
+            }
+            if server.conf.tickets() != default.conf.tickets() {
+                warn_of_ignored(cf, TICKETS_NAME, listener, server, default);
             }
         }
     }
+}
+
+fn warn_of_ignored(
+    cf: &ngx_conf_t,
+    directive: &str,
+    listener: &Listener,
+    server: &Server,
+    default: &Server,
+) {
+    log!(
+        NGX_LOG_WARN,
+        cf.log,
+        "\"{directive}\" of server \"{}\" in {} has no effect on {}: what counts there is the \
+         default server, \"{}\" in {}",
+        server.name,
+        server.place,
+        listener.address,
+        default.name,
+        default.place
+    );
 }

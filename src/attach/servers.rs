@@ -46,6 +46,8 @@ pub(crate) struct Server {
 pub(crate) struct TlsConf {
     /// `ssl_session_cache`.
     pub(crate) session_cache: NginxCache,
+    /// `ssl_session_timeout`.
+    pub(crate) session_timeout: Duration,
     /// `ssl_early_data`.
     pub(crate) early_data: bool,
     /// `ssl_verify_client`, by nginx's number.

@@ -12,11 +12,15 @@ use nginx_sys::{ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_module_t};
 use ngx::core::{Pool, NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::ngx_string;
 use ssl_session_cache_core::plan::{text, PlanError};
+use ssl_session_cache_core::session::Keyspace;
+use ssl_session_cache_core::ticket::Rotation;
 
 use crate::counters::{self, Counted};
 use crate::handshake::{SessionCache, Suspension};
-use crate::nginx::{log, NAME};
+use crate::nginx::{current_cycle, log, NAME};
+use crate::openssl::Sealer;
 use crate::store::{Settings, Store, StoreConf};
+use crate::tickets::{self, TicketsConf};
 
 /// The core module's hooks. A module is known by them: where it is among all is known to nginx.
 pub(crate) static mut CORE: ngx_core_module_t = ngx_core_module_t {
@@ -35,6 +39,8 @@ pub(crate) struct CycleConf {
     /// What the callbacks of an SSL_CTX use, which keeps the address: a box would forbid that, as
     /// who moves one claims to have the only pointer.
     caches: RefCell<Vec<Rc<SessionCache>>>,
+    /// The ticket keys that servers use; equal directives share theirs.
+    tickets: RefCell<Vec<Rc<TicketsConf>>>,
     /// The stores that are counted; `None` where nothing is.
     counted: RefCell<Option<Vec<Counted>>>,
 }
@@ -77,6 +83,11 @@ impl CycleConf {
         unsafe { &*(*cycle.conf_ctx.add(core_module(cycle).index)).cast::<Self>() }
     }
 
+    /// That of the configuration in use.
+    pub(crate) fn in_use() -> &'static Self {
+        Self::of(current_cycle())
+    }
+
     /// That of the configuration that is being read.
     pub(crate) fn being_read(cf: &ngx_conf_t) -> &'static Self {
         // SAFETY: a configuration is read for a cycle.
@@ -117,6 +128,31 @@ impl CycleConf {
         self.stores.borrow_mut().push(Rc::new(store));
     }
 
+    /// The ticket keys that are kept so: those that an equal directive asked for, or new ones. `None`
+    /// where OpenSSL fails.
+    pub(crate) fn tickets(
+        &self,
+        store: &Rc<StoreConf>,
+        keyspace: &Keyspace,
+        sealer: &Rc<Sealer>,
+        rotation: Rotation,
+    ) -> Option<Rc<TicketsConf>> {
+        let mut tickets = self.tickets.borrow_mut();
+        let is_it = |conf: &&Rc<TicketsConf>| conf.is_of(store, keyspace, sealer, rotation);
+        if let Some(known) = tickets.iter().find(is_it) {
+            return Some(Rc::clone(known));
+        }
+        let (store, keyspace, sealer) = (Rc::clone(store), keyspace.clone(), Rc::clone(sealer));
+        let new = Rc::new(TicketsConf::new(store, keyspace, sealer, rotation)?);
+        tickets.push(Rc::clone(&new));
+        Some(new)
+    }
+
+    /// The ticket keys that servers use.
+    pub(crate) fn all_tickets(&self) -> Ref<'_, Vec<Rc<TicketsConf>>> {
+        self.tickets.borrow()
+    }
+
     /// The stores that some server uses, and those that these fall back to. A store stands behind its
     /// fallback.
     pub(crate) fn stores(&self) -> Vec<Rc<StoreConf>> {
@@ -139,17 +175,21 @@ impl CycleConf {
         self.caches.borrow_mut().push(cache);
     }
 
-    /// Gives the callbacks the stores as this worker has them; each is in place of the one of its
-    /// configuration.
+    /// Gives the callbacks, and those that keep ticket keys, the stores as this worker has them; each is in
+    /// place of the one of its configuration.
     pub(crate) fn use_stores(
         &'static self,
         stores: Vec<(Rc<StoreConf>, Rc<Store>)>,
         cycle: &ngx_cycle_t,
     ) {
+        let store_of = |wanted: &StoreConf| {
+            let store = stores.iter().find(|(conf, _)| ptr::eq(wanted, &**conf));
+            store.map(|(_, store)| Rc::clone(store))
+        };
         for cache in &*self.caches() {
-            let store = stores.iter().find(|(conf, _)| ptr::eq(cache.store_conf(), &**conf));
-            cache.use_store(store.map(|(_, store)| Rc::clone(store)));
+            cache.use_store(store_of(cache.store_conf()));
         }
+        tickets::start(&self.all_tickets(), store_of, cycle.log);
         self.running.replace(stores.into_iter().map(|(_, store)| store).collect());
         // SAFETY: a cycle has a pool, which drops the value when it goes.
         unsafe { Pool::from_ngx_pool(cycle.pool) }.allocate(Running(self));
@@ -157,6 +197,7 @@ impl CycleConf {
 
     /// Takes the stores away from the callbacks, and closes their connections.
     pub(crate) fn stop_stores(&self) {
+        tickets::stop();
         self.caches().iter().for_each(|cache| cache.use_store(None));
         self.running.take().iter().for_each(|store| store.stop());
     }
@@ -165,6 +206,19 @@ impl CycleConf {
     pub(crate) fn suspensions(&self) -> Vec<Suspension> {
         let used = |way: &_| self.caches().iter().any(|cache| cache.suspension() == *way);
         Suspension::ALL.into_iter().filter(used).collect()
+    }
+
+    /// Has the machine's workers share the seeds of the ticket keys that servers use; `None` where nginx has
+    /// no memory, which it has told of.
+    pub(crate) fn share_tickets(&self, cf: &mut ngx_conf_t) -> Option<()> {
+        // With `master_process off`, this process goes on with connections of the configuration before,
+        // whose zone nginx unmaps where the new one has none.
+        if self.all_tickets().is_empty() && !tickets::is_used() {
+            return Some(());
+        }
+        // SAFETY: a configuration is read for a cycle.
+        let module = core_module(unsafe { &*cf.cycle });
+        tickets::add_zone(cf, module)
     }
 
     /// Has the workers count what they do with these stores, besides those told of before; `None`

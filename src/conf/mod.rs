@@ -1,5 +1,5 @@
-//! The directive `remote_ssl_session_cache`: read, inherited, and kept with what it names; and the
-//! block `remote_ssl_session_store`, which it may name.
+//! The directives `remote_ssl_session_cache` and `remote_ssl_session_tickets`: read, inherited, and kept
+//! with what they name; and the block `remote_ssl_session_store`, which the first may name.
 
 use core::ffi::{c_char, c_void};
 use std::rc::Rc;
@@ -8,11 +8,13 @@ use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_str_t, NGX_LOG_EMERG, NGX_LOG_WAR
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{Merge, MergeConfigError};
 use ngx::ngx_conf_log_error;
-use ssl_session_cache_core::plan::{Directive, PlanError, SessionsPlan, StoreSource};
+use ssl_session_cache_core::plan::{
+    Directive, PlanError, SessionsPlan, StoreSource, TicketsDirective,
+};
 use ssl_session_cache_core::session::Keyspace;
 
 use crate::handshake::Suspension;
-use crate::nginx::NAME;
+use crate::nginx::{NAME, TICKETS_NAME};
 use crate::openssl::Sealer;
 use crate::store::{Settings, Shape, StoreConf};
 
@@ -36,8 +38,23 @@ pub(crate) struct Reported;
 #[derive(Default)]
 pub(crate) struct ServerConf {
     setting: Option<Setting>,
-    /// Whether the configuration itself asks for stateless session tickets.
-    pub(crate) tickets_requested: bool,
+    /// What is said of the fleet's ticket keys; `Some(None)` is off.
+    tickets: Option<Option<TicketsDirective>>,
+    /// What is said of nginx's own tickets.
+    pub(crate) nginx_tickets: NginxTickets,
+}
+
+/// What the configuration itself says of nginx's own stateless session tickets.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum NginxTickets {
+    #[default]
+    Unsaid,
+    /// `ssl_session_tickets off`.
+    Off,
+    /// `ssl_session_tickets on`.
+    On,
+    /// `ssl_session_ticket_key`.
+    Keys,
 }
 
 /// What a directive says.
@@ -78,6 +95,11 @@ impl ServerConf {
             Some(Setting::Off) | None => None,
         }
     }
+
+    /// How the fleet's ticket keys change, if the server's tickets are sealed with them.
+    pub(crate) fn tickets(&self) -> Option<TicketsDirective> {
+        self.tickets.flatten()
+    }
 }
 
 impl Merge for ServerConf {
@@ -85,11 +107,12 @@ impl Merge for ServerConf {
         if self.setting.is_none() {
             self.setting.clone_from(&outer.setting);
         }
+        self.tickets = self.tickets.or(outer.tickets);
         Ok(())
     }
 }
 
-/// Reads the directive, for http{}, stream{} and mail{} alike.
+/// Reads the directive of the cache, for http{}, stream{} and mail{} alike.
 pub(crate) unsafe extern "C" fn set_cache(
     cf: *mut ngx_conf_t,
     _cmd: *mut ngx_command_t,
@@ -97,18 +120,40 @@ pub(crate) unsafe extern "C" fn set_cache(
 ) -> *mut c_char {
     // SAFETY: nginx calls this with its configuration context and with what is kept for the block.
     let (cf, conf) = unsafe { (&mut *cf, &mut *conf.cast::<ServerConf>()) };
-    if conf.setting.is_some() {
+    set(cf, NAME, &mut conf.setting, setting)
+}
+
+/// Reads the directive of ticket keys, as [`set_cache`].
+pub(crate) unsafe extern "C" fn set_tickets(
+    cf: *mut ngx_conf_t,
+    _cmd: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: as in set_cache().
+    let (cf, conf) = unsafe { (&mut *cf, &mut *conf.cast::<ServerConf>()) };
+    set(cf, TICKETS_NAME, &mut conf.tickets, |_, words| {
+        Ok(TicketsDirective::parse(words.iter().map(ngx_str_t::as_bytes))?)
+    })
+}
+
+/// Keeps what the words of a directive come to.
+fn set<T>(
+    cf: &mut ngx_conf_t,
+    directive: &str,
+    place: &mut Option<T>,
+    read: impl FnOnce(&mut ngx_conf_t, &[ngx_str_t]) -> Result<T, ConfError>,
+) -> *mut c_char {
+    if place.is_some() {
         return c"is duplicate".as_ptr().cast_mut();
     }
-
     // SAFETY: nginx keeps the words of a directive as an array of ngx_str_t, the name first.
     let words = unsafe { (*cf.args).as_slice::<ngx_str_t>() };
-    match setting(cf, &words[1..]) {
-        Ok(setting) => {
-            conf.setting = Some(setting);
+    match read(cf, &words[1..]) {
+        Ok(value) => {
+            *place = Some(value);
             NGX_CONF_OK
         }
-        Err(error) => refuse(cf, NAME, &error),
+        Err(error) => refuse(cf, directive, &error),
     }
 }
 

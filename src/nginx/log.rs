@@ -7,6 +7,9 @@ use nginx_sys::ngx_log_t;
 /// The directive's name, for messages.
 pub(crate) const NAME: &str = "remote_ssl_session_cache";
 
+/// The directive of ticket keys.
+pub(crate) const TICKETS_NAME: &str = "remote_ssl_session_tickets";
+
 /// The name of a store's block, for messages.
 pub(crate) const BLOCK_NAME: &str = "remote_ssl_session_store";
 

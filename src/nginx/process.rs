@@ -15,10 +15,16 @@ pub(crate) fn process_id() -> ngx_pid_t {
     unsafe { ngx_pid }
 }
 
+/// The configuration in use.
+pub(crate) fn current_cycle() -> &'static ngx_cycle_t {
+    // SAFETY: nginx sets its current cycle before it calls a module in a worker, and keeps it as long as
+    // a configuration is in use.
+    unsafe { &*ngx_cycle }
+}
+
 /// How many connections a worker may have, to clients and to others (`worker_connections`).
 pub(crate) fn max_connections() -> usize {
-    // SAFETY: nginx sets its current cycle before it calls a module in a worker.
-    unsafe { (*ngx_cycle).connection_n }
+    current_cycle().connection_n
 }
 
 /// Whether this process has clients: a worker, or the only process. The cache manager and the cache
@@ -44,12 +50,9 @@ pub(crate) fn is_exiting() -> bool {
 /// Whether a client of this worker has its handshake before it, or is in the middle: one that has
 /// made no request yet.
 pub(crate) fn clients_may_handshake() -> bool {
-    // SAFETY: a worker has a cycle, whose array of connections is as long as told; nothing writes
-    // to it meanwhile.
-    let connections = unsafe {
-        let cycle = &*ngx_cycle;
-        slice::from_raw_parts(cycle.connections, cycle.connection_n)
-    };
+    let cycle = current_cycle();
+    // SAFETY: the array of connections is as long as told; nothing writes to it meanwhile.
+    let connections = unsafe { slice::from_raw_parts(cycle.connections, cycle.connection_n) };
     connections.iter().any(|c| c.fd != -1 && !c.listening.is_null() && c.requests == 0)
 }
 

@@ -5,7 +5,7 @@ use core::ptr;
 
 use nginx_sys::{
     ngx_command_t, ngx_conf_t, ngx_http_core_srv_conf_t, ngx_http_module_t, ngx_int_t,
-    ngx_module_t, ngx_uint_t, NGX_CONF_1MORE, NGX_HTTP_MAIN_CONF, NGX_HTTP_MODULE,
+    ngx_module_t, ngx_uint_t, NGX_CONF_1MORE, NGX_CONF_TAKE12, NGX_HTTP_MAIN_CONF, NGX_HTTP_MODULE,
     NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET,
 };
 use ngx::core::{Status, NGX_CONF_OK};
@@ -13,7 +13,7 @@ use ngx::http::{HttpModule, HttpModuleServerConf};
 use ngx::ngx_string;
 
 use crate::attach::Server;
-use crate::conf::{set_cache, Reported, ServerConf};
+use crate::conf::{set_cache, set_tickets, Reported, ServerConf};
 use crate::frontend::{attach, status, variables, Frontend, Socket};
 
 use self::tickets::said;
@@ -35,11 +35,19 @@ static CONTEXT: ngx_http_module_t = ngx_http_module_t {
     merge_loc_conf: None,
 };
 
-static mut COMMANDS: [ngx_command_t; 3] = [
+static mut COMMANDS: [ngx_command_t; 4] = [
     ngx_command_t {
         name: ngx_string!("remote_ssl_session_cache"),
         type_: (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_CONF_1MORE) as ngx_uint_t,
         set: Some(set_cache),
+        conf: NGX_HTTP_SRV_CONF_OFFSET,
+        offset: 0,
+        post: ptr::null_mut(),
+    },
+    ngx_command_t {
+        name: ngx_string!("remote_ssl_session_tickets"),
+        type_: (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_CONF_TAKE12) as ngx_uint_t,
+        set: Some(set_tickets),
         conf: NGX_HTTP_SRV_CONF_OFFSET,
         offset: 0,
         post: ptr::null_mut(),
@@ -90,7 +98,7 @@ impl HttpModule for Http {
     }
 }
 
-/// Remembers which servers ask for stateless tickets themselves.
+/// Remembers what servers say of stateless tickets themselves.
 ///
 /// Called before ngx_http_ssl_module merges its configuration (see `ngx_module_order`): after that
 /// a default cannot be told from what was asked for.
@@ -101,7 +109,7 @@ unsafe extern "C" fn remember_tickets(cf: *mut ngx_conf_t, _conf: *mut c_void) -
         let outer = said(&*cf);
         for server in servers::all(&*cf) {
             let conf = Http::server_conf_mut(server).expect("made with the server");
-            conf.tickets_requested = said(server).or(outer).asks();
+            conf.nginx_tickets = said(server).or(outer).in_all();
         }
     }
     NGX_CONF_OK

@@ -119,6 +119,7 @@ pub(super) fn tls(server: &ngx_http_core_srv_conf_t) -> TlsConf {
             0.. => NginxCache::Builtin,
             _ => NginxCache::Other,
         },
+        session_timeout: Duration::from_secs(ssl.session_timeout.max(0) as u64),
         early_data: ssl.early_data == 1,
         verify: ssl.verify as u64,
         ocsp: ssl.ocsp as u64,

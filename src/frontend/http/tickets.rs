@@ -2,11 +2,13 @@
 //!
 //! A client that holds a stateless ticket never asks a session cache: nginx's default, tickets on,
 //! would leave the cache without TLS 1.3 clients and most TLS 1.2 clients. So tickets are switched
-//! off where the cache is on, unless the configuration itself asks for them.
+//! off where the cache is on, unless the configuration itself asks for them, or has them sealed with
+//! the fleet's keys.
 
 use nginx_sys::{ngx_http_ssl_srv_conf_t, NGX_CONF_UNSET};
 use ngx::http::HttpModuleConfExt;
 
+use crate::conf::NginxTickets;
 use crate::frontend::http::servers::ssl_module;
 
 /// What one level of the configuration says of tickets.
@@ -22,9 +24,14 @@ impl Said {
         Self { tickets: self.tickets.or(outer.tickets), key: self.key.or(outer.key) }
     }
 
-    /// A ticket key asks for tickets, unless they are off.
-    pub(super) fn asks(self) -> bool {
-        self.tickets.unwrap_or(self.key == Some(true))
+    /// What that comes to: a ticket key asks for tickets, unless they are off.
+    pub(super) fn in_all(self) -> NginxTickets {
+        match (self.tickets, self.key) {
+            (Some(false), _) => NginxTickets::Off,
+            (_, Some(true)) => NginxTickets::Keys,
+            (Some(true), _) => NginxTickets::On,
+            (None, _) => NginxTickets::Unsaid,
+        }
     }
 }
 

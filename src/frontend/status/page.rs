@@ -14,8 +14,9 @@ use ngx::http::{HttpModuleConfExt, Request};
 use ngx::ngx_string;
 use ssl_session_cache_core::report::{json, prometheus, Snapshot};
 
-use crate::counters;
+use crate::conf::CycleConf;
 use crate::nginx::borrowed;
+use crate::{counters, tickets};
 
 /// The directive.
 pub(crate) const COMMAND: ngx_command_t = ngx_command_t {
@@ -88,7 +89,8 @@ impl Format {
 
 /// What is so now.
 fn snapshot() -> Snapshot {
-    counters::take()
+    let tickets = tickets::statuses(&CycleConf::in_use().all_tickets());
+    Snapshot { tickets, ..counters::take() }
 }
 
 unsafe extern "C" fn set_handler(

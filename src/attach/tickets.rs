@@ -1,0 +1,95 @@
+//! The fleet's ticket keys, put into the SSL_CTXs of the servers that ask for them.
+
+use std::rc::Rc;
+
+use nginx_sys::ngx_conf_t;
+use ssl_session_cache_core::ticket::Rotation;
+
+use crate::attach::servers::Server;
+use crate::conf::{CycleConf, Destination, NginxTickets, Reported};
+use crate::nginx::{log, NAME, TICKETS_NAME};
+use crate::openssl::{Sealer, SslCtx};
+use crate::tickets::Tickets;
+
+/// The ticket keys that a server asks for.
+pub(super) struct Wanted<'a> {
+    destination: &'a Destination,
+    sealer: &'a Rc<Sealer>,
+    rotation: Rotation,
+}
+
+/// The ticket keys that a server asks for, if it does.
+pub(super) fn wanted<'a>(
+    cf: &ngx_conf_t,
+    server: &'a Server,
+) -> Result<Option<Wanted<'a>>, Reported> {
+    let Some(directive) = server.conf.tickets() else { return Ok(None) };
+    let refuse = |reason: &str| {
+        log!(
+            NGX_LOG_EMERG,
+            cf.log,
+            "\"{TICKETS_NAME}\" cannot be on for server \"{}\" in {}: {reason}",
+            server.name,
+            server.place
+        );
+        Reported
+    };
+    let Some((destination, sealer)) = server
+        .conf
+        .destination()
+        .and_then(|destination| Some((destination, destination.sealer.as_ref()?)))
+    else {
+        return Err(refuse(&format!(
+            "expected \"{NAME}\" with \"key=\" there: the keys are sealed with it, and kept in its store"
+        )));
+    };
+    match server.conf.nginx_tickets {
+        NginxTickets::Off => {
+            return Err(refuse("\"ssl_session_tickets off\" there says that there are no tickets"))
+        }
+        NginxTickets::Keys => {
+            return Err(refuse(
+                "expected no \"ssl_session_ticket_key\" beside it: tickets are sealed with the \
+                 keys of one of the two",
+            ))
+        }
+        NginxTickets::On | NginxTickets::Unsaid => {}
+    }
+    let timeout = server.tls.session_timeout;
+    let rotation = Rotation::new(directive.rotate(timeout), timeout).map_err(|error| {
+        refuse(&format!(
+            "\"ssl_session_timeout\" is {} seconds there, for which of parameter \"rotate\" is {error}",
+            timeout.as_secs()
+        ))
+    })?;
+    Ok(Some(Wanted { destination, sealer, rotation }))
+}
+
+impl Wanted<'_> {
+    /// The ticket keys as an SSL_CTX has them; `None` where it cannot have any, which is told.
+    pub(super) fn put_into(
+        &self,
+        ctx: SslCtx,
+        cf: &ngx_conf_t,
+        server: &Server,
+    ) -> Result<Option<Tickets>, Reported> {
+        let Self { destination: Destination { store, keyspace, .. }, sealer, rotation } = self;
+        let conf = CycleConf::being_read(cf).tickets(store, keyspace, sealer, *rotation);
+        let Some(conf) = conf else {
+            log!(NGX_LOG_EMERG, cf.log, "OpenSSL has no HMAC or no memory");
+            return Err(Reported);
+        };
+        let tickets = Tickets::new(conf, ctx);
+        if tickets.is_none() {
+            log!(
+                NGX_LOG_WARN,
+                cf.log,
+                "\"{TICKETS_NAME}\" is ignored for server \"{}\" in {}: OpenSSL cannot begin a \
+                 handshake there",
+                server.name,
+                server.place
+            );
+        }
+        Ok(tickets)
+    }
+}
