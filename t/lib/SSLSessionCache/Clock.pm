@@ -11,30 +11,43 @@ use strict;
 
 use Test::Nginx;
 
+use constant HOUR => 3600;
+
 my ($LIBRARY) = glob '/usr/lib/*/faketime/libfaketime.so.1';
 
 ###############################################################################
 
-# Clocks by name; one that is not moved is right.
+# Clocks by name.  The hour that begins next is the first one: by hours ticket
+# keys change.
 
 sub new {
 	my ($class, $t, $name) = @_;
 
 	Test::More::plan(skip_all => 'no libfaketime') unless defined $LIBRARY;
 
-	my $self = bless { t => $t, name => "$name.clock" }, $class;
+	my $self = bless {
+		t => $t,
+		first => HOUR * (1 + int time() / HOUR),
+		name => "$name.clock",
+	}, $class;
 
-	return $self->move(0);
+	# Workers read it, who may be nobody
+
+	chmod 0711, $t->testdir();
+
+	return $self->set(0, 300);
 }
 
-# Sets it so many seconds ahead of the true time.
+# Sets it to so many seconds after an hour has begun, of which 0 is the first.
 
-sub move {
-	my ($self, $seconds) = @_;
+sub set {
+	my ($self, $hour, $seconds) = @_;
+
+	my $ahead = $self->{first} + $hour * HOUR + $seconds - time();
 
 	# Replaced as a whole: it is read at any time.
 	my $file = $self->{t}->testdir() . "/$self->{name}";
-	$self->{t}->write_file("$self->{name}.new", sprintf "%+d\n", $seconds);
+	$self->{t}->write_file("$self->{name}.new", sprintf "%+d\n", $ahead);
 	rename "$file.new", $file or die "rename() failed: $!\n";
 
 	return $self;
@@ -46,7 +59,9 @@ sub move {
 sub directives {
 	my ($self) = @_;
 
-	return join "\n", map { "env $_;" } sort grep { !/PRELOAD/ } keys %{$self->_env()};
+	my %env = $self->_env();
+
+	return join "\n", map { "env $_;" } sort grep { !/PRELOAD/ } keys %env;
 }
 
 # Does something that starts nginx.
@@ -54,7 +69,8 @@ sub directives {
 sub run {
 	my ($self, $action) = @_;
 
-	local @ENV{keys %{$self->_env()}} = values %{$self->_env()};
+	my %env = $self->_env();
+	local @ENV{keys %env} = values %env;
 
 	return $action->();
 }
@@ -62,13 +78,13 @@ sub run {
 sub _env {
 	my ($self) = @_;
 
-	return {
+	return (
 		FAKETIME_DONT_FAKE_MONOTONIC => 1,
 		FAKETIME_NO_CACHE => 1,
 		FAKETIME_TIMESTAMP_FILE => $self->{t}->testdir() . "/$self->{name}",
 		LD_PRELOAD => $LIBRARY,
 		NO_FAKE_STAT => 1,
-	};
+	);
 }
 
 ###############################################################################
