@@ -44,14 +44,7 @@ struct Keys {
     valid: Range<u64>,
     /// Whether the first one seals.
     seals: bool,
-    /// Each stays where it is until it is wiped.
-    all: Vec<Rc<Key>>,
-}
-
-/// A ticket key, and what it was derived of.
-struct Key {
-    seed: (Epoch, Seed),
-    key: TicketKey,
+    all: Vec<TicketKey>,
 }
 
 impl Tickets {
@@ -111,7 +104,7 @@ impl Tickets {
 
 impl Keys {
     /// Derives the keys of the seeds that there are at `now`, which is in the epoch for which they
-    /// are valid then. Those of an epoch before that are not needed any more go.
+    /// are valid then; wipes those that there were.
     fn derive(&mut self, zone: Zone, conf: &TicketsConf, id_context: &[u8], now: u64) {
         let family = &*conf.family;
         let (generation, seeds) = zone.with(|ring| {
@@ -119,39 +112,28 @@ impl Keys {
             let _ = ring.begin(family, now, &HmacSha256, fresh_seed);
             (ring.generation(), ring.seeds(family, now))
         });
+        // With room for all: where they moved to make some, they would be left behind unwiped.
+        self.all = Vec::with_capacity(seeds.len());
+        let keys = seeds.iter().map_while(|(_, seed)| seed.ticket_key(&HmacSha256, id_context));
+        self.all.extend(keys);
         let rotation = family.rotation();
         let epoch = rotation.epoch(now);
-        let count = seeds.len();
-        self.seals = seeds.first().is_some_and(|(first, _)| *first == epoch);
-        let mut known = core::mem::take(&mut self.all);
-        for seed in seeds {
-            let key = match known.iter().position(|key| key.seed == seed) {
-                Some(index) => Some(known.swap_remove(index)),
-                None => Key::derive(seed, id_context),
-            };
-            self.all.extend(key);
-        }
+        let is_current = |(first, _): &(Epoch, Seed)| *first == epoch;
+        self.seals = !self.all.is_empty() && seeds.first().is_some_and(is_current);
         // What failed is tried again.
-        self.generation = (self.seals && self.all.len() == count).then_some(generation);
+        self.generation = (self.seals && self.all.len() == seeds.len()).then_some(generation);
         self.valid = rotation.start(epoch)..rotation.start(Epoch(epoch.0 + 1));
     }
 
     /// The key that seals.
     fn sealing(&self) -> Option<&TicketKey> {
-        self.all.first().filter(|_| self.seals).map(|first| &first.key)
+        self.all.first().filter(|_| self.seals)
     }
 
     /// The key of this name, which goes with each ticket in clear.
     fn find(&self, name: &[u8]) -> Option<(&TicketKey, Age)> {
-        let index = self.all.iter().position(|key| key.key.name == name)?;
+        let index = self.all.iter().position(|key| key.name == name)?;
         let age = if index == 0 && self.seals { Age::Current } else { Age::Other };
-        Some((&self.all[index].key, age))
-    }
-}
-
-impl Key {
-    fn derive(seed: (Epoch, Seed), id_context: &[u8]) -> Option<Rc<Self>> {
-        let key = seed.1.ticket_key(&HmacSha256, id_context)?;
-        Some(Rc::new(Self { seed, key }))
+        Some((&self.all[index], age))
     }
 }
