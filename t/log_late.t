@@ -64,7 +64,7 @@ ok(wait_until(sub { offer() eq 'HIT' }), 'asked again');
 is(join("\n", lines($t)), join("\n",
 	'is up',
 	'is down: it answers too late; '
-		. 'handshakes are full ones until it is up again',
+		. 'no sessions are found there until it is up again',
 	'is up'), 'told in the log');
 
 ###############################################################################

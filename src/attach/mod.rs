@@ -216,7 +216,7 @@ fn check_names(cf: &ngx_conf_t, conf: &CycleConf) -> Result<(), Reported> {
         log!(
             NGX_LOG_WARN,
             cf.log,
-            "\"{directive}\" cannot resolve parameter \"{parameter}\": {name}; handshakes are full ones until \
+            "\"{directive}\" cannot resolve parameter \"{parameter}\": {name}; no sessions are found there until \
              nginx's \"resolver\" finds it"
         );
     }

@@ -32,7 +32,7 @@ pub(super) fn write(
             log!(
                 NGX_LOG_ERR,
                 log,
-                "{} is down: {reason}; handshakes are full ones until it is up again",
+                "{} is down: {reason}; no sessions are found there until it is up again",
                 server(address)
             );
         }
@@ -77,7 +77,7 @@ pub(super) fn write(
             log!(
                 NGX_LOG_ERR,
                 log,
-                "{} cannot be resolved: {reason}; handshakes are full ones until it is",
+                "{} cannot be resolved: {reason}; no sessions are found there until it is",
                 name()
             );
         }
