@@ -21,6 +21,7 @@ use Test::Nginx;
 use SSLSessionCache::Daemon;
 use SSLSessionCache::Redis;
 use SSLSessionCache::RespClient;
+use SSLSessionCache::Seal;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
@@ -94,11 +95,18 @@ http {
         listen       127.0.0.1:8446 ssl;
         remote_ssl_session_cache store=cluster;
     }
+
+    server {
+        listen       127.0.0.1:8447 ssl;
+        remote_ssl_session_cache store=one prefix=sslsessioncache:keys: key=cache.key;
+        remote_ssl_session_tickets on;
+    }
 }
 
 EOF
 
 certificate($t, 'localhost');
+seal_key($t, 'cache.key');
 $t->write_file('store.password', 'secret');
 $t->write_file('sentinel.password', 'sesame');
 
@@ -117,6 +125,9 @@ my @stores = ($one, $master, $cluster, $other);
 my ($for_sentinels) = splice @users, 2, 1;
 $stores[$_]->command('ACL', 'SETUSER', @{$users[$_]}) foreach 0 .. $#stores;
 
+my ($tickets) = $section =~ /remote_ssl_session_tickets\]\(tickets\.md\), add `(\+\w+)`/;
+$one->command('ACL', 'SETUSER', 'nginx', $tickets);
+
 $t->write_file('sentinel.conf', <<"EOF");
 bind 127.0.0.1
 port @{[ port(8382) ]}
@@ -129,7 +140,7 @@ EOF
 SSLSessionCache::Daemon->new($t)->launch('redis-server', "$dir/sentinel.conf",
 	'--sentinel');
 
-$t->plan(12)->run();
+$t->plan(13)->run();
 
 ###############################################################################
 
@@ -144,6 +155,7 @@ foreach my $case ([ 8443, 8443, 'one server' ], [ 8444, 8443, 'fallback' ],
 		foreach 'TLSv1.2', 'TLSv1.3';
 }
 
+ok(wait_until(sub { grep { /^sslsessioncache:keys:/ } $one->keys() }), 'ticket keys');
 is($cluster->command('ACL', 'DRYRUN', 'nginx', 'ASKING'), 'OK', 'ASKING');
 
 is(join('', map { map { "@$_\n" } @{$_->command('ACL', 'LOG')} } @stores), '',

@@ -27,7 +27,7 @@ sub new {
 
 	my $self = bless {
 		t => $t,
-		first => HOUR * (1 + int time() / HOUR),
+		first => HOUR * (1 + int CORE::time() / HOUR),
 		name => "$name.clock",
 	}, $class;
 
@@ -43,14 +43,22 @@ sub new {
 sub set {
 	my ($self, $hour, $seconds) = @_;
 
-	my $ahead = $self->{first} + $hour * HOUR + $seconds - time();
+	$self->{ahead} = $self->{first} + $hour * HOUR + $seconds - CORE::time();
 
 	# Replaced as a whole: it is read at any time.
 	my $file = $self->{t}->testdir() . "/$self->{name}";
-	$self->{t}->write_file("$self->{name}.new", sprintf "%+d\n", $ahead);
+	$self->{t}->write_file("$self->{name}.new", sprintf "%+d\n", $self->{ahead});
 	rename "$file.new", $file or die "rename() failed: $!\n";
 
 	return $self;
+}
+
+# What it says, in Unix seconds.
+
+sub time {
+	my ($self) = @_;
+
+	return $self->{ahead} + CORE::time();
 }
 
 # Lines for the main part of a configuration of nginx, whose workers have no
