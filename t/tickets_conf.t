@@ -68,7 +68,7 @@ my $cache = 'remote_ssl_session_cache on key=cache.key;';
 my $on = 'remote_ssl_session_tickets on;';
 my $directive = '"remote_ssl_session_tickets"';
 
-$t->plan(22);
+$t->plan(23);
 
 ###############################################################################
 
@@ -80,6 +80,9 @@ accepted($t, "$cache remote_ssl_session_tickets on rotate=12h;", 'rotate');
 accepted($t, "$cache $on", 'off for a server', server => 'ssl_session_tickets off;
 	remote_ssl_session_tickets off;', named => 'remote_ssl_session_tickets off;');
 accepted($t, "$cache $on", 'the longest time', server => 'ssl_session_timeout 16d;');
+
+accepted($t, $on, 'a server without TLS, and without the cache', server => $cache,
+	named => $cache);
 
 refused($t, $on, qr/cannot be on for server "localhost".*expected "remote_ssl_session_cache" with "key="/,
 	'without the cache');

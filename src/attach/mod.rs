@@ -95,7 +95,7 @@ fn attach_server(
     policies: &Policies<'_>,
 ) -> Result<Option<Rc<SessionCache>>, Reported> {
     let Some(ctx) = server.ctx else { return Ok(None) };
-    let tickets = tickets::wanted(cf, server)?;
+    let tickets = tickets::wanted(cf, server, servers)?;
     let Some(destination) = server.conf.destination() else { return Ok(None) };
 
     if server.tls.session_cache == NginxCache::Off {

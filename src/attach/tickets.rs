@@ -1,11 +1,12 @@
 //! The fleet's ticket keys, put into the SSL_CTXs of the servers that ask for them.
 
+use core::ptr;
 use std::rc::Rc;
 
 use nginx_sys::ngx_conf_t;
 use ssl_session_cache_core::ticket::Rotation;
 
-use crate::attach::servers::Server;
+use crate::attach::servers::{Server, Servers};
 use crate::conf::{CycleConf, Destination, NginxTickets, Reported};
 use crate::nginx::{log, NAME, TICKETS_NAME};
 use crate::openssl::{Sealer, SslCtx};
@@ -18,12 +19,16 @@ pub(super) struct Wanted<'a> {
     rotation: Rotation,
 }
 
-/// The ticket keys that a server asks for, if it does.
+/// The ticket keys that a server asks for, if it does and has clients with TLS: with `ssl_certificate`
+/// in http{}, one without has an SSL_CTX as well.
 pub(super) fn wanted<'a>(
     cf: &ngx_conf_t,
     server: &'a Server,
+    servers: &Servers,
 ) -> Result<Option<Wanted<'a>>, Reported> {
-    let Some(directive) = server.conf.tickets() else { return Ok(None) };
+    let is_on = |listener| servers.of(listener).any(|other| ptr::eq(other, server));
+    let directive = server.conf.tickets().filter(|_| servers.listeners.iter().any(is_on));
+    let Some(directive) = directive else { return Ok(None) };
     let refuse = |reason: &str| {
         log!(
             NGX_LOG_EMERG,
