@@ -16,13 +16,15 @@
 //! - When an epoch begins of which the store has told no seed, it is looked at.
 //! - For other sites, only what the store there has not told is asked for, and nothing is added. The
 //!   next epoch's is asked for in the last quarter, when they have it.
+//! - Where the current one's record has vanished, those of past ones are looked at as well.
 //!
 //! The moments are spread by chance. With one sealing key, that is four requests in an epoch, and two
 //! more of the machine that makes the next seed. A store that is not available is asked again after a
 //! second, then after twice as long each time, up to a 64th of an epoch.
 //!
 //! The wall clock says which epoch it is, and may jump; how often the store is asked is measured by
-//! the other clock. Whatever the wall clock does, at most one look in a 64th of an epoch is begun.
+//! the other clock: however often the wall clock jumps to another epoch, that is followed at most once
+//! in a 64th of an epoch.
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -90,7 +92,7 @@ pub struct Keeper<B, A> {
     random: Random,
     /// That of the current epoch, once there was a question.
     plan: Option<Plan>,
-    /// No further look is begun before.
+    /// Another epoch is not begun before.
     rested: Instant,
     /// One for each site, in the family's order.
     desks: Vec<Desk>,
@@ -127,6 +129,8 @@ struct Desk {
     step: Step,
     /// The sealing keys under which it has no record.
     missing: Vec<usize>,
+    /// Whether past epochs are looked at of which the store has told: they may have vanished.
+    restores: bool,
     failures: u32,
     /// Not available before.
     retry: Instant,
@@ -156,6 +160,7 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             queue: VecDeque::new(),
             step: Step::Look(0),
             missing: Vec::new(),
+            restores: false,
             failures: 0,
             retry: start,
         };
@@ -218,6 +223,12 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             }
             (Step::Look(key), Answer::Missing) => {
                 desk.missing.push(key);
+                let is_current = index == 0 && epoch == self.family.rotation().epoch(unix);
+                if is_current && ring.is_told(&self.family, key, desk.site, epoch) {
+                    desk.restores = true;
+                    let open = self.family.rotation().open(unix).rev();
+                    open.filter(|past| *past < epoch).for_each(|past| desk.add(past));
+                }
                 None
             }
             // That it is there, and then that it is not: the next look will tell.
@@ -257,16 +268,16 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
 
     /// Has epochs looked at whose time for that has come.
     fn look(&mut self, ring: &Ring, unix: u64, now: Instant) {
-        if now < self.rested {
-            return;
-        }
         let current = self.family.rotation().epoch(unix);
         let next = Epoch(current.0.saturating_add(1));
         let last = self.plan.as_ref().map(|plan| plan.epoch);
         if last != Some(current) {
+            if now < self.rested {
+                return;
+            }
             let plan = self.new_plan(current, unix);
             // The first, and behind a jump, which may have cost seeds.
-            let is_start = last.map(|last| last.0.checked_add(1)) != Some(Some(current.0));
+            let is_start = last.is_none();
             let open = self.family.rotation().open(unix).rev();
             let past = open.filter(|epoch| *epoch < current && is_start);
             let epochs: Vec<_> =
@@ -301,9 +312,8 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
                 others.iter_mut().for_each(|desk| desk.add(next));
                 plan.stage = Stage::Done;
             }
-            _ => return,
+            _ => {}
         }
-        self.rested = now + self.rest();
     }
 
     /// When the current epoch and the next are looked at.
@@ -344,9 +354,9 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             match desk.step {
                 _ if !rotation.open(unix).any(|open| open == epoch) => desk.done(),
                 Step::Look(key) if key < self.family.keys() => {
-                    // Its own are looked at again: they may have vanished.
-                    let is_lasting = is_own && epoch >= current;
-                    if is_lasting || !ring.is_told(&self.family, key, site, epoch) {
+                    // What was told may have vanished.
+                    let is_again = is_own && (epoch >= current || desk.restores);
+                    if is_again || !ring.is_told(&self.family, key, site, epoch) {
                         return self.get(index, key, epoch);
                     }
                     desk.step = Step::Look(key + 1);
@@ -453,7 +463,7 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
         moments.filter(|moment| *moment > now).fold(longest, Instant::min)
     }
 
-    /// The shortest time between two looks, and the longest between two attempts.
+    /// The shortest time from one epoch to another, and the longest between two attempts.
     fn rest(&self) -> Duration {
         Duration::from_secs(self.family.rotation().length().into()) / 64
     }
@@ -469,6 +479,7 @@ impl Desk {
     /// Nothing more is to be done about the first epoch.
     fn done(&mut self) {
         self.queue.pop_front();
+        self.restores &= !self.queue.is_empty();
         self.failures = 0;
         self.begin();
     }

@@ -26,9 +26,9 @@
 //! When trouble is over, two epochs later all machines with such clocks are in step, with a seed of
 //! the store's.
 
-mod machine;
+pub mod machine;
 mod store;
-mod toy;
+pub mod toy;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -36,7 +36,7 @@ use std::rc::Rc;
 
 use ssl_session_cache_core::session::sealed::BlockCipher;
 use ssl_session_cache_core::session::{Key, Keyspace};
-use ssl_session_cache_core::ticket::{Epoch, Notice, Origin, Question, Rotation, Seed};
+use ssl_session_cache_core::ticket::{Epoch, Notice, Origin, Question, Seed};
 
 pub use machine::{rotation, Machine};
 pub use store::{bytes_of, Store};
@@ -56,9 +56,10 @@ const SEEDS_OF_EPOCH: usize = 4;
 const MACHINES: usize = 4;
 pub const KEY: u8 = 1;
 
-/// In a store of which nothing is known, a machine asks for so much in an epoch at most: in each look
-/// at two epochs a record is asked for, added and asked for again; the start looks at twice as many.
-const MOST: usize = 64 * 12 + 2 * 64 + 12;
+/// A machine whose clock jumps asks for so much in the time of an epoch at most: each time, eight
+/// epochs are looked at, and a record is asked for, added and asked for again; some attempts are in
+/// vain.
+const MOST: usize = 64 * 24 + 2 * 64;
 
 /// What may happen in a script.
 #[derive(Clone, Copy)]
@@ -97,7 +98,6 @@ pub struct World {
     pub machines: Vec<Machine>,
     pub stores: Vec<Store>,
     tickets: Vec<Ticket>,
-    rotation: Rotation,
     tally: Tally,
     /// Those of epochs.
     keys: RefCell<HashMap<u64, Rc<[u8]>>>,
@@ -145,7 +145,6 @@ impl World {
             machines: (1..=machines as u64).map(machine).collect(),
             stores: vec![Store::default()],
             tickets: Vec::new(),
-            rotation,
             tally: Tally::default(),
             keys: RefCell::default(),
             seen: START,
@@ -210,7 +209,7 @@ impl World {
     }
 
     /// A machine does what is to be done, and is watched.
-    fn turn(&mut self, index: usize) {
+    pub fn turn(&mut self, index: usize) {
         let clock = self.clock;
         let answered = self.machines[index].way.as_ref().and_then(|way| {
             let record = match way.reply.as_ref()? {
@@ -335,7 +334,7 @@ impl World {
                 let was = ticket.is_in_step
                     && ticket.in_step[index]
                     && is_kept
-                    && seeds <= SEEDS_OF_EPOCH - 1;
+                    && seeds <= SEEDS_OF_EPOCH;
                 let is_last = last.is_some_and(|last| ticket.seed == Seed::new(last));
                 let is_derived = last.is_none() && base.is_some() && base == ticket.base;
                 let is = ticket.is_in_step && is_in_step && (is_last || is_derived);
