@@ -222,3 +222,90 @@ fn seeds_are_copied_to_another_sealing_key() {
         world.check_all();
     }
 }
+
+impl World {
+    /// Time passes, in which all make tickets, and all open them.
+    fn go_on(&mut self, millis: usize) {
+        for _ in 0..millis / (3 * MINUTE) {
+            self.pass(3 * MINUTE);
+            self.issue_all();
+            self.check_all();
+        }
+    }
+}
+
+/// Some have been told the next seed by then, or twice, and others have not.
+#[test]
+fn machines_in_step_stay_so_whenever_the_store_dies() {
+    for part in 0..20 {
+        for epochs in [1, 2, 4] {
+            for off in [0, 400] {
+                let mut world = World::new(5);
+                world.machines[1].off = off;
+                world.machines[2].off = -off;
+                world.pass(2 * HOUR);
+                world.go_on(part * 3 * MINUTE);
+                world.set_down(true);
+                world.go_on(epochs * HOUR + (part * 7 % 20) * 3 * MINUTE);
+                world.set_down(false);
+                world.go_on(2 * HOUR);
+                world.settled();
+            }
+        }
+    }
+}
+
+/// What it has lost is put back, or another is made, which some have not been told.
+#[test]
+fn machines_in_step_stay_so_whenever_the_store_is_flushed() {
+    for part in 0..20 {
+        for outage in [0, 1] {
+            let mut world = World::new(5);
+            world.go_on(2 * HOUR);
+            world.go_on(part * 3 * MINUTE);
+            world.stores[0].flush();
+            world.go_on(6 * MINUTE);
+            world.set_down(true);
+            world.go_on(outage * HOUR);
+            world.set_down(false);
+            world.go_on(2 * HOUR);
+            world.settled();
+        }
+    }
+}
+
+/// A store without a disk is started anew, and a machine at the same time: those that know the seeds
+/// put them back first.
+#[test]
+fn a_store_that_has_lost_all_gets_back_what_seals() {
+    for part in 0..20 {
+        let mut world = World::new(5);
+        world.go_on(2 * HOUR + part * 3 * MINUTE);
+        let before = world.sealing();
+        world.set_down(true);
+        world.stores[0].flush();
+        let clock = world.clock;
+        world.machines[4].restart(&[KEY], &[0], clock);
+        world.machines[4].handshake(0, clock);
+        world.pass(5_000);
+        world.set_down(false);
+        world.pass(MINUTE);
+        assert!(world.sealing() == before, "{part}");
+        world.issue_all();
+        world.check_all();
+        world.go_on(2 * HOUR);
+        world.settled();
+    }
+}
+
+/// A handful, whatever there is to be put back and confirmed.
+#[test]
+fn a_machine_asks_five_times_in_an_epoch() {
+    let mut world = World::new(5);
+    world.pass(2 * HOUR);
+    world.machines.iter_mut().for_each(|machine| machine.asked.clear());
+    world.pass(4 * HOUR);
+    let asked: Vec<_> = world.machines.iter().map(|machine| machine.asked.len()).collect();
+    // One of them makes the next seed, and reads it back.
+    assert_eq!(asked.iter().sum::<usize>(), 4 * (5 * 5 + 2), "{asked:?}");
+}

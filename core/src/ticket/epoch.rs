@@ -75,6 +75,30 @@ impl Rotation {
         (current.saturating_sub(past)..=current.saturating_add(1)).map(Epoch)
     }
 
+    /// Whether what was told of an epoch at `first` is told at `unix` in a later phase, so that all
+    /// others have been told meanwhile, if only their clocks are off by less than half the lead.
+    ///
+    /// An epoch has three phases. What is told of the next one in the first two is not confirmed
+    /// before the third, which is the lead. Where all are told at once, as the store is back, it takes
+    /// some time besides until the last of them has asked.
+    pub(super) fn is_later(&self, epoch: Epoch, first: u64, unix: u64) -> bool {
+        let soonest = first.saturating_add(u64::from(self.length / 32));
+        self.phase(unix) > self.phase(first)
+            && unix >= soonest
+            && unix >= self.start(epoch).saturating_sub(self.lead().into())
+    }
+
+    /// The phases that have ended since 1970.
+    fn phase(&self, unix: u64) -> u64 {
+        let within = unix % u64::from(self.length) * 8 / u64::from(self.length);
+        let phase = match within {
+            0..=2 => 0,
+            3..=5 => 1,
+            _ => 2,
+        };
+        self.epoch(unix).0.saturating_mul(3).saturating_add(phase)
+    }
+
     /// A clock that is off by less, in seconds, does no harm: so long before an epoch begins its
     /// seed is known to all.
     pub fn lead(&self) -> u32 {
@@ -118,6 +142,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_again_in_a_later_phase_is_known_to_all() {
+        let rotation = rotation(3200, 3200).unwrap();
+        let start: u64 = 500_000 * 3200;
+        for (first, again, is_later) in [
+            // Of the next one.
+            (-3000, -2000, false),
+            (-2000, -801, false),
+            (-2000, -800, true),
+            (-3000, -800, true),
+            (-800, -1, false),
+            (-50, 49, false),
+            (-100, 0, true),
+            // Of the current one.
+            (0, 1199, false),
+            (0, 1200, true),
+            (1150, 1249, false),
+            (1150, 1250, true),
+            (1200, 2399, false),
+            (1200, 2400, true),
+            (1200, 1200, false),
+            (1200, 300, false),
+        ] {
+            let [at, again_at] = [first, again].map(|at| start.wrapping_add_signed(at));
+            let is = rotation.is_later(Epoch(500_000), at, again_at);
+            assert_eq!(is, is_later, "{first} and {again}");
+        }
+    }
+
+    #[test]
     fn any_time_has_an_epoch() {
         for length in [1, 7, 3600, u64::MAX] {
             let rotation = rotation(length, 1).unwrap();
@@ -125,6 +178,7 @@ mod tests {
                 let epoch = rotation.epoch(unix);
                 assert!(rotation.start(epoch) <= unix && unix <= rotation.end(epoch));
                 assert!(rotation.open(unix).count() <= MAX_PAST as usize + 2);
+                assert!(!rotation.is_later(epoch, unix, unix));
             }
         }
     }

@@ -75,6 +75,10 @@ pub enum Answer<'a> {
     Unavailable,
 }
 
+/// So long, at least, a seed of this machine's own is not given to a store that was away: those that
+/// know the fleet's put that back first.
+const LEAVE: Duration = Duration::from_secs(3);
+
 /// What an operator is to be told. Safe to log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -94,6 +98,9 @@ pub struct Keeper<B, A> {
     plan: Option<Plan>,
     /// Another epoch is not begun before.
     rested: Instant,
+    /// When the store is looked at that was away, and before when it is not looked at for that again.
+    recheck: Option<Instant>,
+    rechecked: Instant,
     /// One for each site, in the family's order.
     desks: Vec<Desk>,
     /// The desk whose question is open.
@@ -106,7 +113,7 @@ struct Plan {
     epoch: Epoch,
     early: u64,
     late: u64,
-    /// For other sites, whose own moment is `late`.
+    /// When what was told of the next is confirmed, and other sites have theirs.
     latest: u64,
     /// What comes next of these.
     stage: Stage,
@@ -134,6 +141,10 @@ struct Desk {
     failures: u32,
     /// Not available before.
     retry: Instant,
+    /// Since when the store answers, in Unix seconds; `None` as long as it does not.
+    since: Option<u64>,
+    /// Whether the current epoch's seed was left for others to put back.
+    has_waited: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -163,11 +174,25 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             restores: false,
             failures: 0,
             retry: start,
+            since: Some(0),
+            has_waited: true,
         };
         let desks = family.sites().iter().map(desk).collect();
         let random = Random::new(chance);
         let (plan, asked) = (None, None);
-        Self { family, sealer, keyspace, random, plan, rested: start, desks, asked, due: start }
+        Self {
+            family,
+            sealer,
+            keyspace,
+            random,
+            plan,
+            rested: start,
+            recheck: None,
+            rechecked: start,
+            desks,
+            asked,
+            due: start,
+        }
     }
 
     /// What the store is to be asked now, if anything: [`answered`](Self::answered) follows, once,
@@ -192,7 +217,7 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             if self.desks[index].retry > now {
                 continue;
             }
-            let question = self.next(index, ring, hmac, draw, unix);
+            let question = self.next(index, ring, hmac, draw, unix, now);
             if question.is_some() {
                 self.asked = Some(index);
                 return question;
@@ -215,11 +240,16 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
         let epoch = *self.desks[index].queue.front()?;
         let rest = self.rest();
         let desk = &mut self.desks[index];
+        if !matches!(answer, Answer::Unavailable) {
+            // The wall clock may have been set back.
+            desk.since = Some(desk.since.map_or(unix, |since| since.min(unix)));
+        }
         let step = desk.step;
         let notice = match (step, answer) {
             (Step::Look(_) | Step::ReadBack(_), Answer::Found(record)) => {
                 let key = desk.looked_at()?;
-                self.found(ring, self.place(index, key, epoch), record, unix)
+                let since = desk.since.unwrap_or(unix);
+                self.found(ring, self.place(index, key, epoch), record, since, unix)
             }
             (Step::Look(key), Answer::Missing) => {
                 desk.missing.push(key);
@@ -236,6 +266,7 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             _ => {
                 let wait = Duration::from_secs(1 << desk.failures.min(30)).min(rest);
                 desk.failures = desk.failures.saturating_add(1);
+                desk.was_away();
                 desk.retry = now + wait / 2 + (wait / 2).mul_f64(self.random.fraction());
                 desk.begin();
                 return None;
@@ -249,19 +280,35 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
         notice
     }
 
+    /// The store was away, and is connected again: it may have lost all. What seals is looked at soon.
+    pub fn reconnected(&mut self, now: Instant) {
+        let wait = Duration::from_secs(1).mul_f64(self.random.fraction());
+        let at = (now + wait).max(self.rechecked);
+        self.recheck = Some(self.recheck.map_or(at, |before| before.min(at)));
+        self.due = self.due.min(at);
+        self.desks[0].was_away();
+    }
+
     /// When there may be a question again, while none is open.
     pub fn due(&self) -> Instant {
         self.due
     }
 
     /// Learns what was found in a place.
-    fn found(&self, ring: &mut Ring, place: Place, record: &[u8], unix: u64) -> Option<Notice> {
+    fn found(
+        &self,
+        ring: &mut Ring,
+        place: Place,
+        record: &[u8],
+        since: u64,
+        unix: u64,
+    ) -> Option<Notice> {
         let (seed, made) = match place.open(&self.sealer, self.keyspace.prefix(), record) {
             Ok(opened) => opened,
             Err(error) => return Some(Notice::Unusable(place.epoch, error)),
         };
         let Place { key, site, epoch, .. } = place;
-        ring.learn(&self.family, Told { key, site, epoch, seed: &seed, made }, unix);
+        ring.learn(&self.family, Told { key, site, epoch, seed: &seed, made, since }, unix);
         let ahead = made.saturating_sub(unix);
         (ahead > self.family.rotation().lead().into()).then_some(Notice::ClockBehind(ahead))
     }
@@ -271,6 +318,14 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
         let current = self.family.rotation().epoch(unix);
         let next = Epoch(current.0.saturating_add(1));
         let last = self.plan.as_ref().map(|plan| plan.epoch);
+        if self.recheck.is_some_and(|at| at <= now) {
+            self.recheck = None;
+            self.rechecked = now + self.rest();
+            let own = &mut self.desks[0];
+            own.retry = own.retry.min(now);
+            own.add(current);
+            own.add(next);
+        }
         if last != Some(current) {
             if now < self.rested {
                 return;
@@ -309,6 +364,10 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
                 plan.stage = Stage::Latest;
             }
             Stage::Latest if unix >= plan.latest => {
+                own.add(next);
+                if !matches!(ring.told(&self.family, current), Some((_, true))) {
+                    own.add(current);
+                }
                 others.iter_mut().for_each(|desk| desk.add(next));
                 plan.stage = Stage::Done;
             }
@@ -325,7 +384,7 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             start.saturating_add((f64::from(rotation.length()) * part) as u64)
         };
         // What is late by a rest is still in time.
-        let (early, late, latest) = (at(0.125, 0.25), at(0.5, 0.734), at(0.75, 0.984));
+        let (early, late, latest) = (at(0.03, 0.11), at(0.375, 0.484), at(0.75, 0.97));
         let stage = match unix {
             _ if unix >= latest => Stage::Done,
             _ if unix >= late => Stage::Latest,
@@ -343,6 +402,7 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
         hmac: &impl Hmac,
         draw: &mut dyn FnMut(&mut [u8]) -> bool,
         unix: u64,
+        now: Instant,
     ) -> Option<Question> {
         let rotation = self.family.rotation();
         let current = rotation.epoch(unix);
@@ -362,12 +422,19 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
                     desk.step = Step::Look(key + 1);
                 }
                 Step::Look(_) if is_own && missing > 0 => {
-                    let is_known =
-                        matches!(ring.sealing(&self.family, epoch), Some((_, Origin::Store)));
+                    let is_known = ring.told(&self.family, epoch).is_some();
                     let is_past_first = desk.queue.iter().any(|other| *other < epoch);
+                    let is_ours =
+                        matches!(ring.sealing(&self.family, epoch), None | Some((_, Origin::Own)));
                     if epoch == current && !is_known && is_past_first {
                         desk.done();
                         desk.add(epoch);
+                    } else if epoch == current && is_ours && !desk.has_waited {
+                        desk.has_waited = true;
+                        desk.begin();
+                        let wait = LEAVE.mul_f64(1.0 + self.random.fraction() * 2.0 / 3.0);
+                        desk.retry = now + wait;
+                        return None;
                     } else {
                         desk.step = Step::Add(0);
                     }
@@ -404,12 +471,14 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
         if epoch == current {
             ring.begin(&self.family, unix, hmac, || fresh(draw))?;
         }
-        match ring.sealing(&self.family, epoch) {
-            Some((seed, Origin::Store)) => Some(seed),
-            Some((seed, _)) if epoch == current => Some(seed),
-            _ if epoch > current && self.plan.as_ref()?.late <= unix => fresh(draw),
-            _ => None,
+        if let Some((seed, _)) = ring.told(&self.family, epoch) {
+            return Some(seed);
         }
+        if epoch == current {
+            return Some(ring.sealing(&self.family, epoch)?.0);
+        }
+        let is_time = epoch > current && self.plan.as_ref()?.late <= unix;
+        is_time.then(|| fresh(draw)).flatten()
     }
 
     fn get(&self, index: usize, key: usize, epoch: Epoch) -> Option<Question> {
@@ -457,7 +526,8 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
         let moments = moments.into_iter().filter(|moment| *moment > unix);
         let moments = moments.map(|moment| now + Duration::from_secs(moment - unix));
         let busy = self.desks.iter().filter(|desk| !desk.queue.is_empty());
-        let moments = moments.chain(busy.map(|desk| desk.retry)).chain([self.rested]);
+        let moments =
+            moments.chain(busy.map(|desk| desk.retry)).chain([self.rested]).chain(self.recheck);
         // Soon enough for a clock that jumps.
         let longest = now + 4 * self.rest();
         moments.filter(|moment| *moment > now).fold(longest, Instant::min)
@@ -474,6 +544,12 @@ impl Desk {
         if !self.queue.contains(&epoch) {
             self.queue.push_back(epoch);
         }
+    }
+
+    /// The store was not there: what it told before may be known to few, and lost.
+    fn was_away(&mut self) {
+        self.since = None;
+        self.has_waited = false;
     }
 
     /// Nothing more is to be done about the first epoch.

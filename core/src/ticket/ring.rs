@@ -15,6 +15,8 @@
 //! one: others may have sealed with it while this machine had nothing to do. For the next epoch it is
 //! derived when it is near, as another's clock may be ahead.
 
+use core::cmp::Reverse;
+
 use zeroize::Zeroize;
 
 use crate::session::sealed::{Aead, BlockCipher, Sealer, BLOCK_LEN};
@@ -22,14 +24,20 @@ use crate::ticket::epoch::{Epoch, Rotation};
 use crate::ticket::keys::{Hmac, Seed, SEED_LEN};
 
 /// Of another layout, or of another version of this file: nothing in it is understood.
-const LAYOUT: u64 = 0x7469_636b_0000_0001;
+const LAYOUT: u64 = 0x7469_636b_0000_0002;
 
 /// So many seeds for all families. One with the default rotation has three or four.
 const ENTRIES: usize = 512;
 
-/// So many seeds for each epoch under each sealing key and at each site: what a store that was
-/// flushed, or is hostile, has told last.
-const SEEDS_OF_EPOCH: usize = 4;
+/// So many seeds of an epoch at each site are derived of those of the epoch before.
+const RATCHETS: usize = 2;
+
+/// So many that the store has told are kept for each epoch under each sealing key and at each site:
+/// what a store that was flushed, or is hostile, has told last, and what seals.
+const TOLD: usize = 4;
+
+/// So many of others are: those that are derived, that which seals, and one of this machine's own.
+const UNTOLD: usize = RATCHETS + 2;
 
 /// The seeds of all families of a machine, at most so many. All-zero is an empty ring, any other bytes
 /// are a ring as well: plain numbers, which another version of this module may have left.
@@ -58,18 +66,27 @@ struct Entry {
     epoch: u64,
     /// From when on it opens nothing, in Unix seconds.
     over: u64,
-    /// So many seconds was its maker's clock ahead of this machine's, at least.
-    ahead: u64,
+    /// Since when it is here, in Unix seconds.
+    known: u64,
+    /// When the store has told it first, in Unix seconds.
+    told: u64,
     scope: [u8; BLOCK_LEN],
     /// Tells the sealing key.
     mark: [u8; BLOCK_LEN],
     seed: [u8; SEED_LEN],
     /// The length of its epoch, in seconds.
     length: u32,
+    /// So many seconds was its maker's clock ahead of this machine's, at least.
+    ahead: u32,
+    /// So many ratchets lie between it and what the store has told.
+    depth: u32,
     site: u8,
     /// An [`Origin`].
     origin: u8,
-    _unused: [u8; 2],
+    /// Not zero: the store has told it again, in a later phase.
+    confirmed: u8,
+    /// Not zero: it is derived of what sealed when its epoch began.
+    main: u8,
 }
 
 const NONE: Entry = Entry {
@@ -77,13 +94,17 @@ const NONE: Entry = Entry {
     epoch: 0,
     over: 0,
     ahead: 0,
+    known: 0,
+    told: 0,
     scope: [0; BLOCK_LEN],
     mark: [0; BLOCK_LEN],
     seed: [0; SEED_LEN],
     length: 0,
+    depth: 0,
     site: 0,
     origin: 0,
-    _unused: [0; 2],
+    confirmed: 0,
+    main: 0,
 };
 
 /// The seeds of one configuration: those that one store holds, under these sealing keys.
@@ -109,6 +130,20 @@ pub enum Origin {
     Store,
 }
 
+/// How good a seed is to seal with.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fitness {
+    Own,
+    /// Derived of a seed that was not here when the epoch began.
+    Derived,
+    /// The store has told it, and others may not know yet.
+    Told,
+    /// Whoever sealed with the same one before has this one too.
+    Main,
+    /// All have had the time to be told.
+    Confirmed,
+}
+
 /// What an operator is told of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
@@ -131,6 +166,9 @@ pub(super) struct Told<'a> {
     pub seed: &'a Seed,
     /// When its record was made, by the maker's clock.
     pub made: u64,
+    /// Since when the store answers, in Unix seconds: what it has told before confirms nothing, as
+    /// others may not have been told then.
+    pub since: u64,
 }
 
 impl Family {
@@ -180,9 +218,10 @@ impl Family {
     }
 
     /// How good an entry is to seal with; `None` where it only opens.
-    fn rank(&self, entry: &Entry) -> Option<(Origin, bool, u64)> {
+    fn rank(&self, entry: &Entry) -> Option<(Fitness, bool, Reverse<u32>, u64)> {
         let is_first = entry.mark == self.marks[0];
-        (entry.site == self.sites[0]).then_some((entry.origin()?, is_first, entry.order))
+        let nearness = Reverse(entry.depth);
+        (entry.site == self.sites[0]).then_some((entry.fitness()?, is_first, nearness, entry.order))
     }
 }
 
@@ -192,6 +231,21 @@ impl Entry {
         [Origin::Own, Origin::Ratchet, Origin::Store]
             .into_iter()
             .find(|origin| *origin as u8 == self.origin)
+    }
+
+    /// Whether nobody else has it.
+    fn is_own(&self) -> bool {
+        self.origin == Origin::Own as u8
+    }
+
+    fn fitness(&self) -> Option<Fitness> {
+        Some(match self.origin()? {
+            Origin::Own => Fitness::Own,
+            Origin::Store if self.confirmed != 0 => Fitness::Confirmed,
+            _ if self.main != 0 => Fitness::Main,
+            Origin::Store => Fitness::Told,
+            Origin::Ratchet => Fitness::Derived,
+        })
     }
 
     fn seed(&self) -> Seed {
@@ -251,46 +305,83 @@ impl Ring {
     ) -> Option<()> {
         self.clear(family, unix);
         self.derive(family, unix, hmac)?;
-
         let current = family.rotation.epoch(unix);
-        if self.best(family, current).is_some() {
-            return Some(());
-        }
-        let before = |epoch: &Epoch| *epoch < current;
-        let known = |epoch| self.best(family, epoch).map(|entry| (epoch, entry.seed()));
-        let Some((last, mut seed)) =
-            family.rotation.open(unix).filter(before).rev().find_map(known)
-        else {
-            self.insert(family, current, &fresh()?, Origin::Own, unix);
-            return Some(());
-        };
-        for epoch in (last.0 + 1..=current.0).map(Epoch) {
-            seed = seed.ratchet(hmac)?;
-            self.insert(family, epoch, &seed, Origin::Own, unix);
+        if self.best(family, current).is_none() {
+            self.enter(family, entry(family, current, &fresh()?, Origin::Own, unix), unix);
         }
         Some(())
     }
 
-    /// Derives what the store has not told of what it has.
+    /// Derives, for all epochs that are open, of what is known of the epoch before: whatever the store
+    /// has told, others may not have been told.
     fn derive(&mut self, family: &Family, unix: u64, hmac: &impl Hmac) -> Option<()> {
         let rotation = family.rotation;
         let ahead = unix.saturating_add(rotation.lead().into());
-        let mut shared: Option<Seed> = None;
         for epoch in rotation.open(unix).filter(|epoch| rotation.start(*epoch) <= ahead) {
-            let known = self.best(family, epoch);
-            let known = known.and_then(|entry| Some((entry.origin()?, entry.seed())));
-            shared = match (shared, known) {
-                (_, Some((Origin::Store, seed))) => Some(seed),
-                (Some(before), _) => {
-                    let seed = before.ratchet(hmac)?;
-                    self.insert(family, epoch, &seed, Origin::Ratchet, unix);
-                    Some(seed)
-                }
-                (None, Some((Origin::Ratchet, seed))) => Some(seed),
-                (None, _) => None,
-            };
+            self.derive_for(family, epoch, unix, hmac)?;
         }
         Some(())
+    }
+
+    /// Derives the seeds of an epoch of some of those of the one before: of that which seals there, and
+    /// of those that are nearest to the store's. The first is the main one for good, once the epoch has
+    /// begun, if it was known before.
+    fn derive_for(
+        &mut self,
+        family: &Family,
+        epoch: Epoch,
+        unix: u64,
+        hmac: &impl Hmac,
+    ) -> Option<()> {
+        let start = family.rotation.start(epoch);
+        let Some(before) = epoch.0.checked_sub(1).map(Epoch) else { return Some(()) };
+        let has_main = self.of(family, epoch).any(|entry| entry.main != 0);
+        let was_known = |entry: &Entry| entry.known < start && !has_main;
+        let sealed = self.best_of(family, before, was_known).map(Entry::seed);
+
+        let mut bases: Vec<(_, Seed)> = self
+            .of(family, before)
+            .filter(|entry| family.rank(entry).is_some())
+            .map(|entry| ((entry.is_own(), entry.depth, Reverse(entry.order)), entry.seed()))
+            .collect();
+        bases.sort_unstable_by_key(|(nearness, _)| *nearness);
+        let mut nearer: Vec<Seed> = Vec::with_capacity(bases.len());
+        for ((is_own, depth, _), base) in bases {
+            // The same may be there under another sealing key. Nobody else has one of its own early.
+            if nearer.contains(&base) || (is_own && start > unix) {
+                continue;
+            }
+            let has_sealed = sealed.as_ref() == Some(&base);
+            if nearer.len() < RATCHETS || has_sealed {
+                let seed = base.ratchet(hmac)?;
+                let origin = if is_own { Origin::Own } else { Origin::Ratchet };
+                let derived = Entry {
+                    depth: depth.saturating_add(1),
+                    ..entry(family, epoch, &seed, origin, unix)
+                };
+                self.enter_derived(family, derived, has_sealed && start <= unix, unix);
+            }
+            nearer.push(base);
+        }
+        Some(())
+    }
+
+    /// Enters what was derived, if it is not known.
+    fn enter_derived(&mut self, family: &Family, derived: Entry, is_main: bool, unix: u64) {
+        let is_same = |known: &Entry| {
+            family.has(known)
+                && family.rank(known).is_some()
+                && known.epoch == derived.epoch
+                && known.seed == derived.seed
+        };
+        if !self.used().iter().any(|known| is_same(known) && known.origin >= derived.origin) {
+            self.enter(family, derived, unix);
+        }
+        let used = self.used().len();
+        for known in self.entries[..used].iter_mut().filter(|known| is_main && is_same(known)) {
+            known.main = 1;
+            self.generation = self.generation.wrapping_add(1);
+        }
     }
 
     /// The seeds that open at `unix`. The first is the one that seals if it is of the current epoch:
@@ -300,7 +391,7 @@ impl Ring {
         let mut entries: Vec<_> = self.open(family, unix).collect();
         entries.sort_by_key(|entry| {
             let is_current = entry.epoch == current.0;
-            std::cmp::Reverse((is_current, family.rank(entry).filter(|_| is_current), entry.order))
+            Reverse((is_current, family.rank(entry).filter(|_| is_current), entry.order))
         });
         let mut seeds: Vec<(Epoch, Seed)> = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -326,7 +417,7 @@ impl Ring {
             clock_behind: self
                 .open(family, unix)
                 .filter(|entry| entry.epoch >= current.0)
-                .map(|entry| entry.ahead)
+                .map(|entry| entry.ahead.into())
                 .max()
                 .filter(|ahead| *ahead > rotation.lead().into()),
         }
@@ -341,11 +432,50 @@ impl Ring {
             Entry {
                 mark: *mark,
                 site: told.site,
-                ahead: told.made.saturating_sub(unix),
-                ..entry(family, told.epoch, told.seed, Origin::Store)
+                ahead: u32::try_from(told.made.saturating_sub(unix)).unwrap_or(u32::MAX),
+                told: unix,
+                ..entry(family, told.epoch, told.seed, Origin::Store, unix)
             },
             unix,
         );
+        self.confirm(family, &told, unix);
+    }
+
+    /// Confirms what the store has told again in a later phase.
+    fn confirm(&mut self, family: &Family, told: &Told<'_>, unix: u64) {
+        let rotation = family.rotation;
+        let used = self.used().len();
+        let Some(entry) = self.entries[..used].iter_mut().find(|entry| {
+            family.has(entry)
+                && entry.epoch == told.epoch.0
+                && entry.site == told.site
+                && family.marks.get(told.key) == Some(&entry.mark)
+                && entry.seed == *told.seed.as_bytes()
+        }) else {
+            return;
+        };
+        if entry.confirmed != 0 {
+            return;
+        }
+        if entry.told < told.since || entry.told > unix {
+            entry.told = unix;
+        } else if rotation.is_later(told.epoch, entry.told, unix) {
+            entry.confirmed = 1;
+            self.changed();
+        }
+    }
+
+    /// What the store has told of an epoch: a confirmed seed, else the last, and whether the last is
+    /// confirmed.
+    pub(super) fn told(&self, family: &Family, epoch: Epoch) -> Option<(Seed, bool)> {
+        let is_told = |entry: &Entry| entry.origin == Origin::Store as u8;
+        let told = || self.of(family, epoch).filter(|entry| is_told(entry));
+        let (_, best) = told()
+            .filter_map(|entry| Some((family.rank(entry)?, entry)))
+            .max_by_key(|((_, is_first, _, order), entry)| (entry.confirmed, *is_first, *order))?;
+        let own = told().filter(|entry| family.rank(entry).is_some());
+        let is_confirmed = own.max_by_key(|entry| entry.order)?.confirmed != 0;
+        Some((best.seed(), is_confirmed))
     }
 
     /// The seed that seals in an epoch, or would, and where it is from.
@@ -389,15 +519,20 @@ impl Ring {
     }
 
     fn best<'a>(&'a self, family: &'a Family, epoch: Epoch) -> Option<&'a Entry> {
+        self.best_of(family, epoch, |_| true)
+    }
+
+    fn best_of<'a>(
+        &'a self,
+        family: &'a Family,
+        epoch: Epoch,
+        is_meant: impl Fn(&Entry) -> bool,
+    ) -> Option<&'a Entry> {
         self.of(family, epoch)
+            .filter(|entry| is_meant(entry))
             .filter_map(|entry| Some((family.rank(entry)?, entry)))
             .max_by_key(|(rank, _)| *rank)
             .map(|(_, entry)| entry)
-    }
-
-    /// Enters a seed of this machine's own, or that it has derived.
-    fn insert(&mut self, family: &Family, epoch: Epoch, seed: &Seed, origin: Origin, unix: u64) {
-        self.enter(family, entry(family, epoch, seed, origin), unix);
     }
 
     /// Enters a seed, as the last of its origin.
@@ -415,7 +550,18 @@ impl Ring {
             let origin = known.origin.max(new.origin);
             let ahead = known.ahead.max(new.ahead);
             let best = self.best(family, epoch).map(|best| best.seed);
-            self.entries[i] = Entry { origin, ahead, over: known.over.max(new.over), ..new };
+            self.entries[i] = Entry {
+                origin,
+                ahead,
+                over: known.over.max(new.over),
+                depth: known.depth.min(new.depth),
+                known: known.known.min(new.known),
+                // What it was told first counts.
+                told: if known.told != 0 { known.told } else { new.told },
+                confirmed: known.confirmed,
+                main: known.main,
+                ..new
+            };
             let is_best = best == self.best(family, epoch).map(|best| best.seed);
             // What seals goes on to, and opens whatever it did: nothing to be done by who has it.
             if !is_best || origin != known.origin {
@@ -426,10 +572,8 @@ impl Ring {
 
         let used = self.used().len();
         let beside: Vec<usize> = (0..used).filter(|&i| known(&self.entries[i])).collect();
-        let oldest =
-            beside.iter().min_by_key(|&&i| (self.entries[i].origin, self.entries[i].order));
-        let place = match oldest {
-            Some(&oldest) if beside.len() >= SEEDS_OF_EPOCH => oldest,
+        let place = match self.spare(family, &new, &beside) {
+            Some(spare) => spare,
             _ if used < ENTRIES => {
                 self.used += 1;
                 used
@@ -439,6 +583,21 @@ impl Ring {
         self.entries[place].wipe();
         self.entries[place] = new;
         self.changed();
+    }
+
+    /// Which of those beside a new one makes room for it, where there are enough of its kind.
+    fn spare(&self, family: &Family, new: &Entry, beside: &[usize]) -> Option<usize> {
+        let is_told = |entry: &Entry| entry.origin == Origin::Store as u8;
+        let alike = |i: &&usize| is_told(&self.entries[**i]) == is_told(new);
+        let alike: Vec<usize> = beside.iter().filter(alike).copied().collect();
+        if alike.len() < if is_told(new) { TOLD } else { UNTOLD } {
+            return None;
+        }
+        let best = self.best(family, Epoch(new.epoch)).map(|entry| entry.order);
+        alike.into_iter().min_by_key(|&i| {
+            let entry = &self.entries[i];
+            (entry.main != 0 || Some(entry.order) == best, entry.order)
+        })
     }
 
     /// Wipes what is over, and all of it where another version has left it.
@@ -476,19 +635,23 @@ impl Ring {
 }
 
 /// An entry of a family's own site, under its first sealing key.
-fn entry(family: &Family, epoch: Epoch, seed: &Seed, origin: Origin) -> Entry {
+fn entry(family: &Family, epoch: Epoch, seed: &Seed, origin: Origin, unix: u64) -> Entry {
     Entry {
         order: 0,
         epoch: epoch.0,
         over: family.rotation.over(epoch),
         ahead: 0,
+        known: unix,
+        told: 0,
         scope: family.scope,
         mark: family.marks[0],
         seed: *seed.as_bytes(),
         length: family.rotation.length(),
+        depth: 0,
         site: family.sites[0],
         origin: origin as u8,
-        _unused: [0; 2],
+        confirmed: 0,
+        main: 0,
     }
 }
 
@@ -528,7 +691,8 @@ mod tests {
     fn learn(ring: &mut Ring, family: &Family, key: usize, epoch: u64, byte: u8) {
         let unix = NOW;
         let seed = &seed(byte);
-        let told = Told { key, site: family.sites[0], epoch: Epoch(epoch), seed, made: unix };
+        let told =
+            Told { key, site: family.sites[0], epoch: Epoch(epoch), seed, made: unix, since: 0 };
         ring.learn(family, told, unix);
     }
 
@@ -730,7 +894,7 @@ mod tests {
     fn seeds_of_other_sites_only_open() {
         let (mut ring, family) = (Ring::default(), family_of(b"store", &[OLD], &[1, 2], LENGTH));
         let theirs = &seed(7);
-        let told = Told { key: 0, site: 2, epoch: EPOCH, seed: theirs, made: NOW };
+        let told = Told { key: 0, site: 2, epoch: EPOCH, seed: theirs, made: NOW, since: 0 };
         ring.learn(&family, told, NOW);
         begin(&mut ring, &family, NOW, 9);
         assert!(seals(&ring, &family, NOW).unwrap() == seed(9));
@@ -774,7 +938,7 @@ mod tests {
         let lead = u64::from(family.rotation.lead());
         for (ahead, told) in [(0, None), (lead, None), (lead + 1, Some(lead + 1))] {
             let seed = &seed(7);
-            let told_of = Told { key: 0, site: 0, epoch: EPOCH, seed, made: NOW + ahead };
+            let told_of = Told { key: 0, site: 0, epoch: EPOCH, seed, made: NOW + ahead, since: 0 };
             ring.learn(&family, told_of, NOW);
             assert_eq!(ring.status(&family, NOW).clock_behind, told);
         }

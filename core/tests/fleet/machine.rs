@@ -43,10 +43,12 @@ pub struct Machine {
     draws: u64,
     /// Since when it has its ring.
     pub since: u64,
+    /// When it was last alone with a trouble: cut off from the store, or given what is no record.
+    pub troubled: u64,
     /// The seed that it was told last of each epoch.
     pub heard: HashMap<u64, [u8; 32]>,
-    /// Whether it was in step ever since an epoch of which it was told.
-    pub is_chained: bool,
+    /// Whether it was in step when that was last seen.
+    pub is_in_step: bool,
     /// When it has asked, and under which keys.
     pub asked: Vec<u64>,
     pub notices: Vec<Notice>,
@@ -78,7 +80,8 @@ impl Machine {
             draws: number << 32,
             since: clock,
             heard: HashMap::new(),
-            is_chained: false,
+            troubled: 0,
+            is_in_step: false,
             asked: Vec::new(),
             notices: Vec::new(),
         }
@@ -105,7 +108,12 @@ impl Machine {
     pub fn forget(&mut self, clock: u64) {
         self.since = clock;
         self.heard.clear();
-        self.is_chained = false;
+        self.is_in_step = false;
+    }
+
+    /// Its store was away, and is back.
+    pub fn reconnected(&mut self, clock: u64) {
+        self.keeper.reconnected(Instant::from_millis(clock));
     }
 
     pub fn unix(&self, clock: u64) -> u64 {

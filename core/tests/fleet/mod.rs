@@ -6,25 +6,28 @@
 //!
 //! # What must hold
 //!
-//! A machine is in step at a moment if
+//! A machine comes into step when
 //!
 //! - its clock is off by less than half the lead, and has been since it has its ring;
 //! - of each epoch that has begun by such a clock and is not over by its own, and of which the store
 //!   ever had a seed, it was told the one that the store had last, and no other since;
-//! - where that is so of no epoch up to its current one, it was in step ever since it was.
+//! - those that are in step open what it seals, and it opens what they seal.
+//!
+//! It stays so as long as the first holds, and the second of all epochs but those of which the store
+//! had a single seed, and which began without this machine having been alone with a trouble since the
+//! epoch before began: cut off, or given what is no record.
 //!
 //! So it makes no difference whether the store is there, for how long it was not, or which records it
-//! has lost since.
+//! has lost since: nor when in an epoch that was.
 //!
 //! A ticket that a machine in step has made opens, until its time is over,
 //!
 //! - on all machines that were in step then and have kept their ring, as long as the store had not
-//!   more seeds of its epoch than are kept;
-//! - on all that are in step now, where its seed is what the store had last of its epoch, or where the
-//!   store had none and the seed is derived of what it had last of one before that still opens.
+//!   more seeds of an epoch than are kept;
+//! - on all that are in step now, where its seed is what the store had last of its epoch.
 //!
 //! When trouble is over, two epochs later all machines with such clocks are in step, with a seed of
-//! the store's.
+//! the store's, and the same one.
 
 pub mod machine;
 mod store;
@@ -50,8 +53,8 @@ const SOUND: i64 = LEAD as i64 / 2 - 10;
 
 pub const START: u64 = 500_000 * LENGTH * 1000;
 
-/// The seeds of an epoch that are kept.
-const SEEDS_OF_EPOCH: usize = 4;
+/// So many seeds of an epoch are derived of, and more are kept.
+const SEEDS_OF_EPOCH: usize = 2;
 
 const MACHINES: usize = 4;
 pub const KEY: u8 = 1;
@@ -163,11 +166,17 @@ impl World {
             11..=15 => self.pass(20_000 * which),
             16 => store.flush(),
             17 => store.lose(which),
-            18 => store.is_down = which % 2 == 0,
+            18 => self.set_down(which % 2 == 0),
             19 => store.is_read_only = which % 2 == 0,
             20 => store.replay(which, script.number(), clock),
             21 => store.forge(which, script.number(), clock),
-            22 => machine.is_cut = which / 16 % 2 == 0,
+            22 => {
+                let was_cut = std::mem::replace(&mut machine.is_cut, which / 16 % 2 == 0);
+                machine.troubled = clock;
+                if was_cut && !machine.is_cut {
+                    machine.reconnected(clock);
+                }
+            }
             23 => machine.delay = 1 + 10 * script.byte() as u64,
             24 => machine.restart(&[KEY], &[0], clock),
             25 => machine.reload(&[KEY], &[0]),
@@ -189,6 +198,15 @@ impl World {
             _ => {
                 machine.handshake(which, clock);
             }
+        }
+    }
+
+    /// The store is down from now on, or is not.
+    pub fn set_down(&mut self, is_down: bool) {
+        let was_down = std::mem::replace(&mut self.stores[0].is_down, is_down);
+        if was_down && !is_down {
+            let clock = self.clock;
+            self.machines.iter_mut().for_each(|machine| machine.reconnected(clock));
         }
     }
 
@@ -237,11 +255,11 @@ impl World {
                 self.machines[index].heard.insert(epoch, toy::seed_in(&record));
             }
         }
+        if is_damaged || self.machines[index].is_cut {
+            self.machines[index].troubled = clock;
+        }
         if self.machines[index].way.is_none() || self.clock > self.seen + 60_000 {
-            self.seen = self.clock;
-            for index in 0..self.machines.len() {
-                self.machines[index].is_chained = self.is_in_step(index);
-            }
+            self.see();
         }
         let asked = &mut self.machines[index].asked;
         let lately = asked.iter().filter(|at| **at + 1000 * LENGTH > clock).count();
@@ -272,27 +290,63 @@ impl World {
             .find_map(|epoch| Some((epoch, self.last(epoch)?)))
     }
 
+    /// Sees who is in step now.
+    fn see(&mut self) {
+        self.seen = self.clock;
+        let clock = self.clock;
+        for index in 0..self.machines.len() {
+            let is = self.stays_in_step(index);
+            self.machines[index].is_in_step &= is;
+        }
+        let known: Vec<_> =
+            self.machines.iter_mut().map(|machine| machine.handshake(0, clock).to_vec()).collect();
+        for index in 0..self.machines.len() {
+            let is_met = |other: usize| {
+                !self.machines[other].is_in_step
+                    || known[index].contains(&known[other][0])
+                        && known[other].contains(&known[index][0])
+            };
+            if self.comes_into_step(index) && (0..self.machines.len()).all(is_met) {
+                self.machines[index].is_in_step = true;
+            }
+        }
+    }
+
     /// See the top of this file, which is about a fleet with one store.
     fn is_in_step(&self, index: usize) -> bool {
+        self.machines[index].is_in_step && self.stays_in_step(index)
+    }
+
+    fn comes_into_step(&self, index: usize) -> bool {
+        self.is_told(index, |_| false)
+    }
+
+    fn stays_in_step(&self, index: usize) -> bool {
+        let troubled = self.machines[index].troubled;
+        self.is_told(index, |epoch| {
+            let since = 1000 * ((epoch - 1) * LENGTH - LEAD);
+            self.stores[0].seeds(&self.key(epoch)) == 1 && troubled < since
+        })
+    }
+
+    /// Whether a machine was told what the store had last of all epochs but some.
+    fn is_told(&self, index: usize, is_excused: impl Fn(u64) -> bool) -> bool {
         let machine = &self.machines[index];
         let is_sound = |machine: &&Machine| machine.off.abs() < SOUND;
         let begun = self.machines.iter().filter(is_sound).map(|machine| machine.epoch(self.clock));
         let Some(begun) = begun.max() else { return false };
-        let current = machine.epoch(self.clock);
         let is_told = (begun.saturating_sub(4)..=begun)
             .filter(|epoch| !self.is_over(index, *epoch))
             .all(|epoch| match self.last(epoch) {
-                Some(last) => machine.heard.get(&epoch) == Some(&last),
+                Some(last) => machine.heard.get(&epoch) == Some(&last) || is_excused(epoch),
                 None => true,
             });
-        machine.site == 0
-            && is_sound(&machine)
-            && is_told
-            && (machine.is_chained || self.base(index, current).is_some())
+        machine.site == 0 && is_sound(&machine) && is_told
     }
 
     /// A machine makes a ticket.
     fn issue(&mut self, which: usize) {
+        self.see();
         let count = self.machines.len();
         let in_step: Vec<_> = (0..count).map(|index| self.is_in_step(index)).collect();
         let index = which % count;
@@ -303,9 +357,6 @@ impl World {
         let is_in_step = in_step[index];
         self.tally[if is_in_step { Happened::InStep } else { Happened::OutOfStep } as usize] += 1;
         let base = self.base(index, epoch.0);
-        if let Some(last) = self.last(epoch.0).filter(|_| is_in_step) {
-            assert!(seed == Seed::new(last), "another seed seals");
-        }
         self.tickets.push(Ticket { epoch, seed, stamp, clock, base, in_step, is_in_step });
     }
 
@@ -325,7 +376,9 @@ impl World {
             let unix = self.machines[index].unix(clock);
             for ticket in tickets.iter().filter(|t| unix <= t.stamp + SESSION_TIMEOUT) {
                 let last = self.last(ticket.epoch.0);
-                let seeds = self.stores[0].seeds(&self.key(ticket.epoch.0));
+                let open = ticket.epoch.0.saturating_sub(2)..=ticket.epoch.0;
+                let seeds = open.map(|epoch| self.stores[0].seeds(&self.key(epoch))).max();
+                let seeds = seeds.unwrap_or_default();
                 let base = self.base(index, ticket.epoch.0);
                 let machine = &mut self.machines[index];
                 let is_kept = machine.since < ticket.clock;
@@ -337,7 +390,7 @@ impl World {
                     && seeds <= SEEDS_OF_EPOCH;
                 let is_last = last.is_some_and(|last| ticket.seed == Seed::new(last));
                 let is_derived = last.is_none() && base.is_some() && base == ticket.base;
-                let is = ticket.is_in_step && is_in_step && (is_last || is_derived);
+                let is = ticket.is_in_step && is_in_step && is_last;
                 let happened = match (opens, was, is) {
                     (true, true, _) if is_derived => Happened::OpenedByDerivation,
                     (true, true, _) => Happened::Opened,
@@ -359,7 +412,7 @@ impl World {
     /// All trouble is over.
     fn recover(&mut self) {
         let clock = self.clock;
-        self.stores[0].is_down = false;
+        self.set_down(false);
         self.stores[0].is_read_only = false;
         for machine in &mut self.machines {
             (machine.is_cut, machine.delay) = (false, 1);
@@ -374,12 +427,12 @@ impl World {
         for machine in &mut self.machines {
             machine.asked.clear();
         }
-        // An epoch has two looks at two records, and one machine adds one and reads it back. Where a
-        // machine's epochs begin between two looks, there is one look more.
+        // An epoch has two looks at two records, and one at one; one machine adds one and reads it back.
+        // Where a machine's epochs begin between two looks, there is one look more.
         self.pass(4 * 1000 * LENGTH as usize - 1);
         self.check();
         let asked: Vec<_> = self.machines.iter().map(|machine| machine.asked.len()).collect();
-        assert!(asked.iter().all(|asked| *asked <= 4 * 6 + 4), "more than a handful: {asked:?}");
+        assert!(asked.iter().all(|asked| *asked <= 4 * 7 + 4), "more than a handful: {asked:?}");
     }
 
     /// All machines are in step, with a seed of the store's.
@@ -389,6 +442,9 @@ impl World {
             assert!(self.is_in_step(index), "{index} is not in step");
             assert_eq!(self.machines[index].origin(self.clock), Some(Origin::Store));
         }
+        let mut epochs: Vec<_> = self.sealing().into_iter().map(|(epoch, _)| epoch).collect();
+        epochs.sort_unstable();
+        assert!(epochs.windows(2).all(|pair| pair[0] != pair[1]), "two seeds seal");
         self.check();
     }
 
