@@ -51,7 +51,7 @@ pub(crate) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int
 }
 
 /// How those are told who ask a store.
-const TELL: Tell = Tell { is_awaited, looked_up, added };
+const TELL: Tell = Tell { is_awaited, looked_up, added, reconnected: tickets::reconnected };
 
 fn is_awaited(asker: Asker) -> bool {
     match asker {

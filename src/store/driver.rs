@@ -54,6 +54,8 @@ pub(super) struct Driver {
     /// None in a process that does not count.
     stats: Option<StoreStats>,
     is_introduced: Cell<bool>,
+    /// Whether there ever was a connection.
+    was_connected: Cell<bool>,
     /// Whether it is about to be stopped.
     is_retired: Cell<bool>,
     quota: Rc<Quota>,
@@ -107,6 +109,9 @@ pub(super) trait Owner {
 
     /// The connection is lost, or could not be made.
     fn lost(&self, server: ServerId);
+
+    /// There is a connection, not the first one.
+    fn reconnected(&self);
 }
 
 /// A request whose end is told.
@@ -164,6 +169,7 @@ impl Driver {
             is_blocked: Cell::new(false),
             stats,
             is_introduced: Cell::new(false),
+            was_connected: Cell::new(false),
             is_retired: Cell::new(false),
             quota,
             has_flushed: Cell::new(false),
@@ -460,7 +466,7 @@ impl Driver {
 
     /// Counts and tells what has happened, and shows how things are now.
     fn show(&self) {
-        let failed = {
+        let (is_new, failed) = {
             let server = &mut *self.server.borrow_mut();
             let Counts { connected, failed, sessions_failed } = server.take_counts();
             self.count(Event::Connected, connected);
@@ -470,10 +476,15 @@ impl Driver {
                 let (requests, bytes) = (server.waiting_requests(), server.waiting_bytes());
                 stats.show(server.state(), server.is_paused(), requests, bytes);
             }
-            failed
+            (connected > 0, failed)
         };
         if let (true, Some(owner)) = (failed > 0, self.owner.upgrade()) {
             owner.lost(self.id);
+        }
+        if is_new && self.was_connected.replace(true) {
+            if let Some(owner) = self.owner.upgrade() {
+                owner.reconnected();
+            }
         }
     }
 

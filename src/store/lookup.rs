@@ -5,6 +5,8 @@ use ssl_session_cache_core::server::{Addition, Lookup, Unavailable};
 use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::Instant;
 
+use crate::store::Store;
+
 new_key_type! {
     /// What a handshake's question is known by: the handshake draws it, for each.
     pub(crate) struct LookupId;
@@ -30,6 +32,8 @@ pub(crate) struct Tell {
     pub(crate) looked_up: fn(Asker, Lookup<'_>, Instant),
     /// A record to add was put there, or was not.
     pub(crate) added: fn(Asker, Addition, Instant),
+    /// One of the store's servers was away, and is connected again: it may have lost what it had.
+    pub(crate) reconnected: fn(&Store),
 }
 
 /// What a question is known by among the servers of a store.

@@ -426,6 +426,10 @@ impl Owner for Store {
         self.router.borrow_mut().lost(server, now());
         self.plan();
     }
+
+    fn reconnected(&self) {
+        (self.tell.reconnected)(self);
+    }
 }
 
 impl Surveyor for Store {

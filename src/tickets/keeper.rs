@@ -3,6 +3,7 @@
 
 use core::cell::{Cell, RefCell};
 use core::hash::{BuildHasher, Hasher};
+use core::ptr;
 use core::time::Duration;
 use std::collections::hash_map::RandomState;
 use std::rc::Rc;
@@ -111,6 +112,15 @@ pub(crate) fn added(id: KeeperId, addition: Addition) {
     );
 }
 
+/// A server of a store was away, and is connected again. Nothing is asked before this returns.
+pub(crate) fn reconnected(store: &Store) {
+    KEEPERS.with_borrow(|keepers| {
+        for keeper in keepers.values().filter(|keeper| ptr::eq(&*keeper.store, store)) {
+            keeper.reconnected();
+        }
+    });
+}
+
 fn end(id: KeeperId, answer: Answer<'_>) {
     if let Some(keeper) = keeper(id) {
         keeper.answered(answer);
@@ -177,9 +187,20 @@ impl Driver {
             None => self.tell(),
         }
         if !self.asks.get() {
-            let wait = self.keeper.borrow().due().since(now());
-            self.timer.set(wait.min(LONGEST_WAIT));
+            self.set_timer();
         }
+    }
+
+    fn reconnected(&self) {
+        self.keeper.borrow_mut().reconnected(now());
+        if !self.asks.get() && !is_exiting() {
+            self.set_timer();
+        }
+    }
+
+    fn set_timer(&self) {
+        let wait = self.keeper.borrow().due().since(now());
+        self.timer.set(wait.min(LONGEST_WAIT));
     }
 
     fn ask(&self, question: Question) -> Result<(), Unavailable> {

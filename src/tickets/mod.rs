@@ -13,7 +13,7 @@ use crate::nginx::unix_time;
 use crate::openssl::{randomise, HmacSha256, Sealer};
 use crate::store::StoreConf;
 
-pub(crate) use self::keeper::{added, answered, is_awaited, start, stop};
+pub(crate) use self::keeper::{added, answered, is_awaited, reconnected, start, stop};
 pub(crate) use self::keys::{Age, Tickets};
 pub(crate) use self::zone::{add_zone, is_used};
 
