@@ -158,8 +158,12 @@ impl<'a> ClientHello<'a> {
             _ => true,
         };
         let session_id = servers.iter().any(asks_for_id).then_some(self.session_id);
-        let tls13 = servers.iter().any(speaks_tls13);
-        let mut identities = Reader(if tls13 { self.identities } else { &[] });
+        // With stateless tickets, OpenSSL takes each for one (tls_parse_ctos_psk() in
+        // ssl/statem/extensions_srvr.c).
+        let asks_for_tickets =
+            |server: &ServerAbilities| speaks_tls13(server) && !server.stateless_tickets;
+        let is_asked = servers.iter().any(asks_for_tickets);
+        let mut identities = Reader(if is_asked { self.identities } else { &[] });
         let tickets = core::iter::from_fn(move || {
             let identity = identities.vector()?;
             let _obfuscated_ticket_age = identities.take(4)?;
@@ -419,7 +423,7 @@ mod tests {
             ],
         );
         assert_eq!(ids(&body, STATEFUL), [[1; 32], [5; 32]]);
-        assert_eq!(ids(&body, TICKETS), [[1; 32], [5; 32]]);
+        assert!(ids(&body, TICKETS).is_empty());
     }
 
     #[test]
@@ -453,7 +457,8 @@ mod tests {
         let tls13 = body(&[9; 32], &[versions.clone(), pre_shared_keys(&[&[1; 32], &[2; 32]])]);
         let both = [&[9; 32], &[1; 32], &[2; 32]];
         assert_eq!(ids_of_any(&tls13, &[STATEFUL, TLS12]), both);
-        assert_eq!(ids_of_any(&tls13, &[TLS12, TICKETS]), both);
+        assert_eq!(ids_of_any(&tls13, &[TLS12, TICKETS]), [[9; 32]]);
+        assert!(ids(&tls13, TICKETS).is_empty());
         assert_eq!(ids_of_any(&tls13, &[STATEFUL, STATEFUL]), [[1; 32], [2; 32]]);
         assert_eq!(ids_of_any(&tls13, &[TLS12, TLS12]), [[9; 32]]);
 
