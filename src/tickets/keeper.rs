@@ -18,7 +18,7 @@ use crate::nginx::{is_exiting, now, unix_time, worker_number, Log, Timer};
 use crate::openssl::{randomise, Aes, Gcm, HmacSha256};
 use crate::store::{Asker, KeeperId, Store, StoreConf};
 use crate::tickets::zone::Zone;
-use crate::tickets::{log, TicketsConf};
+use crate::tickets::{keys, log, TicketsConf};
 
 /// The clock by which epochs change may be set meanwhile: it is looked at as often as this.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -63,7 +63,11 @@ pub(crate) fn start(
     if confs.is_empty() {
         return;
     }
-    let Some(zone) = Zone::enter().filter(|_| worker_number() == 0) else { return };
+    let Some(zone) = Zone::enter() else { return };
+    keys::start_wiping(confs, log);
+    if worker_number() != 0 {
+        return;
+    }
     for conf in confs {
         let Some(store) = store_of(conf.store_conf()) else { continue };
         KEEPERS.with_borrow_mut(|keepers| {
@@ -79,6 +83,7 @@ pub(crate) fn start(
 
 /// The worker's stores stop.
 pub(crate) fn stop() {
+    keys::stop_wiping();
     drop(KEEPERS.take());
 }
 

@@ -3,16 +3,28 @@
 
 use core::cell::RefCell;
 use core::ops::Range;
-use std::rc::Rc;
+use core::time::Duration;
+use std::rc::{Rc, Weak};
 
-use ssl_session_cache_core::ticket::{Epoch, Seed, TicketKey};
+use nginx_sys::ngx_log_t;
+use ssl_session_cache_core::ticket::{Epoch, Rotation, Seed, TicketKey};
 
-use crate::nginx::{process_id, unix_time};
+use crate::nginx::{process_id, unix_time, Log, Timer};
 use crate::openssl::{
     id_context, HmacSha256, Opened, Opening, Random, Sealing, SslCtx, TicketCipher,
 };
 use crate::tickets::zone::Zone;
 use crate::tickets::{fresh_seed, TicketsConf};
+
+/// What is kept is wiped within this time after its epoch, whatever the clock does.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
+thread_local! {
+    /// The keys of all SSL_CTXs, so that they are wiped where no handshake comes any more.
+    static ALL: RefCell<Vec<Weak<RefCell<Keys>>>> = RefCell::default();
+    /// Wipes those of this worker whose time is over.
+    static WIPER: RefCell<Option<Timer>> = RefCell::default();
+}
 
 /// What seals and opens the tickets of an SSL_CTX.
 pub(crate) struct Tickets {
@@ -23,7 +35,7 @@ pub(crate) struct Tickets {
     cipher: TicketCipher,
     /// For IVs.
     random: Random,
-    keys: RefCell<Keys>,
+    keys: Rc<RefCell<Keys>>,
 }
 
 /// How old the key of a ticket is.
@@ -51,12 +63,17 @@ impl Tickets {
     /// For an SSL_CTX whose session id context is as it stays; `None` where OpenSSL does not tell it,
     /// or has no AES-256-CBC.
     pub(crate) fn new(conf: Rc<TicketsConf>, ctx: SslCtx) -> Option<Self> {
+        let keys = Rc::default();
+        ALL.with_borrow_mut(|all| {
+            all.retain(|keys| keys.strong_count() > 0);
+            all.push(Rc::downgrade(&keys));
+        });
         Some(Self {
             conf,
             id_context: id_context(ctx)?,
             cipher: TicketCipher::new()?,
             random: Random::new(),
-            keys: RefCell::default(),
+            keys,
         })
     }
 
@@ -100,6 +117,42 @@ impl Tickets {
         }
         with(&keys)
     }
+}
+
+/// This worker begins: it wipes its keys when their time is over, also while it waits for its last
+/// clients.
+pub(super) fn start_wiping(confs: &[Rc<TicketsConf>], log: *mut ngx_log_t) {
+    let rotations: Vec<_> = confs.iter().map(|conf| conf.family.rotation()).collect();
+    let call = Rc::new(move || wipe(&rotations));
+    // SAFETY: the log is the worker's, which outlives what it has of tickets.
+    let timer = Timer::new(unsafe { Log::new(log) }, call);
+    timer.set(Duration::ZERO);
+    WIPER.set(Some(timer));
+}
+
+/// The worker's stores stop.
+pub(super) fn stop_wiping() {
+    WIPER.take();
+}
+
+/// Wipes what is over, and does so again when the next epoch begins.
+fn wipe(rotations: &[Rotation]) {
+    let unix = unix_time().max(0) as u64;
+    ALL.with_borrow(|all| {
+        for keys in all.iter().filter_map(Weak::upgrade) {
+            if !keys.borrow().valid.contains(&unix) {
+                keys.take();
+            }
+        }
+    });
+    let left = |rotation: &Rotation| rotation.start(Epoch(rotation.epoch(unix).0 + 1)) - unix;
+    let next = rotations.iter().map(left).min().map_or(LONGEST_WAIT, Duration::from_secs);
+    WIPER.with_borrow(|timer| {
+        if let Some(timer) = timer {
+            // A second later it has begun for sure.
+            timer.set((next + Duration::from_secs(1)).min(LONGEST_WAIT));
+        }
+    });
 }
 
 impl Keys {

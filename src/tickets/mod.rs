@@ -8,6 +8,7 @@ use std::rc::Rc;
 use ssl_session_cache_core::report;
 use ssl_session_cache_core::session::Keyspace;
 use ssl_session_cache_core::ticket::{Family, Rotation, Seed, Status, SEED_LEN};
+use zeroize::Zeroizing;
 
 use crate::nginx::unix_time;
 use crate::openssl::{randomise, HmacSha256, Sealer};
@@ -72,7 +73,7 @@ impl TicketsConf {
     ) -> bool {
         ptr::eq(&*self.store, store)
             && self.keyspace == *keyspace
-            && Rc::ptr_eq(&self.sealer, sealer)
+            && self.sealer == *sealer
             && self.family.rotation() == rotation
     }
 }
@@ -87,8 +88,8 @@ fn sites(store: &StoreConf) -> Vec<u8> {
 
 /// A seed that no machine has; `None` where OpenSSL has no random bytes.
 fn fresh_seed() -> Option<Seed> {
-    let mut bytes = [0; SEED_LEN];
-    randomise(&mut bytes).then(|| Seed::new(bytes))
+    let mut bytes = Zeroizing::new([0; SEED_LEN]);
+    randomise(&mut bytes[..]).then(|| Seed::new(*bytes))
 }
 
 /// The ticket keys of a configuration, as an operator is shown them.
