@@ -309,3 +309,19 @@ fn a_machine_asks_five_times_in_an_epoch() {
     // One of them makes the next seed, and reads it back.
     assert_eq!(asked.iter().sum::<usize>(), 4 * (5 * 5 + 2), "{asked:?}");
 }
+
+/// The machines of the other site cannot tell their store in time.
+#[test]
+fn what_another_site_added_late_opens() {
+    let mut world = World::new(2);
+    world.stores.push(Store::default());
+    world.machines[0].reload(&[KEY], &[0, 1]);
+    world.machines[1].reload(&[KEY], &[1, 0]);
+    world.pass(HOUR + 20 * MINUTE);
+    world.machines[1].is_cut = true;
+    world.pass(42 * MINUTE);
+    world.machines[1].is_cut = false;
+    world.pass(14 * MINUTE);
+    world.issue_all();
+    world.check_all();
+}

@@ -9,16 +9,20 @@
 //!
 //! - At the start, the current epoch and the next are looked at, and the past ones of which the store
 //!   has told no seed: before one is added for the current epoch, as it may be derived of one of them.
-//! - In each epoch, some time after it has begun, the current one is looked at, and the next: a record
-//!   there this early is of a clock that is ahead.
-//! - Behind its middle, both again. Only then is a seed made for the next. By when three quarters are
-//!   over all machines have it: that is the lead.
+//! - In each epoch, soon after it has begun, the current one is looked at, and the next: a record there
+//!   this early is of a clock that is ahead.
+//! - Before its middle, both again. Only then is a seed made for the next.
+//! - In its last quarter, the next again, and the current one where it is not confirmed. From a look
+//!   before the middle to this one, clocks that are off by half the lead have room: all were told once
+//!   before the first is told twice.
+//! - Soon after the store was away: it may have lost all. A machine that has only a seed of its own
+//!   waits for some seconds then before it adds that.
 //! - When an epoch begins of which the store has told no seed, it is looked at.
 //! - For other sites, only what the store there has not told is asked for, and nothing is added. The
 //!   next epoch's is asked for in the last quarter, when they have it.
 //! - Where the current one's record has vanished, those of past ones are looked at as well.
 //!
-//! The moments are spread by chance. With one sealing key, that is four requests in an epoch, and two
+//! The moments are spread by chance. With one sealing key, that is five requests in an epoch, and two
 //! more of the machine that makes the next seed. A store that is not available is asked again after a
 //! second, then after twice as long each time, up to a 64th of an epoch.
 //!

@@ -6,14 +6,20 @@
 //!
 //! # Which seed seals
 //!
-//! In the current epoch, the last that the store has told under the first sealing key; else the last
-//! that it has told under another; else one that is derived of what the store has told of an epoch
-//! before, once for each epoch that has passed since; else one of this machine's own. All that are
-//! known open.
+//! The store may die when it has told some machines the seed of the next epoch, and others not. So a
+//! seed that it has told seals once it was told again, in a later phase of an epoch: by then all have
+//! had the time to be told, and open what it seals. In an epoch seals
 //!
-//! What the store has not told is derived for all epochs that are open, and not just for the current
-//! one: others may have sealed with it while this machine had nothing to do. For the next epoch it is
-//! derived when it is near, as another's clock may be ahead.
+//! 1. the last confirmed one that the store has told, under the first sealing key, else under another;
+//! 2. what is derived of the seed that sealed when the epoch began, which whoever was in step then has
+//!    as well;
+//! 3. the last that the store has told: a machine without a seed from before takes it at once;
+//! 4. what is derived of a seed that was told later; at last, one of this machine's own.
+//!
+//! All that are known open. Whatever the store has told, one seed is derived of each of two of the
+//! epoch before: those that are nearest to the store's, as others may have sealed with these. That is
+//! so for all epochs that are open, and for the next one when it is near, as another's clock may be
+//! ahead.
 
 use core::cmp::Reverse;
 
@@ -818,6 +824,33 @@ mod tests {
         let generation = ring.generation();
         learn(&mut ring, &family, 0, EPOCH.0, 6);
         assert_eq!(ring.generation(), generation, "nothing new");
+    }
+
+    /// What seals goes on by what all others have, until all can have been told the store's.
+    #[test]
+    fn the_stores_seals_once_it_was_told_again() {
+        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let tell = |ring: &mut Ring, epoch, byte, unix, since| {
+            let seed = &seed(byte);
+            ring.learn(&family, Told { key: 0, site: 0, epoch, seed, made: unix, since }, unix);
+            begin(ring, &family, unix, 9);
+        };
+        tell(&mut ring, EPOCH, 7, NOW, 0);
+        assert!(seals(&ring, &family, NOW).unwrap() == seed(7), "there is no other");
+        let (next, start) = (Epoch(EPOCH.0 + 1), NOW + LENGTH);
+        tell(&mut ring, next, 8, NOW + LENGTH / 2, 0);
+        begin(&mut ring, &family, start, 9);
+        for (unix, since, byte) in [
+            // Others may not have been told before the store was back.
+            (start + 10, start + 5, None),
+            (start + 60, start + 5, None),
+            (start + LENGTH / 2, start + 5, Some(8)),
+        ] {
+            tell(&mut ring, next, 8, unix, since);
+            let expected = byte.map_or_else(|| ratchets(7, 1), seed);
+            assert!(seals(&ring, &family, unix).unwrap() == expected, "{since}");
+            assert!(opens(&ring, &family, unix, &ratchets(7, 1)));
+        }
     }
 
     #[test]
