@@ -325,3 +325,16 @@ fn what_another_site_added_late_opens() {
     world.issue_all();
     world.check_all();
 }
+
+#[test]
+fn past_seeds_are_back_behind_a_clock_that_jumped() {
+    let mut world = World::new(2);
+    world.pass(2 * HOUR + HOUR / 2);
+    world.issue_all();
+    world.pass(HOUR);
+    world.machines[0].off = 86_400;
+    world.pass(10 * MINUTE);
+    world.machines[0].off = 0;
+    world.pass(10 * MINUTE);
+    world.check_all();
+}

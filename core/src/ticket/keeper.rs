@@ -336,7 +336,7 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             }
             let plan = self.new_plan(current, unix);
             // The first, and behind a jump, which may have cost seeds.
-            let is_start = last.is_none();
+            let is_start = last.map(|last| last.0.checked_add(1)) != Some(Some(current.0));
             let open = self.family.rotation().open(unix).rev();
             let past = open.filter(|epoch| *epoch < current && is_start);
             let epochs: Vec<_> =
