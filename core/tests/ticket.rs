@@ -298,6 +298,18 @@ fn a_store_that_has_lost_all_gets_back_what_seals() {
     }
 }
 
+/// One of several servers may be down, or have something else under that name.
+#[test]
+fn a_record_that_the_store_refuses_is_in_the_way_of_no_other() {
+    let mut world = World::new(3);
+    world.pass(HOUR + HOUR / 8);
+    world.refuse();
+    let clock = world.clock;
+    world.machines[2].restart(&[KEY], &[0], clock);
+    world.pass(2 * HOUR);
+    assert_eq!(world.sealing().len(), 1);
+}
+
 /// A handful, whatever there is to be put back and confirmed.
 #[test]
 fn a_machine_asks_five_times_in_an_epoch() {

@@ -19,7 +19,7 @@ use crate::nginx::borrowed;
 
 /// The same with every configuration: nginx throws a zone away whose size has changed. What is not
 /// used of it takes no memory; a slab pool needs some pages, which are of 64 KB on some machines.
-const SIZE: usize = 1024 * 1024;
+const SIZE: usize = 2 * 1024 * 1024;
 
 const NAME: &str = "remote_ssl_session_tickets";
 

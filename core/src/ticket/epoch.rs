@@ -71,8 +71,12 @@ impl Rotation {
     /// The epochs whose keys open at a Unix time, in order: the next is the last of them.
     pub(super) fn open(&self, unix: u64) -> impl DoubleEndedIterator<Item = Epoch> {
         let current = self.epoch(unix).0;
-        let past = u64::from(self.session_timeout.div_ceil(self.length));
-        (current.saturating_sub(past)..=current.saturating_add(1)).map(Epoch)
+        (current.saturating_sub(self.past().into())..=current.saturating_add(1)).map(Epoch)
+    }
+
+    /// So many epochs before the current one have keys that open.
+    pub(super) fn past(&self) -> u32 {
+        self.session_timeout.div_ceil(self.length)
     }
 
     /// Whether what was told of an epoch at `first` is told at `unix` in a later phase, so that all

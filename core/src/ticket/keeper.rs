@@ -147,6 +147,8 @@ struct Desk {
     retry: Instant,
     /// Since when the store answers, in Unix seconds; `None` as long as it does not.
     since: Option<u64>,
+    /// The epoch of which it could not be asked last, or did not say.
+    failed: Option<Epoch>,
     /// Whether the current epoch's seed was left for others to put back.
     has_waited: bool,
 }
@@ -179,6 +181,7 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             failures: 0,
             retry: start,
             since: Some(0),
+            failed: None,
             has_waited: true,
         };
         let desks = family.sites().iter().map(desk).collect();
@@ -252,7 +255,8 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
         let notice = match (step, answer) {
             (Step::Look(_) | Step::ReadBack(_), Answer::Found(record)) => {
                 let key = desk.looked_at()?;
-                let since = desk.since.unwrap_or(unix);
+                let has_failed = desk.failed.take_if(|failed| *failed == epoch).is_some();
+                let since = desk.since.filter(|_| !has_failed).unwrap_or(unix);
                 self.found(ring, self.place(index, key, epoch), record, since, unix)
             }
             (Step::Look(key), Answer::Missing) => {
@@ -270,9 +274,16 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             _ => {
                 let wait = Duration::from_secs(1 << desk.failures.min(30)).min(rest);
                 desk.failures = desk.failures.saturating_add(1);
-                desk.was_away();
+                // It may be this record alone that is refused.
+                let is_other = desk.failed.is_some_and(|failed| failed != epoch);
+                if is_other {
+                    desk.was_away();
+                }
+                desk.failed = Some(epoch);
                 desk.retry = now + wait / 2 + (wait / 2).mul_f64(self.random.fraction());
                 desk.begin();
+                // A store may refuse one record alone, and one of several servers may be down.
+                desk.queue.rotate_left(1);
                 return None;
             }
         };
@@ -344,7 +355,9 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             for desk in &mut self.desks {
                 for epoch in &epochs {
                     let is_told = |key| ring.is_told(&self.family, key, desk.site, *epoch);
-                    if *epoch == next || !(0..self.family.keys()).all(is_told) {
+                    // At a start, what it was told may be of before the store has lost it.
+                    let is_again = is_start && *epoch >= current;
+                    if is_again || !(0..self.family.keys()).all(is_told) {
                         desk.add(*epoch);
                     }
                 }
@@ -365,6 +378,7 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             Stage::Late if unix >= plan.late => {
                 own.add(current);
                 own.add(next);
+                others.iter_mut().for_each(|desk| desk.add(current));
                 plan.stage = Stage::Latest;
             }
             Stage::Latest if unix >= plan.latest => {
@@ -559,8 +573,11 @@ impl Desk {
     /// Nothing more is to be done about the first epoch.
     fn done(&mut self) {
         self.queue.pop_front();
-        self.restores &= !self.queue.is_empty();
-        self.failures = 0;
+        if self.queue.is_empty() {
+            self.restores = false;
+            // Not before: what is refused may be one record of several.
+            self.failures = 0;
+        }
         self.begin();
     }
 

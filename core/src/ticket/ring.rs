@@ -30,10 +30,10 @@ use crate::ticket::epoch::{Epoch, Rotation};
 use crate::ticket::keys::{Hmac, Seed, SEED_LEN};
 
 /// Of another layout, or of another version of this file: nothing in it is understood.
-const LAYOUT: u64 = 0x7469_636b_0000_0002;
+const LAYOUT: u64 = 0x7469_636b_0000_0003;
 
-/// So many seeds for all families. One with the default rotation has three or four.
-const ENTRIES: usize = 512;
+/// So many seeds for all families. One with the default rotation has nine or ten.
+const ENTRIES: usize = 4096;
 
 /// So many seeds of an epoch at each site are derived of those of the epoch before.
 const RATCHETS: usize = 2;
@@ -59,7 +59,7 @@ pub struct Ring {
 }
 
 /// The room that rings of all versions have in shared memory, in bytes.
-pub const RING_ROOM: usize = 64 * 1024;
+pub const RING_ROOM: usize = 512 * 1024;
 
 const _: () = assert!(size_of::<Ring>() <= RING_ROOM);
 
@@ -200,6 +200,12 @@ impl Family {
         (!family.marks.is_empty() && !family.sites.is_empty()).then_some(family)
     }
 
+    /// For how many seeds a ring must have room for it, as long as the store tells one for each epoch.
+    pub fn seeds(&self) -> usize {
+        let told = self.marks.len() * self.sites.len();
+        (self.rotation.past() as usize + 2) * (told + RATCHETS)
+    }
+
     /// Its rotation.
     pub fn rotation(&self) -> Rotation {
         self.rotation
@@ -273,7 +279,8 @@ impl Entry {
         let class = match self.epoch {
             epoch if epoch > current.saturating_add(1) || self.over <= unix => 0,
             epoch if epoch < current => 1,
-            _ => 2,
+            epoch if epoch > current => 2,
+            _ => 3,
         };
         (class, self.over)
     }
@@ -292,6 +299,9 @@ impl Default for Ring {
 }
 
 impl Ring {
+    /// So many seeds are kept, of all families.
+    pub const SEEDS: usize = ENTRIES;
+
     /// Changes with each change.
     pub fn generation(&self) -> u64 {
         self.generation

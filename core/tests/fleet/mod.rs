@@ -467,6 +467,13 @@ impl World {
         self.tickets.retain(|ticket| clock / 1000 <= ticket.stamp + SESSION_TIMEOUT);
     }
 
+    /// Has the store say nothing more of the current epoch.
+    #[allow(dead_code)] // Whoever plays scripts alone has no use for it.
+    pub fn refuse(&mut self) {
+        let key = key(self.clock / 1000 / LENGTH);
+        self.stores[0].refused = Some(bytes_of(&key));
+    }
+
     /// The seeds that seal, without those that are the same.
     pub fn sealing(&mut self) -> Vec<(Epoch, Seed)> {
         let clock = self.clock;

@@ -25,6 +25,8 @@ pub struct Store {
     order: Vec<Vec<u8>>,
     pub is_down: bool,
     pub is_read_only: bool,
+    /// A name that it says nothing of.
+    pub refused: Option<Vec<u8>>,
 }
 
 /// What it answers.
@@ -38,7 +40,8 @@ pub enum Reply {
 
 impl Store {
     pub fn ask(&mut self, question: &Question, clock: u64) -> Reply {
-        if self.is_down {
+        let (Question::Get { key, .. } | Question::Add { key, .. }) = question;
+        if self.is_down || self.refused.as_ref() == Some(&bytes_of(key)) {
             return Reply::Unavailable;
         }
         match question {
