@@ -68,7 +68,7 @@ my $cache = 'remote_ssl_session_cache on key=cache.key;';
 my $on = 'remote_ssl_session_tickets on;';
 my $directive = '"remote_ssl_session_tickets"';
 
-$t->plan(23);
+$t->plan(25);
 
 ###############################################################################
 
@@ -94,11 +94,17 @@ refused($t, "$cache $on", qr/"ssl_session_tickets off" there says that there are
 	'nginx has tickets off', server => 'ssl_session_tickets off;');
 refused($t, "$cache $on", qr/expected no "ssl_session_ticket_key" beside it/,
 	'nginx has a key', server => 'ssl_session_ticket_key ticket.key;');
-refused($t, "$cache $on", qr/"ssl_session_timeout" is 1468800 seconds.*"rotate" is expected at least/,
+refused($t, "$cache $on", qr/expected "ssl_session_timeout" of at most 1382400 seconds/,
 	'too many keys', server => 'ssl_session_timeout 17d;');
 refused($t, "$cache remote_ssl_session_tickets on rotate=1h;",
-	qr/"ssl_session_timeout" is 172800 seconds.*expected at least 5400 seconds/,
+	qr/expected "rotate" of at least 5400 seconds where "ssl_session_timeout" is 172800/,
 	'too many keys by rotate', server => 'ssl_session_timeout 2d;');
+refused($t, "$cache $on", qr/"ssl_conf_command" there says that there are no tickets/,
+	'OpenSSL has tickets off', server => 'ssl_conf_command Options -SessionTicket;');
+refused($t, "$cache $on", qr/needs room for \d+ seeds/, 'more keys than there is room for',
+	server => 'ssl_session_timeout 16d;', named => join '', map { "
+		} server { listen 127.0.0.1:8443 ssl; ssl_session_timeout 16d;
+		remote_ssl_session_cache on key=cache.key prefix=$_:;" } 1 .. 30);
 refused($t, "$cache $on", qr/directive is duplicate/, 'twice', server => "$on $on");
 refused($t, "$cache remote_ssl_session_tickets yes;", qr/$directive directive: unknown parameter "yes"/,
 	'another word');

@@ -38,6 +38,7 @@ pub(crate) fn attach(cf: &mut ngx_conf_t, servers: &Servers) -> Result<(), Repor
         cache.expect_servers(chosen_before_lookups(servers, cache.ctx()));
     }
     check_names(cf, conf)?;
+    tickets::check_room(cf, conf)?;
     warn_of_sessions_in_clear(cf, servers);
     warn_of_ignored_servers(cf, servers);
     conf.share_tickets(cf).ok_or(Reported)?;
@@ -96,6 +97,9 @@ fn attach_server(
 ) -> Result<Option<Rc<SessionCache>>, Reported> {
     let Some(ctx) = server.ctx else { return Ok(None) };
     let tickets = tickets::wanted(cf, server, servers)?;
+    // OpenSSL seals a ticket with the keys of the default server's SSL_CTX, but whether there is to be
+    // one says that of the server which the client means.
+    let gives_tickets = servers.decider(server).conf.tickets().is_some();
     let Some(destination) = server.conf.destination() else { return Ok(None) };
 
     if server.tls.session_cache == NginxCache::Off {
@@ -136,7 +140,7 @@ fn attach_server(
     }
     let asks_for_tickets =
         matches!(server.conf.nginx_tickets, NginxTickets::On | NginxTickets::Keys);
-    if tickets.is_none() && asks_for_tickets {
+    if !gives_tickets && asks_for_tickets {
         log!(
             NGX_LOG_WARN,
             cf.log,
@@ -145,7 +149,7 @@ fn attach_server(
             server.name,
             server.place
         );
-    } else if tickets.is_none() {
+    } else if !gives_tickets {
         ctx.disable_tickets();
     }
 

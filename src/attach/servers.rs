@@ -98,6 +98,15 @@ impl Servers {
         listener.servers.iter().map(|server| &self.servers[*server])
     }
 
+    /// The server whose settings count for clients of this one: the default server of its listeners,
+    /// of the first one where they have several; the server itself where it is one.
+    pub(super) fn decider<'a>(&'a self, server: &'a Server) -> &'a Server {
+        let is_there = |listener: &&Listener| self.of(listener).any(|other| ptr::eq(other, server));
+        let is_default = self.of_default(server).next().is_some();
+        let listener = self.listeners.iter().find(is_there).filter(|_| !is_default);
+        listener.map_or(server, |listener| self.default_of(listener))
+    }
+
     /// The listeners that a server is the default server of.
     pub(super) fn of_default<'a>(
         &'a self,

@@ -4,7 +4,8 @@ use core::ptr;
 use std::rc::Rc;
 
 use nginx_sys::ngx_conf_t;
-use ssl_session_cache_core::ticket::Rotation;
+use ssl_session_cache_core::plan::TicketsDirective;
+use ssl_session_cache_core::ticket::{Ring, Rotation, RotationError};
 
 use crate::attach::servers::{Server, Servers};
 use crate::conf::{CycleConf, Destination, NginxTickets, Reported};
@@ -45,7 +46,8 @@ pub(super) fn wanted<'a>(
         .and_then(|destination| Some((destination, destination.sealer.as_ref()?)))
     else {
         return Err(refuse(&format!(
-            "expected \"{NAME}\" with \"key=\" there: the keys are sealed with it, and kept in its store"
+            "expected \"{NAME}\" with \"key=\" there, with which the keys are sealed, and in whose store they \
+             are kept; or \"{TICKETS_NAME} off\""
         )));
     };
     match server.conf.nginx_tickets {
@@ -60,12 +62,25 @@ pub(super) fn wanted<'a>(
         }
         NginxTickets::On | NginxTickets::Unsaid => {}
     }
+    if !server.ctx.is_some_and(|ctx| ctx.abilities().stateless_tickets) {
+        return Err(refuse("\"ssl_conf_command\" there says that there are no tickets"));
+    }
     let timeout = server.tls.session_timeout;
     let rotation = Rotation::new(directive.rotate(timeout), timeout).map_err(|error| {
-        refuse(&format!(
-            "\"ssl_session_timeout\" is {} seconds there, for which of parameter \"rotate\" is {error}",
-            timeout.as_secs()
-        ))
+        let RotationError::TooShort(least) = error;
+        let (timeout, longest) = (timeout.as_secs(), TicketsDirective::LONGEST.as_secs());
+        refuse(&if least > longest {
+            format!(
+                "expected \"ssl_session_timeout\" of at most {} seconds there, it is {timeout}: too many \
+                 keys would have to be kept",
+                timeout / least * longest
+            )
+        } else {
+            format!(
+                "expected \"rotate\" of at least {least} seconds where \"ssl_session_timeout\" is \
+                 {timeout}: too many keys would have to be kept"
+            )
+        })
     })?;
     Ok(Some(Wanted { destination, sealer, rotation }))
 }
@@ -97,4 +112,22 @@ impl Wanted<'_> {
         }
         Ok(tickets)
     }
+}
+
+/// Whether the seeds of all ticket keys have room in the memory that workers share.
+pub(super) fn check_room(cf: &ngx_conf_t, conf: &CycleConf) -> Result<(), Reported> {
+    let seeds: usize = conf.all_tickets().iter().map(|tickets| tickets.seeds()).sum();
+    // Twice as many may be there: others that the store has told, and those of before a reload.
+    if seeds <= Ring::SEEDS / 2 {
+        return Ok(());
+    }
+    log!(
+        NGX_LOG_EMERG,
+        cf.log,
+        "\"{TICKETS_NAME}\" needs room for {seeds} seeds of keys, of which there can be {}: expected \
+         longer \"rotate\", shorter \"ssl_session_timeout\", or fewer different key files, stores and \
+         prefixes",
+        Ring::SEEDS / 2
+    );
+    Err(Reported)
 }

@@ -60,6 +60,19 @@ impl Settings {
         self.location_name(&self.locations[0])
     }
 
+    /// What tells the store from all others, on every machine with the same configuration.
+    pub(crate) fn identity(&self) -> Vec<u8> {
+        let shape: &[u8] = match &self.shape {
+            Shape::Servers => b"servers",
+            Shape::Cluster => b"cluster",
+            Shape::Sentinel { master, .. } => master,
+        };
+        let words = self.locations.iter().map(|location| location.word.as_bytes());
+        let kind = [self.kind.name().as_bytes(), &self.database.to_be_bytes(), shape];
+        let parts = kind.into_iter().chain(words);
+        parts.flat_map(|part| [&(part.len() as u64).to_be_bytes()[..], part].concat()).collect()
+    }
+
     /// The servers with names that are not known now, as messages name them.
     pub(crate) fn unknown_names(&self) -> impl Iterator<Item = String> + '_ {
         let unknown = self.locations.iter().filter(|location| location.addresses.is_empty());

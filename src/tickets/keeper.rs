@@ -6,6 +6,7 @@ use core::hash::{BuildHasher, Hasher};
 use core::ptr;
 use core::time::Duration;
 use std::collections::hash_map::RandomState;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use nginx_sys::ngx_log_t;
@@ -22,6 +23,9 @@ use crate::tickets::{keys, log, TicketsConf};
 
 /// The clock by which epochs change may be set meanwhile: it is looked at as often as this.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// It is remembered of so many epochs that they were told of.
+const MAX_TOLD: usize = 64;
 
 thread_local! {
     /// This worker's keepers, if it is the one that has them.
@@ -49,8 +53,8 @@ struct Told {
     /// Where the seed that seals is from, where that is not the store.
     origin: Cell<Option<Origin>>,
     clock_is_behind: Cell<bool>,
-    /// The epoch whose record was of no use.
-    unusable: Cell<Option<Epoch>>,
+    /// The epochs whose records were of no use.
+    unusable: RefCell<BTreeSet<Epoch>>,
 }
 
 /// This worker begins, with the ticket keys of its configuration: it has their keepers, if it is the
@@ -181,17 +185,15 @@ impl Driver {
             let draw = &mut |bytes: &mut [u8]| randomise(bytes);
             self.keeper.borrow_mut().question(ring, &HmacSha256, draw, unix(), now())
         });
-        match question {
-            // Told before the store answers.
-            Some(question) => {
-                self.asks.set(true);
-                if self.ask(question).is_err() {
-                    self.answered(Answer::Unavailable);
-                }
+        if let Some(question) = question {
+            // Before the store is asked, which may answer at once.
+            self.asks.set(true);
+            if self.ask(question).is_err() {
+                self.answered(Answer::Unavailable);
             }
-            None => self.tell(),
         }
         if !self.asks.get() {
+            self.tell();
             self.set_timer();
         }
     }
@@ -227,7 +229,11 @@ impl Driver {
         let notice =
             self.zone.with(|ring| self.keeper.borrow_mut().answered(ring, answer, unix(), now()));
         if let Some(Notice::Unusable(epoch, error)) = notice {
-            if self.told.unusable.replace(Some(epoch)) != Some(epoch) {
+            let mut told = self.told.unusable.borrow_mut();
+            while told.len() >= MAX_TOLD {
+                told.pop_first();
+            }
+            if told.insert(epoch) {
                 log::unusable(self.log, &self.conf, epoch, error);
             }
         }

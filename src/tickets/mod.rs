@@ -42,16 +42,20 @@ impl TicketsConf {
         sealer: Rc<Sealer>,
         rotation: Rotation,
     ) -> Option<Self> {
-        let name = store.settings().name();
-        let sites = sites(&store);
-        let prefix = keyspace.prefix();
-        let family = Family::new(&sealer, &HmacSha256, name.as_bytes(), prefix, &sites, rotation)?;
+        let identity = store.settings().identity();
+        let (prefix, sites) = (keyspace.prefix(), sites(&store));
+        let family = Family::new(&sealer, &HmacSha256, &identity, prefix, &sites, rotation)?;
         Some(Self { store, keyspace, sealer, family: Rc::new(family) })
     }
 
     /// The store that the seeds lie in.
     pub(crate) fn store_conf(&self) -> &StoreConf {
         &self.store
+    }
+
+    /// For how many seeds there must be room.
+    pub(crate) fn seeds(&self) -> usize {
+        self.family.seeds()
     }
 
     /// The store's name, for messages.

@@ -13,6 +13,9 @@ pub struct TicketsDirective {
 }
 
 impl TicketsDirective {
+    /// The longest time between two keys.
+    pub const LONGEST: Duration = *ROTATIONS.end();
+
     pub(super) const KNOWN: Known =
         Known { bare: &["on", "off"], groups: &[Group::Tickets], equals: "=" };
 

@@ -8,7 +8,7 @@ use nginx_sys::{
     ngx_conf_t, ngx_http_conf_addr_t, ngx_http_conf_port_t, ngx_http_core_loc_conf_t,
     ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_core_srv_conf_t,
     ngx_http_server_name_t, ngx_http_ssl_module, ngx_http_ssl_srv_conf_t, ngx_keyval_t,
-    ngx_module_t, NGX_SSL_NO_SCACHE,
+    ngx_module_t, NGX_SSL_DFLT_BUILTIN_SCACHE, NGX_SSL_NO_SCACHE,
 };
 use ngx::core::NgxStr;
 use ngx::http::HttpModuleConfExt;
@@ -116,6 +116,7 @@ pub(super) fn tls(server: &ngx_http_core_srv_conf_t) -> TlsConf {
     TlsConf {
         session_cache: match ssl.builtin_session_cache {
             off if off == NGX_SSL_NO_SCACHE as isize => NginxCache::Off,
+            default if default == NGX_SSL_DFLT_BUILTIN_SCACHE as isize => NginxCache::Builtin,
             0.. => NginxCache::Builtin,
             _ => NginxCache::Other,
         },
