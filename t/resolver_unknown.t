@@ -84,7 +84,7 @@ ok(wait_until(sub { $names->questions() > 2 }), 'asked again');
 my $r = resumed();
 is($r->{reused}, 0, 'full handshakes');
 is(() = $t->read_file('error.log') =~ /redis\ unknown\.invalid:\d+\ cannot\ be
-	\ resolved:\ Host\ not\ found;\ handshakes\ are\ full/gx, 1, 'told once');
+	\ resolved:\ Host\ not\ found;\ no\ sessions\ are\ found/gx, 1, 'told once');
 
 $names->answer('127.0.0.1');
 ok(wait_until(sub { resumed()->{reused} }), 'resumed when it is known');
