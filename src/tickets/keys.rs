@@ -17,7 +17,7 @@ use crate::tickets::zone::Zone;
 use crate::tickets::{fresh_seed, TicketsConf};
 
 /// What is kept is wiped within this time after its epoch, whatever the clock does.
-const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 thread_local! {
     /// The keys of all SSL_CTXs, so that they are wiped where no handshake comes any more.
