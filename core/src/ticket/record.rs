@@ -39,13 +39,13 @@
 //! ```
 //!
 //! The id context of a session is what nginx keeps sessions apart by, client certificates among it: a
-//! ticket of another context has a name that is not known. The next seed is used where the store does
-//! not tell one.
+//! ticket of another context has a name that is not known. The next seed seals until the store has told
+//! one that all have had the time to be told, and opens as well.
 //!
 //! # Limits and reasons
 //!
 //! - The store can withhold a record, and can give back another that once lay under the same name:
-//!   one more seed of the same epoch, made by this fleet, which opens, and seals if it came last. No
+//!   one more seed of the same epoch, made by this fleet, which opens, and may seal. No
 //!   record opens under the name of another epoch, of another length of epochs, another site or
 //!   another prefix. So an older key never comes back to seal, and one that is over opens nothing.
 //!   What machines are told differently, they seal differently: resumptions are lost, nothing else.
@@ -57,15 +57,17 @@
 //!   each handshake there has a key exchange of its own. That is as with any tickets, for the time of
 //!   the records instead of that of a key in memory: records that are over should not be kept. Who has
 //!   a sealing key and writes to the store decides which seeds the fleet uses.
-//! - Who has the seed of an epoch from the memory of a machine has those that are derived of it while
-//!   the store is away, and not those before, nor any that the store tells later.
+//! - Who has the seed of an epoch from the memory of a machine has those that are derived of it, which
+//!   open for the two epochs after, and seal while the store is away; not those before, nor any that
+//!   the store tells later.
 //! - A clock that is off from those of others by less than the lead, a quarter of an epoch, does no
 //!   harm: the next epoch's seed is known so long before it begins, and a past one's is kept until
 //!   the last ticket is over by the clock of whoever opens it. A clock that is behind by more seals
 //!   with what others have as past, and does not open what they seal; it finds the next epoch's record
 //!   before that can have been made, and tells so, unless it is behind by so much that this record is
 //!   gone. One that is ahead by more makes seeds that others will use later: they are as good as any.
-//!   A clock that jumps ahead has past seeds wiped; they are asked for again when it is back.
+//!   A clock that jumps ahead has seeds wiped that are over by it; they are asked for again when it is
+//!   back.
 //! - A nonce repeats under a record key only where two records of one epoch draw the same 96 bits. An
 //!   epoch has one record, or a few more after the store has lost it, or where several machines add
 //!   one at once. So with the same odds as for sessions.
