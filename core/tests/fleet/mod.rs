@@ -9,11 +9,13 @@
 //! A machine comes into step when
 //!
 //! - its clock is off by less than half the lead, and has been since it has its ring;
+//! - by its own clock, an epoch has begun of which it was told a seed: a clock may be set back to
+//!   before the first that the fleet ever had, of which nobody has any;
 //! - of each epoch that has begun by such a clock and is not over by its own, and of which the store
 //!   ever had a seed, it was told the one that the store had last, and no other since;
 //! - those that are in step open what it seals, and it opens what they seal.
 //!
-//! It stays so as long as the first holds, and the second of all epochs but those of which the store
+//! It stays so as long as the first two hold, and the third of all epochs but those of which the store
 //! had a single seed, and which began without this machine having been alone with a trouble since the
 //! epoch before began: cut off, or given what is no record.
 //!
@@ -341,7 +343,9 @@ impl World {
                 Some(last) => machine.heard.get(&epoch) == Some(&last) || is_excused(epoch),
                 None => true,
             });
-        machine.site == 0 && is_sound(&machine) && is_told
+        let own = machine.epoch(self.clock);
+        let has_seed = machine.heard.keys().any(|epoch| *epoch <= own);
+        machine.site == 0 && is_sound(&machine) && has_seed && is_told
     }
 
     /// A machine makes a ticket.
