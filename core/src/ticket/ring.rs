@@ -16,10 +16,10 @@
 //! 3. the last that the store has told: a machine without a seed from before takes it at once;
 //! 4. what is derived of a seed that was told later; at last, one of this machine's own.
 //!
-//! All that are known open. Whatever the store has told, one seed is derived of each of two of the
-//! epoch before: those that are nearest to the store's, as others may have sealed with these. That is
-//! so for all epochs that are open, and for the next one when it is near, as another's clock may be
-//! ahead.
+//! All that are known open. Whatever the store has told, seeds are derived of some of the epoch
+//! before, as others may have sealed with these: of the one in 2., and of two more that are nearest to
+//! the store's. That is so for all epochs that are open, and for the next one when it is near, as
+//! another's clock may be ahead.
 
 use core::cmp::Reverse;
 
@@ -32,11 +32,14 @@ use crate::ticket::keys::{Hmac, Seed, SEED_LEN};
 /// Of another layout, or of another version of this file: nothing in it is understood.
 const LAYOUT: u64 = 0x7469_636b_0000_0003;
 
-/// So many seeds for all families. One with the default rotation has nine or ten.
+/// So many seeds for all families. One with the default rotation has about twelve.
 const ENTRIES: usize = 4096;
 
-/// So many seeds of an epoch at each site are derived of those of the epoch before.
-const RATCHETS: usize = 2;
+/// Of so many seeds of an epoch at each site one of the next is derived, besides the main one.
+const NEAREST: usize = 2;
+
+/// So many are derived.
+const RATCHETS: usize = NEAREST + 1;
 
 /// So many that the store has told are kept for each epoch under each sealing key and at each site:
 /// what a store that was flushed, or is hostile, has told last, and what seals.
@@ -339,9 +342,9 @@ impl Ring {
         Some(())
     }
 
-    /// Derives the seeds of an epoch of some of those of the one before: of that which seals there, and
-    /// of those that are nearest to the store's. The first is the main one for good, once the epoch has
-    /// begun, if it was known before.
+    /// Derives the seeds of an epoch of some of those of the one before: of that which seals there, of
+    /// the main one, which seals on those that were not told in time, and of those that are nearest to
+    /// the store's. The first is the main one for good, once the epoch has begun, if it was known before.
     fn derive_for(
         &mut self,
         family: &Family,
@@ -358,17 +361,21 @@ impl Ring {
         let mut bases: Vec<(_, Seed)> = self
             .of(family, before)
             .filter(|entry| family.rank(entry).is_some())
-            .map(|entry| ((entry.is_own(), entry.depth, Reverse(entry.order)), entry.seed()))
+            .map(|entry| {
+                let nearness = (entry.main == 0, entry.is_own(), entry.depth, Reverse(entry.order));
+                (nearness, entry.seed())
+            })
             .collect();
         bases.sort_unstable_by_key(|(nearness, _)| *nearness);
         let mut nearer: Vec<Seed> = Vec::with_capacity(bases.len());
-        for ((is_own, depth, _), base) in bases {
+        let mut others = 0;
+        for ((is_other, is_own, depth, _), base) in bases {
             // The same may be there under another sealing key. Nobody else has one of its own early.
             if nearer.contains(&base) || (is_own && start > unix) {
                 continue;
             }
             let has_sealed = sealed.as_ref() == Some(&base);
-            if nearer.len() < RATCHETS || has_sealed {
+            if !is_other || others < NEAREST || has_sealed {
                 let seed = base.ratchet(hmac)?;
                 let origin = if is_own { Origin::Own } else { Origin::Ratchet };
                 let derived = Entry {
@@ -377,6 +384,7 @@ impl Ring {
                 };
                 self.enter_derived(family, derived, has_sealed && start <= unix, unix);
             }
+            others += usize::from(is_other);
             nearer.push(base);
         }
         Some(())
@@ -782,6 +790,33 @@ mod tests {
         begin(busy, &family, NOW + 5 * LENGTH, 8);
         assert!(seals(busy, &family, NOW + 5 * LENGTH).unwrap() == ratchets(7, 5));
         assert_eq!(busy.status(&family, NOW + 5 * LENGTH).origin, Some(Origin::Ratchet));
+    }
+
+    /// One machine was told the store's twice, and another once. Then the store is gone.
+    #[test]
+    fn what_seals_on_those_not_told_in_time_is_derived_of_first() {
+        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let tell = |ring: &mut Ring, epoch, byte, unix| {
+            let seed = &seed(byte);
+            let told = Told { key: 0, site: 0, epoch, seed, made: unix, since: 0 };
+            ring.learn(&family, told, unix);
+            begin(ring, &family, unix, 9);
+        };
+        let next = Epoch(EPOCH.0 + 1);
+        tell(&mut ring, EPOCH, 6, NOW);
+        tell(&mut ring, EPOCH, 7, NOW + LENGTH / 2);
+        // What is here now seals later on: the store's others are as near, and come after it.
+        begin(&mut ring, &family, NOW + LENGTH, 9);
+        let main = ring.best(&family, next).unwrap().seed();
+        for byte in [8, 5] {
+            tell(&mut ring, next, byte, NOW + LENGTH + 1);
+            tell(&mut ring, next, byte, NOW + 2 * LENGTH - 1);
+        }
+        begin(&mut ring, &family, NOW + 2 * LENGTH, 9);
+        assert!(seals(&ring, &family, NOW + 2 * LENGTH).unwrap() == ratchets(5, 1));
+        for seed in [ratchets(8, 1), main.ratchet(&Sha256).unwrap()] {
+            assert!(opens(&ring, &family, NOW + 2 * LENGTH, &seed));
+        }
     }
 
     /// Another's clock may be ahead.
