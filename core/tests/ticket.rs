@@ -4,8 +4,7 @@ mod fleet;
 
 use std::array;
 
-use proptest::collection::vec;
-use proptest::prelude::*;
+use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
 use ssl_session_cache_core::ticket::Origin;
@@ -16,25 +15,11 @@ use fleet::{run, Machine, Store, Tally, World, KEY, LENGTH};
 const HOUR: usize = 1000 * LENGTH as usize;
 const MINUTE: usize = HOUR / 60;
 
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 40,
-        max_shrink_iters: 200,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn any_trouble(script in vec(any::<u8>(), 0..200)) {
-        run(&script);
-    }
-}
-
 /// What the scripts never reach, they do not test.
 #[test]
-fn scripts_reach_every_end() {
+fn any_trouble() {
     let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let tally = (0..40)
+    let tally = (0..80)
         .map(|_| {
             let mut script = [0; 200];
             random.fill_bytes(&mut script);
@@ -238,7 +223,7 @@ impl World {
 #[test]
 fn machines_in_step_stay_so_whenever_the_store_dies() {
     for part in 0..20 {
-        for epochs in [1, 2, 4] {
+        for epochs in [1, 3] {
             for off in [0, 400] {
                 let mut world = World::new(5);
                 world.machines[1].off = off;

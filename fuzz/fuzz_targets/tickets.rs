@@ -9,5 +9,5 @@ mod fleet;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|script: &[u8]| {
-    fleet::run(script);
+    fleet::play(script, |_| ());
 });

@@ -12,6 +12,7 @@ use ssl_session_cache_core::Instant;
 
 use super::store::{Reply, Store};
 use super::toy::{self, Toy};
+use super::SOUND;
 
 /// A question on its way, and then the answer.
 pub struct Way {
@@ -47,6 +48,8 @@ pub struct Machine {
     pub troubled: u64,
     /// The seed that it was told last of each epoch.
     pub heard: HashMap<u64, [u8; 32]>,
+    /// Whether its clock was off by so much that it is in step no more, since it has its ring.
+    pub was_off: bool,
     /// Whether it was in step when that was last seen.
     pub is_in_step: bool,
     /// When it has asked, and under which keys.
@@ -81,6 +84,7 @@ impl Machine {
             since: clock,
             heard: HashMap::new(),
             troubled: 0,
+            was_off: false,
             is_in_step: false,
             asked: Vec::new(),
             notices: Vec::new(),
@@ -102,6 +106,12 @@ impl Machine {
         *self.ring = Ring::default();
         self.reload(keys, sites);
         self.forget(clock);
+        self.was_off = !self.is_sound();
+    }
+
+    /// Whether its clock is right enough.
+    pub fn is_sound(&self) -> bool {
+        self.off.abs() < SOUND
     }
 
     /// What it has heard counts no more.
