@@ -295,6 +295,23 @@ fn a_record_that_the_store_refuses_is_in_the_way_of_no_other() {
     assert_eq!(world.sealing().len(), 1);
 }
 
+/// While no machine has been told any seed.
+#[test]
+fn a_past_record_that_the_store_refuses_is_not_in_the_way_of_the_first() {
+    let mut world = World::new(3);
+    world.pass(HOUR + HOUR / 8);
+    world.refuse();
+    world.pass(HOUR);
+    world.stores[0].flush();
+    let clock = world.clock;
+    for machine in &mut world.machines {
+        machine.restart(&[KEY], &[0], clock);
+        machine.handshake(0, clock);
+    }
+    world.pass(10 * MINUTE);
+    assert_eq!(world.sealing().len(), 1);
+}
+
 /// A handful, whatever there is to be put back and confirmed.
 #[test]
 fn a_machine_asks_five_times_in_an_epoch() {

@@ -181,7 +181,13 @@ fn attach_server(
     })?;
     store.resolve_by(server.resolver);
     let tickets = match tickets {
-        Some(tickets) => tickets.put_into(ctx, cf, server)?,
+        Some(tickets) => {
+            let tickets = tickets.put_into(ctx, cf, server)?;
+            if tickets.is_none() {
+                ctx.disable_tickets();
+            }
+            tickets
+        }
         None => None,
     };
     Ok(SessionCache::attach(

@@ -10,7 +10,7 @@
 //! | key callback, sealing | what OpenSSL makes of it |
 //! |---|---|
 //! | -1 | the handshake fails: never returned |
-//! | 0 | TLS 1.2: an empty ticket, which is none (RFC 5077, section 3.3). TLS 1.3: OpenSSL 3 sends no ticket; OpenSSL 1.1.1 sends one that lacks half of its fields, which fails the client: never returned there, see `generate_ticket` |
+//! | 0 | TLS 1.2: an empty ticket, which is none (RFC 5077, section 3.3). TLS 1.3: OpenSSL sends no ticket since 3.0.6; before, one that lacks half of its fields, which fails the client: never returned there, see `generate_ticket` |
 //! | 1 | the ticket is sealed with what was set |
 //!
 //! | key callback, opening | |
@@ -51,6 +51,9 @@ pub(crate) const IV_LEN: usize = 16;
 /// even linked.
 const IS_OPENSSL_3: bool = OPENSSL_VERSION_NUMBER >= 0x3000_0000;
 
+/// Whether OpenSSL sends no ticket of TLS 1.3 where the key callback says 0, as since 3.0.6.
+const SENDS_NO_TICKET: bool = OPENSSL_VERSION_NUMBER >= 0x3000_0060;
+
 /// Who is called.
 pub(crate) trait TicketCallbacks {
     /// Whether a ticket can be sealed.
@@ -82,7 +85,7 @@ impl SslCtx {
     /// Has OpenSSL call a type of ours for tickets, whoever was called before.
     pub(crate) fn set_ticket_callbacks<C: TicketCallbacks>(self) {
         let generate: Option<unsafe extern "C" fn(*mut SSL, *mut c_void) -> c_int> =
-            if IS_OPENSSL_3 { None } else { Some(generate_ticket::<C>) };
+            if SENDS_NO_TICKET { None } else { Some(generate_ticket::<C>) };
         // SAFETY: the SSL_CTX is valid; the functions have the types that OpenSSL asks for: the older
         // function takes any, and knows which it is by the command.
         unsafe {

@@ -54,8 +54,8 @@ pub(super) struct Driver {
     /// None in a process that does not count.
     stats: Option<StoreStats>,
     is_introduced: Cell<bool>,
-    /// Whether there ever was a connection.
-    was_connected: Cell<bool>,
+    /// Whether a connection was lost or could not be made, and none was since.
+    was_away: Cell<bool>,
     /// Whether it is about to be stopped.
     is_retired: Cell<bool>,
     quota: Rc<Quota>,
@@ -169,7 +169,7 @@ impl Driver {
             is_blocked: Cell::new(false),
             stats,
             is_introduced: Cell::new(false),
-            was_connected: Cell::new(false),
+            was_away: Cell::new(false),
             is_retired: Cell::new(false),
             quota,
             has_flushed: Cell::new(false),
@@ -478,13 +478,13 @@ impl Driver {
             }
             (connected > 0, failed)
         };
-        if let (true, Some(owner)) = (failed > 0, self.owner.upgrade()) {
+        let Some(owner) = self.owner.upgrade() else { return };
+        if failed > 0 {
+            self.was_away.set(true);
             owner.lost(self.id);
         }
-        if is_new && self.was_connected.replace(true) {
-            if let Some(owner) = self.owner.upgrade() {
-                owner.reconnected();
-            }
+        if is_new && self.was_away.take() {
+            owner.reconnected();
         }
     }
 

@@ -149,6 +149,8 @@ struct Desk {
     since: Option<u64>,
     /// The epoch of which it could not be asked last, or did not say.
     failed: Option<Epoch>,
+    /// Whether the current epoch was put behind those before, as it may be derived of one of them.
+    has_yielded: bool,
     /// Whether the current epoch's seed was left for others to put back.
     has_waited: bool,
 }
@@ -182,6 +184,7 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             retry: start,
             since: Some(0),
             failed: None,
+            has_yielded: false,
             has_waited: true,
         };
         let desks = family.sites().iter().map(desk).collect();
@@ -301,7 +304,7 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
         let at = (now + wait).max(self.rechecked);
         self.recheck = Some(self.recheck.map_or(at, |before| before.min(at)));
         self.due = self.due.min(at);
-        self.desks[0].was_away();
+        self.desks[0].has_waited = false;
     }
 
     /// When there may be a question again, while none is open.
@@ -353,6 +356,7 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             let epochs: Vec<_> =
                 [current].into_iter().chain(is_start.then_some(next)).chain(past).collect();
             for desk in &mut self.desks {
+                desk.has_yielded = false;
                 for epoch in &epochs {
                     let is_told = |key| ring.is_told(&self.family, key, desk.site, *epoch);
                     // At a start, what it was told may be of before the store has lost it.
@@ -444,7 +448,9 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
                     let is_past_first = desk.queue.iter().any(|other| *other < epoch);
                     let is_ours =
                         matches!(ring.sealing(&self.family, epoch), None | Some((_, Origin::Own)));
-                    if epoch == current && !is_known && is_past_first {
+                    if epoch == current && !is_known && is_past_first && !desk.has_yielded {
+                        // Once: what is before may be refused.
+                        desk.has_yielded = true;
                         desk.done();
                         desk.add(epoch);
                     } else if epoch == current && is_ours && !desk.has_waited {

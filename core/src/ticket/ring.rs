@@ -61,11 +61,6 @@ pub struct Ring {
     entries: [Entry; ENTRIES],
 }
 
-/// The room that rings of all versions have in shared memory, in bytes.
-pub const RING_ROOM: usize = 512 * 1024;
-
-const _: () = assert!(size_of::<Ring>() <= RING_ROOM);
-
 /// One seed. All-zero is none.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -358,14 +353,13 @@ impl Ring {
         let was_known = |entry: &Entry| entry.known < start && !has_main;
         let sealed = self.best_of(family, before, was_known).map(Entry::seed);
 
-        let mut bases: Vec<(_, Seed)> = self
-            .of(family, before)
-            .filter(|entry| family.rank(entry).is_some())
-            .map(|entry| {
-                let nearness = (entry.main == 0, entry.is_own(), entry.depth, Reverse(entry.order));
-                (nearness, entry.seed())
-            })
-            .collect();
+        let known = || self.of(family, before).filter(|entry| family.rank(entry).is_some());
+        // With room for all: where they moved to make some, they would be left behind unwiped.
+        let mut bases: Vec<(_, Seed)> = Vec::with_capacity(known().count());
+        bases.extend(known().map(|entry| {
+            let nearness = (entry.main == 0, entry.is_own(), entry.depth, Reverse(entry.order));
+            (nearness, entry.seed())
+        }));
         bases.sort_unstable_by_key(|(nearness, _)| *nearness);
         let mut nearer: Vec<Seed> = Vec::with_capacity(bases.len());
         let mut others = 0;
@@ -413,7 +407,8 @@ impl Ring {
     pub fn seeds(&self, family: &Family, unix: u64) -> Vec<(Epoch, Seed)> {
         let current = family.rotation.epoch(unix);
         let mut entries: Vec<_> = self.open(family, unix).collect();
-        entries.sort_by_key(|entry| {
+        // Without a buffer: this may be the stack of an OpenSSL job.
+        entries.sort_unstable_by_key(|entry| {
             let is_current = entry.epoch == current.0;
             Reverse((is_current, family.rank(entry).filter(|_| is_current), entry.order))
         });
