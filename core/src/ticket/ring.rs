@@ -736,7 +736,7 @@ mod tests {
 
     #[test]
     fn a_machine_without_any_has_one_of_its_own() {
-        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let (mut ring, family) = (Box::<Ring>::default(), family(&[OLD]));
         assert!(ring.seeds(&family, NOW).is_empty());
         assert_eq!(ring.status(&family, NOW).origin, None);
 
@@ -756,7 +756,7 @@ mod tests {
 
     #[test]
     fn no_seed_where_none_could_be_made() {
-        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let (mut ring, family) = (Box::<Ring>::default(), family(&[OLD]));
         assert!(ring.begin(&family, NOW, &Sha256, || None).is_none());
         learn(&mut ring, &family, 0, EPOCH.0 - 1, 7);
         assert!(seals(&ring, &family, NOW).is_none());
@@ -768,7 +768,7 @@ mod tests {
     #[test]
     fn what_the_store_does_not_tell_is_derived_alike() {
         let family = family(&[OLD]);
-        let mut rings = [Ring::default(), Ring::default()];
+        let mut rings = [Box::<Ring>::default(), Box::<Ring>::default()];
         rings.iter_mut().for_each(|ring| learn(ring, &family, 0, EPOCH.0, 7));
         let [busy, idle] = &mut rings;
         begin(busy, &family, NOW + LENGTH, 8);
@@ -790,7 +790,7 @@ mod tests {
     /// One machine was told the store's twice, and another once. Then the store is gone.
     #[test]
     fn what_seals_on_those_not_told_in_time_is_derived_of_first() {
-        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let (mut ring, family) = (Box::<Ring>::default(), family(&[OLD]));
         let tell = |ring: &mut Ring, epoch, byte, unix| {
             let seed = &seed(byte);
             let told = Told { key: 0, site: 0, epoch, seed, made: unix, since: 0 };
@@ -817,7 +817,7 @@ mod tests {
     /// Another's clock may be ahead.
     #[test]
     fn the_next_is_derived_when_it_is_near() {
-        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let (mut ring, family) = (Box::<Ring>::default(), family(&[OLD]));
         learn(&mut ring, &family, 0, EPOCH.0, 7);
         let lead = u64::from(family.rotation.lead());
         begin(&mut ring, &family, NOW + LENGTH - lead - 1, 8);
@@ -836,7 +836,7 @@ mod tests {
     /// A machine that sealed with a seed of its own before it heard of the fleet's.
     #[test]
     fn what_others_derive_as_well_is_better_than_ones_own() {
-        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let (mut ring, family) = (Box::<Ring>::default(), family(&[OLD]));
         begin(&mut ring, &family, NOW, 9);
         learn(&mut ring, &family, 0, EPOCH.0 - 1, 7);
         begin(&mut ring, &family, NOW, 8);
@@ -846,7 +846,7 @@ mod tests {
 
     #[test]
     fn what_the_store_told_last_seals() {
-        let (mut ring, family) = (Ring::default(), family(&[NEW, OLD]));
+        let (mut ring, family) = (Box::<Ring>::default(), family(&[NEW, OLD]));
         begin(&mut ring, &family, NOW, 1);
         for (key, byte, sealing) in
             [(1, 2, 2), (1, 3, 3), (0, 4, 4), (1, 5, 4), (0, 6, 6), (0, 4, 4), (0, 6, 6)]
@@ -869,7 +869,7 @@ mod tests {
     /// What seals goes on by what all others have, until all can have been told the store's.
     #[test]
     fn the_stores_seals_once_it_was_told_again() {
-        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let (mut ring, family) = (Box::<Ring>::default(), family(&[OLD]));
         let tell = |ring: &mut Ring, epoch, byte, unix, since| {
             let seed = &seed(byte);
             ring.learn(&family, Told { key: 0, site: 0, epoch, seed, made: unix, since }, unix);
@@ -895,7 +895,7 @@ mod tests {
 
     #[test]
     fn what_was_derived_and_is_then_told_is_one_seed() {
-        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let (mut ring, family) = (Box::<Ring>::default(), family(&[OLD]));
         begin(&mut ring, &family, NOW, 7);
         learn(&mut ring, &family, 0, EPOCH.0, 7);
         assert_eq!(ring.seeds(&family, NOW).len(), 1);
@@ -904,7 +904,7 @@ mod tests {
 
     #[test]
     fn opens_until_its_time_and_is_then_wiped() {
-        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let (mut ring, family) = (Box::<Ring>::default(), family(&[OLD]));
         learn(&mut ring, &family, 0, EPOCH.0, 7);
         let over = NOW + 3 * LENGTH;
         begin(&mut ring, &family, over - 1, 8);
@@ -919,7 +919,7 @@ mod tests {
     /// Two servers with one store, one of which resumes sessions for longer.
     #[test]
     fn kept_for_the_longer_of_two_that_share_it() {
-        let (mut ring, short) = (Ring::default(), family(&[OLD]));
+        let (mut ring, short) = (Box::<Ring>::default(), family(&[OLD]));
         let long = family_of(b"store", &[OLD], &[0], 5 * LENGTH);
         learn(&mut ring, &short, 0, EPOCH.0, 7);
         begin(&mut ring, &long, NOW, 8);
@@ -930,7 +930,7 @@ mod tests {
 
     #[test]
     fn the_next_opens_and_what_is_later_does_not() {
-        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let (mut ring, family) = (Box::<Ring>::default(), family(&[OLD]));
         begin(&mut ring, &family, NOW, 9);
         learn(&mut ring, &family, 0, EPOCH.0 + 1, 7);
         learn(&mut ring, &family, 0, EPOCH.0 + 2, 8);
@@ -942,7 +942,7 @@ mod tests {
 
     #[test]
     fn families_are_kept_apart() {
-        let mut ring = Ring::default();
+        let mut ring = Box::<Ring>::default();
         let first = family(&[OLD]);
         learn(&mut ring, &first, 0, EPOCH.0, 7);
         let shorter = Rotation::new(Duration::from_secs(60), Duration::from_secs(60)).unwrap();
@@ -965,7 +965,8 @@ mod tests {
 
     #[test]
     fn seeds_of_other_sites_only_open() {
-        let (mut ring, family) = (Ring::default(), family_of(b"store", &[OLD], &[1, 2], LENGTH));
+        let (mut ring, family) =
+            (Box::<Ring>::default(), family_of(b"store", &[OLD], &[1, 2], LENGTH));
         let theirs = &seed(7);
         let told = Told { key: 0, site: 2, epoch: EPOCH, seed: theirs, made: NOW, since: 0 };
         ring.learn(&family, told, NOW);
@@ -981,7 +982,7 @@ mod tests {
     /// A hostile store has what was ever added for an epoch.
     #[test]
     fn only_the_last_few_of_an_epoch_are_kept() {
-        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let (mut ring, family) = (Box::<Ring>::default(), family(&[OLD]));
         for byte in 1..=200 {
             learn(&mut ring, &family, 0, EPOCH.0, byte);
         }
@@ -992,7 +993,7 @@ mod tests {
 
     #[test]
     fn a_full_ring_keeps_what_seals() {
-        let mut ring = Ring::default();
+        let mut ring = Box::<Ring>::default();
         let family = family(&[OLD]);
         learn(&mut ring, &family, 0, EPOCH.0, 7);
         for number in 0..2 * ENTRIES as u64 {
@@ -1007,7 +1008,7 @@ mod tests {
 
     #[test]
     fn another_clock_that_is_ahead_is_told_of() {
-        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let (mut ring, family) = (Box::<Ring>::default(), family(&[OLD]));
         let lead = u64::from(family.rotation.lead());
         for (ahead, told) in [(0, None), (lead, None), (lead + 1, Some(lead + 1))] {
             let seed = &seed(7);
@@ -1020,7 +1021,7 @@ mod tests {
 
     #[test]
     fn what_another_version_left_is_no_seed() {
-        let (mut ring, family) = (Ring::default(), family(&[OLD]));
+        let (mut ring, family) = (Box::<Ring>::default(), family(&[OLD]));
         learn(&mut ring, &family, 0, EPOCH.0, 7);
         ring.layout += 1;
         assert!(ring.seeds(&family, NOW).is_empty());
@@ -1041,7 +1042,7 @@ mod tests {
     #[test]
     fn any_time_is_taken() {
         let family = family(&[OLD]);
-        let mut ring = Ring::default();
+        let mut ring = Box::<Ring>::default();
         for unix in [u64::MAX, 0, NOW, u64::MAX - LENGTH, 1, NOW + 1000 * LENGTH, NOW] {
             begin(&mut ring, &family, unix, 9);
             ring.seeds(&family, unix);
