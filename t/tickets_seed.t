@@ -87,7 +87,7 @@ ok(wait_until(sub { unpack('a16', session_id(made(8444)))
 # But not what is damaged
 
 $store->clear();
-put_seed($epoch, $record =~ s/.\z/chr(1 ^ ord $&)/ser);
+put_seed($epoch, $record =~ s/.\z/chr(1 ^ ord $&)/esr);
 
 my $third = $clock->run(sub { SSLSessionCache::Nginx->new($t, 'third',
 	config(@options, port => 8445)) });
@@ -95,7 +95,7 @@ my $third = $clock->run(sub { SSLSessionCache::Nginx->new($t, 'third',
 ok(wait_until(sub { $third->error_log() =~ /ticket key of epoch \d+ in .* is damaged or forged/ }),
 	'a damaged record is told of');
 like(tls_get(8445, session => made(8445))->{body}, qr/^r TICKET$/, 'tickets all the same');
-is(seed_of($epoch), $record =~ s/.\z/chr(1 ^ ord $&)/ser, 'it is left there');
+is(seed_of($epoch), $record =~ s/.\z/chr(1 ^ ord $&)/esr, 'it is left there');
 
 ###############################################################################
 

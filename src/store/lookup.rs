@@ -5,7 +5,7 @@ use ssl_session_cache_core::server::{Addition, Lookup, Unavailable};
 use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::Instant;
 
-use crate::store::Store;
+use crate::store::settings::Settings;
 
 new_key_type! {
     /// What a handshake's question is known by: the handshake draws it, for each.
@@ -33,7 +33,7 @@ pub(crate) struct Tell {
     /// A record to add was put there, or was not.
     pub(crate) added: fn(Asker, Addition, Instant),
     /// One of the store's servers was away, and is connected again: it may have lost what it had.
-    pub(crate) reconnected: fn(&Store),
+    pub(crate) reconnected: fn(&Settings),
 }
 
 /// What a question is known by among the servers of a store.

@@ -428,7 +428,7 @@ impl Owner for Store {
     }
 
     fn reconnected(&self) {
-        (self.tell.reconnected)(self);
+        (self.tell.reconnected)(&self.settings);
     }
 }
 

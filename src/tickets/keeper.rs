@@ -17,7 +17,7 @@ use ssl_session_cache_core::ticket::{Answer, Epoch, Keeper, Notice, Origin, Ques
 
 use crate::nginx::{is_exiting, now, unix_time, worker_number, Log, Timer};
 use crate::openssl::{randomise, Aes, Gcm, HmacSha256};
-use crate::store::{Asker, KeeperId, Store, StoreConf};
+use crate::store::{Asker, KeeperId, Settings, Store, StoreConf};
 use crate::tickets::zone::Zone;
 use crate::tickets::{keys, log, TicketsConf};
 
@@ -122,11 +122,10 @@ pub(crate) fn added(id: KeeperId, addition: Addition) {
 }
 
 /// A server of a store was away, and is connected again. Nothing is asked before this returns.
-pub(crate) fn reconnected(store: &Store) {
+pub(crate) fn reconnected(store: &Settings) {
+    let is_its = |keeper: &&Rc<Driver>| ptr::eq(keeper.conf.store_conf().settings(), store);
     KEEPERS.with_borrow(|keepers| {
-        for keeper in keepers.values().filter(|keeper| ptr::eq(&*keeper.store, store)) {
-            keeper.reconnected();
-        }
+        keepers.values().filter(is_its).for_each(|keeper| keeper.reconnected());
     });
 }
 
