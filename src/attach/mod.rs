@@ -181,13 +181,7 @@ fn attach_server(
     })?;
     store.resolve_by(server.resolver);
     let tickets = match tickets {
-        Some(tickets) => {
-            let tickets = tickets.put_into(ctx, cf, server)?;
-            if tickets.is_none() {
-                ctx.disable_tickets();
-            }
-            tickets
-        }
+        Some(tickets) => tickets.put_into(ctx, cf, server)?,
         None => None,
     };
     Ok(SessionCache::attach(

@@ -101,6 +101,7 @@ impl Wanted<'_> {
         };
         let tickets = Tickets::new(conf, ctx);
         if tickets.is_none() {
+            ctx.disable_tickets();
             log!(
                 NGX_LOG_WARN,
                 cf.log,

@@ -5,14 +5,16 @@ use core::ptr;
 use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use nginx_sys::{
-    ngx_conf_t, ngx_cycle_t, ngx_int_t, ngx_module_t, ngx_shared_memory_add, ngx_shm_zone_t,
-    ngx_slab_pool_t, ngx_worker, NGX_ERROR, NGX_OK,
+    ngx_conf_t, ngx_cycle_t, ngx_int_t, ngx_module_t, ngx_shm_zone_t, ngx_slab_pool_t, NGX_ERROR,
+    NGX_OK,
 };
 
 use crate::counters::list::{Pool, Zeroed};
 use crate::counters::slots::{ServerSlot, WorkerSlot};
 use crate::counters::stores::{Counted, Stores};
-use crate::nginx::{borrowed, log, old_workers_run, process_id, unix_time, worker_processes};
+use crate::nginx::{
+    add_shared_zone, log, old_workers_run, process_id, unix_time, worker_number, worker_processes,
+};
 
 /// Workers beyond share the slots of the first ones: their counters are right, their gauges are one
 /// worker's.
@@ -47,13 +49,7 @@ static OWN: AtomicUsize = AtomicUsize::new(0);
 
 /// Adds the zone to a configuration; `None` without memory.
 pub(crate) fn add_zone(cf: &mut ngx_conf_t, module: &ngx_module_t) -> Option<()> {
-    let mut name = borrowed(NAME.as_bytes());
-    // SAFETY: nginx keeps the name, which is static, and uses the tag as an address only.
-    unsafe {
-        let tag = ptr::from_ref(module).cast_mut().cast();
-        ngx_shared_memory_add(cf, &mut name, SIZE, tag).as_mut()?.init = Some(init);
-    }
-    Some(())
+    add_shared_zone(cf, module, NAME, SIZE, init)
 }
 
 /// nginx has mapped the zone, or hands over that of the configuration before.
@@ -100,8 +96,7 @@ pub(crate) fn configure(cycle: &ngx_cycle_t, stores: &[Counted]) {
 /// This process is a worker of a configuration with the zone: it counts from now on.
 pub(crate) fn enter() {
     let Some((_, shared)) = mapped() else { return };
-    // SAFETY: nginx sets the number before it calls a module in a worker.
-    let index = unsafe { ngx_worker } % MAX_WORKERS;
+    let index = worker_number() % MAX_WORKERS;
     let slot = &shared.workers[index];
     slot.owner.store(process_id().into(), Relaxed);
     shared.stores.slots_of(index).for_each(ServerSlot::reset_gauges);

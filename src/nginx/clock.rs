@@ -30,6 +30,11 @@ pub(crate) fn unix_time() -> i64 {
     unsafe { (*ngx_cached_time).sec }
 }
 
+/// The same, where a clock before 1970 is at its beginning.
+pub(crate) fn unix_seconds() -> u64 {
+    unix_time().max(0) as u64
+}
+
 /// Whether this turn of the event loop has lasted for some time already: longer than a client that
 /// is not far away takes to come back.
 pub(crate) fn turn_is_long() -> bool {

@@ -10,11 +10,12 @@ mod peer;
 mod process;
 mod quiet_log;
 mod resolver;
+mod shared_zone;
 mod sockaddr;
 mod string;
 
 pub(crate) use self::client_tls::ClientTls;
-pub(crate) use self::clock::{now, turn_is_long, unix_time};
+pub(crate) use self::clock::{now, turn_is_long, unix_seconds, unix_time};
 pub(crate) use self::connection::{debug, debug_detail, Connection};
 pub(crate) use self::event::{events_wait, PostedEvent, Timer};
 pub(crate) use self::log::{log, Log, BLOCK_NAME, NAME, TICKETS_NAME};
@@ -25,5 +26,6 @@ pub(crate) use self::process::{
 };
 pub(crate) use self::quiet_log::QuietLog;
 pub(crate) use self::resolver::{Asker, NameAddresses, NameQuery, Resolver};
+pub(crate) use self::shared_zone::add_shared_zone;
 pub(crate) use self::sockaddr::SockAddr;
 pub(crate) use self::string::borrowed;

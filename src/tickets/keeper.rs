@@ -15,7 +15,7 @@ use ssl_session_cache_core::protocol::Put;
 use ssl_session_cache_core::server::{Addition, Lookup as Reply, Unavailable};
 use ssl_session_cache_core::ticket::{Answer, Epoch, Keeper, Notice, Origin, Question};
 
-use crate::nginx::{is_exiting, now, unix_time, worker_number, Log, Timer};
+use crate::nginx::{is_exiting, now, unix_seconds, worker_number, Log, Timer};
 use crate::openssl::{randomise, Aes, Gcm, HmacSha256};
 use crate::store::{Asker, KeeperId, Settings, Store, StoreConf};
 use crate::tickets::zone::Zone;
@@ -182,7 +182,7 @@ impl Driver {
         }
         let question = self.zone.with(|ring| {
             let draw = &mut |bytes: &mut [u8]| randomise(bytes);
-            self.keeper.borrow_mut().question(ring, &HmacSha256, draw, unix(), now())
+            self.keeper.borrow_mut().question(ring, &HmacSha256, draw, unix_seconds(), now())
         });
         if let Some(question) = question {
             // Before the store is asked, which may answer at once.
@@ -215,7 +215,7 @@ impl Driver {
         match question {
             Question::Get { key, site } => self.store.get(&key, site, deadline, asker),
             Question::Add { key, record, ttl } => {
-                let put = Put { key: &key, record: &record, ttl, unix_now: unix() };
+                let put = Put { key: &key, record: &record, ttl, unix_now: unix_seconds() };
                 self.store.add(put, deadline, asker)
             }
         }
@@ -225,8 +225,9 @@ impl Driver {
         if !self.asks.replace(false) {
             return;
         }
-        let notice =
-            self.zone.with(|ring| self.keeper.borrow_mut().answered(ring, answer, unix(), now()));
+        let notice = self
+            .zone
+            .with(|ring| self.keeper.borrow_mut().answered(ring, answer, unix_seconds(), now()));
         if let Some(Notice::Unusable(epoch, error)) = notice {
             let mut told = self.told.unusable.borrow_mut();
             while told.len() >= MAX_TOLD {
@@ -240,7 +241,7 @@ impl Driver {
 
     /// Tells of changes: once the store has told what it has, or that it does not.
     fn tell(&self) {
-        let status = self.zone.with(|ring| ring.status(&self.conf.family, unix()));
+        let status = self.zone.with(|ring| ring.status(&self.conf.family, unix_seconds()));
         let lost = status.origin.filter(|origin| *origin != Origin::Store);
         let before = self.told.origin.replace(lost);
         match status.origin {
@@ -256,8 +257,4 @@ impl Driver {
             _ => {}
         }
     }
-}
-
-fn unix() -> u64 {
-    unix_time().max(0) as u64
 }

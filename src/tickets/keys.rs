@@ -9,12 +9,12 @@ use std::rc::{Rc, Weak};
 use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::ticket::{Epoch, Rotation, Seed, TicketKey};
 
-use crate::nginx::{process_id, unix_time, Log, Timer};
+use crate::nginx::{process_id, unix_seconds, Log, Timer};
 use crate::openssl::{
-    id_context, HmacSha256, Opened, Opening, Random, Sealing, SslCtx, TicketCipher,
+    id_context, randomise, HmacSha256, Opened, Opening, Random, Sealing, SslCtx, TicketCipher,
 };
 use crate::tickets::zone::Zone;
-use crate::tickets::{fresh_seed, TicketsConf};
+use crate::tickets::TicketsConf;
 
 /// What is kept is wiped within this time after its epoch, whatever the clock does.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -110,7 +110,7 @@ impl Tickets {
         // What uses the keys does not come back here.
         let mut keys = self.keys.borrow_mut();
         if let Some(zone) = Zone::used() {
-            let now = unix_time().max(0) as u64;
+            let now = unix_seconds();
             if keys.generation != Some(zone.generation()) || !keys.valid.contains(&now) {
                 keys.derive(zone, &self.conf, &self.id_context, now);
             }
@@ -137,7 +137,7 @@ pub(super) fn stop_wiping() {
 
 /// Wipes what is over, and does so again when the next epoch begins.
 fn wipe(rotations: &[Rotation]) {
-    let unix = unix_time().max(0) as u64;
+    let unix = unix_seconds();
     ALL.with_borrow(|all| {
         for keys in all.iter().filter_map(Weak::upgrade) {
             if !keys.borrow().valid.contains(&unix) {
@@ -162,7 +162,7 @@ impl Keys {
         let family = &*conf.family;
         let (generation, seeds) = zone.with(|ring| {
             // Where it fails, older seeds still open.
-            let _ = ring.begin(family, now, &HmacSha256, fresh_seed);
+            let _ = ring.begin(family, now, &HmacSha256, || Seed::random(randomise));
             (ring.generation(), ring.seeds(family, now))
         });
         // With room for all: where they moved to make some, they would be left behind unwiped.

@@ -7,11 +7,10 @@ use std::rc::Rc;
 
 use ssl_session_cache_core::report;
 use ssl_session_cache_core::session::Keyspace;
-use ssl_session_cache_core::ticket::{Family, Rotation, Seed, Status, SEED_LEN};
-use zeroize::Zeroizing;
+use ssl_session_cache_core::ticket::{Family, Rotation, Status};
 
-use crate::nginx::unix_time;
-use crate::openssl::{randomise, HmacSha256, Sealer};
+use crate::nginx::unix_seconds;
+use crate::openssl::{HmacSha256, Sealer};
 use crate::store::StoreConf;
 
 pub(crate) use self::keeper::{added, answered, is_awaited, reconnected, start, stop};
@@ -90,16 +89,10 @@ fn sites(store: &StoreConf) -> Vec<u8> {
     sites
 }
 
-/// A seed that no machine has; `None` where OpenSSL has no random bytes.
-fn fresh_seed() -> Option<Seed> {
-    let mut bytes = Zeroizing::new([0; SEED_LEN]);
-    randomise(&mut bytes[..]).then(|| Seed::new(*bytes))
-}
-
 /// The ticket keys of a configuration, as an operator is shown them.
 pub(crate) fn statuses(confs: &[Rc<TicketsConf>]) -> Vec<report::Tickets> {
     let Some(zone) = Zone::used() else { return Vec::new() };
-    let unix = unix_time().max(0) as u64;
+    let unix = unix_seconds();
     let status = |conf: &Rc<TicketsConf>| {
         let Status { origin, age, epochs, clock_behind } =
             zone.with(|ring| ring.status(&conf.family, unix));

@@ -10,12 +10,12 @@ use std::sync::atomic::{
 };
 
 use nginx_sys::{
-    ngx_conf_t, ngx_int_t, ngx_module_t, ngx_shared_memory_add, ngx_shm_zone_t, ngx_shmtx_lock,
-    ngx_shmtx_unlock, ngx_slab_calloc, ngx_slab_pool_t, NGX_ERROR, NGX_OK,
+    ngx_conf_t, ngx_int_t, ngx_module_t, ngx_shm_zone_t, ngx_shmtx_lock, ngx_shmtx_unlock,
+    ngx_slab_calloc, ngx_slab_pool_t, NGX_ERROR, NGX_OK,
 };
 use ssl_session_cache_core::ticket::Ring;
 
-use crate::nginx::borrowed;
+use crate::nginx::add_shared_zone;
 
 /// The same with every configuration: nginx throws a zone away whose size has changed. What is not
 /// used of it takes no memory; a slab pool needs some pages, which are of 64 KB on some machines.
@@ -49,13 +49,7 @@ pub(crate) fn is_used() -> bool {
 
 /// Adds the zone to a configuration; `None` without memory.
 pub(crate) fn add_zone(cf: &mut ngx_conf_t, module: &ngx_module_t) -> Option<()> {
-    let mut name = borrowed(NAME.as_bytes());
-    // SAFETY: nginx keeps the name, which is static, and uses the tag as an address only.
-    unsafe {
-        let tag = ptr::from_ref(module).cast_mut().cast();
-        ngx_shared_memory_add(cf, &mut name, SIZE, tag).as_mut()?.init = Some(init);
-    }
-    Some(())
+    add_shared_zone(cf, module, NAME, SIZE, init)
 }
 
 /// nginx has mapped the zone, or hands over that of the configuration before.

@@ -34,13 +34,11 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use zeroize::Zeroizing;
-
 use crate::random::Random;
 use crate::session::sealed::{Aead, BlockCipher, OpenError, Sealer, NONCE_LEN};
 use crate::session::{Key, Keyspace};
 use crate::ticket::epoch::Epoch;
-use crate::ticket::keys::{Hmac, Seed, SEED_LEN};
+use crate::ticket::keys::{Hmac, Seed};
 use crate::ticket::record::Place;
 use crate::ticket::ring::{Family, Origin, Ring, Told};
 use crate::time::Instant;
@@ -493,7 +491,7 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
     ) -> Option<Seed> {
         let current = self.family.rotation().epoch(unix);
         if epoch == current {
-            ring.begin(&self.family, unix, hmac, || fresh(draw))?;
+            ring.begin(&self.family, unix, hmac, || Seed::random(&mut *draw))?;
         }
         if let Some((seed, _)) = ring.told(&self.family, epoch) {
             return Some(seed);
@@ -502,7 +500,7 @@ impl<B: BlockCipher, A: Aead> Keeper<B, A> {
             return Some(ring.sealing(&self.family, epoch)?.0);
         }
         let is_time = epoch > current && self.plan.as_ref()?.late <= unix;
-        is_time.then(|| fresh(draw)).flatten()
+        is_time.then(|| Seed::random(&mut *draw)).flatten()
     }
 
     fn get(&self, index: usize, key: usize, epoch: Epoch) -> Option<Question> {
@@ -601,10 +599,4 @@ impl Desk {
             Step::Add(_) => None,
         }
     }
-}
-
-/// A seed of random bytes.
-fn fresh(draw: &mut dyn FnMut(&mut [u8]) -> bool) -> Option<Seed> {
-    let mut bytes = Zeroizing::new([0; SEED_LEN]);
-    draw(&mut bytes[..]).then(|| Seed::new(*bytes))
 }

@@ -40,6 +40,12 @@ pub struct TicketKey {
 }
 
 impl Seed {
+    /// A seed that no machine has: `draw` fills bytes with random ones, and says whether it could.
+    pub fn random(draw: impl FnOnce(&mut [u8]) -> bool) -> Option<Self> {
+        let mut bytes = Zeroizing::new([0; SEED_LEN]);
+        draw(&mut bytes[..]).then_some(Self(bytes))
+    }
+
     /// A seed of random bytes.
     pub fn new(bytes: [u8; SEED_LEN]) -> Self {
         Self(Zeroizing::new(bytes))
