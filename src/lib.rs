@@ -11,7 +11,8 @@
 
 use core::ptr;
 
-use nginx_sys::{ngx_module_t, ngx_uint_t, NGX_CORE_MODULE};
+use nginx_sys::{ngx_core_module_t, ngx_module_t, ngx_uint_t, NGX_CORE_MODULE};
+use ngx::ngx_string;
 
 mod attach;
 mod conf;
@@ -25,13 +26,19 @@ mod process;
 mod store;
 mod tickets;
 
+static mut CORE: ngx_core_module_t = ngx_core_module_t {
+    name: ngx_string!("ssl_session_cache"),
+    create_conf: Some(conf::create),
+    init_conf: Some(process::init_conf),
+};
+
 /// What http{}, stream{} and mail{} share, as nginx knows it. That of http{} is beside it in
 /// `frontend`.
 #[used]
 #[allow(non_upper_case_globals)]
 #[cfg_attr(not(feature = "export-modules"), no_mangle)]
 pub static mut ngx_ssl_session_cache_module: ngx_module_t = ngx_module_t {
-    ctx: ptr::addr_of_mut!(conf::CORE).cast(),
+    ctx: ptr::addr_of_mut!(CORE).cast(),
     // SAFETY: only the address is taken; nginx alone writes to the array, before any worker runs.
     commands: unsafe { ptr::addr_of_mut!(conf::COMMANDS[0]) },
     type_: NGX_CORE_MODULE as ngx_uint_t,

@@ -1,18 +1,33 @@
 //! What nginx has the module do when a configuration comes into use, and when a worker starts and
 //! exits.
 
+use core::ffi::{c_char, c_void};
 use core::ptr;
 use std::rc::Rc;
 
 use nginx_sys::{ngx_cycle_t, ngx_int_t, ngx_test_config};
-use ngx::core::Status;
+use ngx::core::{Status, NGX_CONF_ERROR, NGX_CONF_OK};
 use ssl_session_cache_core::server::{Addition, Lookup};
 use ssl_session_cache_core::Instant;
 
-use crate::conf::CycleConf;
+use crate::conf::{CycleConf, Reported};
 use crate::nginx::{log, process_serves_clients};
 use crate::store::{Asker, Store, StoreConf, Tell};
-use crate::{attach, counters, handshake, tickets};
+use crate::{attach, counters, frontend, handshake, tickets};
+
+/// All of the configuration has been read, and the servers of all blocks are known.
+pub(crate) unsafe extern "C" fn init_conf(
+    cycle: *mut ngx_cycle_t,
+    _conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx passes the cycle that it reads a configuration for.
+    let cycle = unsafe { &mut *cycle };
+    let frontends = frontend::all(cycle);
+    match attach::attach(cycle, &frontends) {
+        Ok(()) => NGX_CONF_OK,
+        Err(Reported) => NGX_CONF_ERROR,
+    }
+}
 
 pub(crate) unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     // SAFETY: nginx passes its current cycle, and writes to the flag on this one thread.

@@ -1,10 +1,10 @@
-//! The cache put into the SSL_CTX of each server, once all of http{}, stream{} or mail{} has been read.
+//! The cache put into the SSL_CTX of each server, once all of the configuration has been read.
 
 use core::{iter, ptr};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use nginx_sys::{ngx_conf_t, ngx_cycle_t};
+use nginx_sys::ngx_cycle_t;
 
 use crate::conf::{CycleConf, Destination, NginxTickets, Reported};
 use crate::counters::Counted;
@@ -21,14 +21,31 @@ mod client_certificates;
 mod servers;
 mod tickets;
 
-/// Attaches the cache to every server that it is on for.
-pub(crate) fn attach(cf: &mut ngx_conf_t, servers: &Servers) -> Result<(), Reported> {
-    let conf = CycleConf::being_read(cf);
+/// Attaches the cache to every server that it is on for, once all of the configuration has been read.
+pub(crate) fn attach(cycle: &mut ngx_cycle_t, frontends: &[Servers]) -> Result<(), Reported> {
+    let conf = CycleConf::of(cycle);
+    for servers in frontends {
+        attach_servers(cycle, conf, servers)?;
+    }
+    check_names(cycle, conf)?;
+    tickets::check_room(cycle, conf)?;
+    conf.check_stores(cycle)?;
+    warn_of_sessions_in_clear(cycle, frontends);
+    frontends.iter().for_each(|servers| warn_of_ignored_servers(cycle, servers));
+    conf.share_tickets(cycle).ok_or(Reported)?;
+    count_stores(cycle, conf, frontends)
+}
+
+fn attach_servers(
+    cycle: &ngx_cycle_t,
+    conf: &CycleConf,
+    servers: &Servers,
+) -> Result<(), Reported> {
     let policies = Policies::of(servers);
-    let wide = narrow_id_contexts(cf, servers, &policies)?;
+    let wide = narrow_id_contexts(cycle, servers, &policies)?;
     let mut caches = Vec::new();
     for server in servers.servers.iter().filter(|server| !wide.contains(&ptr::from_ref(*server))) {
-        if let Some(cache) = attach_server(cf, server, servers, &policies)? {
+        if let Some(cache) = attach_server(cycle, server, servers, &policies)? {
             // Kept at once: the SSL_CTX has its address, also where what follows fails.
             conf.add_cache(Rc::clone(&cache));
             caches.push(cache);
@@ -37,15 +54,10 @@ pub(crate) fn attach(cf: &mut ngx_conf_t, servers: &Servers) -> Result<(), Repor
     for cache in &caches {
         cache.expect_servers(chosen_before_lookups(servers, cache.ctx()));
     }
-    check_names(cf, conf)?;
-    tickets::check_room(cf, conf)?;
-    warn_of_sessions_in_clear(cf, servers);
-    warn_of_ignored_servers(cf, servers);
-    conf.share_tickets(cf).ok_or(Reported)?;
-    count_stores(cf, conf, servers)
+    Ok(())
 }
 
-/// Prepares for handshakes, once all of the configuration has been read: `pcre_jit` may come last.
+/// Prepares for handshakes, once the configuration is in use.
 pub(crate) fn prepare(cycle: &ngx_cycle_t, conf: &CycleConf) {
     if conf.suspensions().into_iter().any(|way| way.fit(cycle) != way) {
         log!(
@@ -60,9 +72,13 @@ pub(crate) fn prepare(cycle: &ngx_cycle_t, conf: &CycleConf) {
 }
 
 /// Has the workers count what they do with the stores in use.
-fn count_stores(cf: &mut ngx_conf_t, conf: &CycleConf, servers: &Servers) -> Result<(), Reported> {
+fn count_stores(
+    cycle: &mut ngx_cycle_t,
+    conf: &CycleConf,
+    frontends: &[Servers],
+) -> Result<(), Reported> {
     let counted = |store: &Rc<StoreConf>| {
-        let key_time = destinations(servers)
+        let key_time = destinations(frontends)
             .filter(|destination| Rc::ptr_eq(&destination.store, store))
             .filter_map(|destination| destination.key_time)
             .min();
@@ -70,7 +86,7 @@ fn count_stores(cf: &mut ngx_conf_t, conf: &CycleConf, servers: &Servers) -> Res
         Counted { name, key_time, has_servers }
     };
     let stores = conf.stores().iter().map(counted).collect();
-    conf.count(cf, stores).ok_or(Reported)
+    conf.count(cycle, stores).ok_or(Reported)
 }
 
 /// The SSL_CTXs that a handshake may be in when its session is looked up, if it begins in that of a
@@ -90,13 +106,13 @@ fn chosen_before_lookups(servers: &Servers, default: SslCtx) -> impl Iterator<It
 }
 
 fn attach_server(
-    cf: &ngx_conf_t,
+    cycle: &ngx_cycle_t,
     server: &Server,
     servers: &Servers,
     policies: &Policies<'_>,
 ) -> Result<Option<Rc<SessionCache>>, Reported> {
     let Some(ctx) = server.ctx else { return Ok(None) };
-    let tickets = tickets::wanted(cf, server, servers)?;
+    let tickets = tickets::wanted(cycle, server, servers)?;
     // OpenSSL seals a ticket with the keys of the default server's SSL_CTX, but whether there is to be
     // one says that of the server which the client means.
     let gives_tickets = servers.decider(server).conf.tickets().is_some();
@@ -105,7 +121,7 @@ fn attach_server(
     if server.tls.session_cache == NginxCache::Off {
         log!(
             NGX_LOG_WARN,
-            cf.log,
+            cycle.log,
             "\"{NAME}\" is ignored for server \"{}\" in {}: \"ssl_session_cache off\" there says \
              that sessions are not to be resumed",
             server.name,
@@ -113,11 +129,11 @@ fn attach_server(
         );
         return Ok(None);
     }
-    let certificates = client_certificates(cf, policies, server)?;
+    let certificates = client_certificates(cycle, policies, server)?;
     if certificates.differ {
         log!(
             NGX_LOG_WARN,
-            cf.log,
+            cycle.log,
             "\"{NAME}\" is ignored for server \"{}\" in {}: it is the default server of sockets \
              whose servers ask for different client certificates, and OpenSSL could not keep their \
              sessions apart; give each of these sockets the same servers, or a default server of \
@@ -131,7 +147,7 @@ fn attach_server(
     if server.tls.session_cache == NginxCache::Builtin {
         log!(
             NGX_LOG_WARN,
-            cf.log,
+            cycle.log,
             "\"ssl_session_cache builtin\" is ignored for server \"{}\" in {}: a session that one \
              worker's cache drops would be deleted for all; use \"shared:\" beside \"{NAME}\"",
             server.name,
@@ -139,11 +155,11 @@ fn attach_server(
         );
     }
     let asks_for_tickets =
-        matches!(server.conf.nginx_tickets, NginxTickets::On | NginxTickets::Keys);
+        matches!(server.conf.nginx_tickets.get(), NginxTickets::On | NginxTickets::Keys);
     if !gives_tickets && asks_for_tickets {
         log!(
             NGX_LOG_WARN,
-            cf.log,
+            cycle.log,
             "stateless session tickets are asked for by server \"{}\" in {}: clients that take \
              them, with TLS 1.3 all, never reach \"{NAME}\"; set \"ssl_session_tickets off\"",
             server.name,
@@ -156,7 +172,7 @@ fn attach_server(
     if server.tls.early_data && ctx.prevents_replay() {
         log!(
             NGX_LOG_WARN,
-            cf.log,
+            cycle.log,
             "\"ssl_conf_command Options AntiReplay\" beside \"ssl_early_data on\" for server \"{}\" \
              in {}: OpenSSL then resumes no TLS 1.3 session that \"{NAME}\" finds; switch one of \
              the two off",
@@ -165,7 +181,7 @@ fn attach_server(
         );
     }
     if servers.of_default(server).any(|listener| listener.transport == Transport::Tcp) {
-        warn_of_short_timer(cf, server, servers.timeout_directive, &destination.store);
+        warn_of_short_timer(cycle, server, servers.timeout_directive, &destination.store);
     }
 
     let Destination { store, keyspace, sealer, suspension, .. } = destination.clone();
@@ -173,7 +189,7 @@ fn attach_server(
     suspension.check().map_err(|missing| {
         log!(
             NGX_LOG_EMERG,
-            cf.log,
+            cycle.log,
             "\"suspend={}\" of \"{NAME}\" is not possible: {missing}",
             suspension.name()
         );
@@ -181,7 +197,7 @@ fn attach_server(
     })?;
     store.resolve_by(server.resolver);
     let tickets = match tickets {
-        Some(tickets) => tickets.put_into(ctx, cf, server)?,
+        Some(tickets) => tickets.put_into(ctx, cycle, server)?,
         None => None,
     };
     Ok(SessionCache::attach(
@@ -197,7 +213,7 @@ fn attach_server(
 
 /// A name that is not known now is looked up again by nginx's resolver, where there is one: a name
 /// server that is away must not keep nginx from starting, nor from taking a new certificate.
-fn check_names(cf: &ngx_conf_t, conf: &CycleConf) -> Result<(), Reported> {
+fn check_names(cycle: &ngx_cycle_t, conf: &CycleConf) -> Result<(), Reported> {
     let stores = conf.stores();
     let unknown = stores.iter().flat_map(|store| {
         let names = store.settings().unknown_names();
@@ -211,7 +227,7 @@ fn check_names(cf: &ngx_conf_t, conf: &CycleConf) -> Result<(), Reported> {
         if !store.has_resolver() {
             log!(
                 NGX_LOG_EMERG,
-                cf.log,
+                cycle.log,
                 "\"{directive}\" cannot resolve parameter \"{parameter}\", expected an IP address or a known \
                  name: {name}; with nginx's \"resolver\" it would be looked up again later"
             );
@@ -219,7 +235,7 @@ fn check_names(cf: &ngx_conf_t, conf: &CycleConf) -> Result<(), Reported> {
         }
         log!(
             NGX_LOG_WARN,
-            cf.log,
+            cycle.log,
             "\"{directive}\" cannot resolve parameter \"{parameter}\": {name}; no sessions are found there until \
              nginx's \"resolver\" finds it"
         );
@@ -232,7 +248,7 @@ fn check_names(cf: &ngx_conf_t, conf: &CycleConf) -> Result<(), Reported> {
 ///
 /// What has nothing to do with the cache stays as nginx made it.
 fn narrow_id_contexts(
-    cf: &ngx_conf_t,
+    cycle: &ngx_cycle_t,
     servers: &Servers,
     policies: &Policies<'_>,
 ) -> Result<BTreeSet<*const Server>, Reported> {
@@ -248,14 +264,14 @@ fn narrow_id_contexts(
             continue;
         }
         let Some(ctx) = server.ctx else { continue };
-        let Some(asked) = client_certificates(cf, policies, server)?.asked else { continue };
+        let Some(asked) = client_certificates(cycle, policies, server)?.asked else { continue };
         match narrow_id_context(ctx, &asked) {
             Ok(()) => {}
-            Err(NarrowError::NoDigest) => return Err(NoDigest.report(cf)),
+            Err(NarrowError::NoDigest) => return Err(NoDigest.report(cycle)),
             Err(NarrowError::NoHandshake) => {
                 log!(
                     NGX_LOG_WARN,
-                    cf.log,
+                    cycle.log,
                     "\"{NAME}\" resumes no sessions of server \"{}\" in {}: OpenSSL cannot begin a \
                      handshake there",
                     server.name,
@@ -269,29 +285,29 @@ fn narrow_id_contexts(
 }
 
 fn client_certificates(
-    cf: &ngx_conf_t,
+    cycle: &ngx_cycle_t,
     policies: &Policies<'_>,
     server: &Server,
 ) -> Result<ClientCertificates, Reported> {
-    policies.client_certificates(server).map_err(|error| error.report(cf))
+    policies.client_certificates(server).map_err(|error| error.report(cycle))
 }
 
 impl NoDigest {
-    fn report(self, cf: &ngx_conf_t) -> Reported {
-        log!(NGX_LOG_EMERG, cf.log, "OpenSSL has no SHA-256 or no memory");
+    fn report(self, cycle: &ngx_cycle_t) -> Reported {
+        log!(NGX_LOG_EMERG, cycle.log, "OpenSSL has no SHA-256 or no memory");
         Reported
     }
 }
 
 /// Warns where nginx would close a connection before the store's time is over: a handshake has the
 /// time that this directive sets, and its lookups at most half of that.
-fn warn_of_short_timer(cf: &ngx_conf_t, server: &Server, directive: &str, store: &StoreConf) {
+fn warn_of_short_timer(cycle: &ngx_cycle_t, server: &Server, directive: &str, store: &StoreConf) {
     let timeout = store.settings().timeout.as_millis();
     let timer = server.handshake_timeout.as_millis();
     if timeout * 2 > timer {
         log!(
             NGX_LOG_WARN,
-            cf.log,
+            cycle.log,
             "\"timeout={timeout}ms\" of \"{NAME}\" is cut to half of \"{directive}\", which is \
              {timer}ms for server \"{}\" in {}: raise that to {}ms, or lower \"timeout\" to {}ms",
             server.name,
@@ -302,11 +318,11 @@ fn warn_of_short_timer(cf: &ngx_conf_t, server: &Server, directive: &str, store:
     }
 }
 
-fn warn_of_sessions_in_clear(cf: &ngx_conf_t, servers: &Servers) {
-    if destinations(servers).any(|destination| destination.sealer.is_none()) {
+fn warn_of_sessions_in_clear(cycle: &ngx_cycle_t, frontends: &[Servers]) {
+    if destinations(frontends).any(|destination| destination.sealer.is_none()) {
         log!(
             NGX_LOG_WARN,
-            cf.log,
+            cycle.log,
             "\"{NAME}\" without \"key=\" stores sessions in clear: who can read the store can \
              decrypt them; make a key with \"openssl rand 32 > cache.key\", give it to every \
              machine, and add \"key=cache.key\""
@@ -315,8 +331,9 @@ fn warn_of_sessions_in_clear(cf: &ngx_conf_t, servers: &Servers) {
 }
 
 /// Where the sessions of servers with TLS go.
-fn destinations(servers: &Servers) -> impl Iterator<Item = &Destination> {
-    let with_tls = servers.servers.iter().filter(|server| server.ctx.is_some());
+fn destinations(frontends: &[Servers]) -> impl Iterator<Item = &Destination> {
+    let servers = frontends.iter().flat_map(|servers| &servers.servers);
+    let with_tls = servers.filter(|server| server.ctx.is_some());
     with_tls.filter_map(|server| server.conf.destination())
 }
 
@@ -324,23 +341,23 @@ fn destinations(servers: &Servers) -> impl Iterator<Item = &Destination> {
 ///
 /// OpenSSL looks a session up, and opens a ticket, before it knows the name that the client asks for:
 /// what counts is the default server of the listening socket.
-fn warn_of_ignored_servers(cf: &ngx_conf_t, servers: &Servers) {
+fn warn_of_ignored_servers(cycle: &ngx_cycle_t, servers: &Servers) {
     for listener in &servers.listeners {
         let default = servers.default_of(listener);
         for server in servers.of(listener) {
             let over_tcp = listener.transport == Transport::Tcp;
             if over_tcp && server.conf.destination() != default.conf.destination() {
-                warn_of_ignored(cf, NAME, listener, server, default);
+                warn_of_ignored(cycle, NAME, listener, server, default);
             }
             if server.conf.tickets() != default.conf.tickets() {
-                warn_of_ignored(cf, TICKETS_NAME, listener, server, default);
+                warn_of_ignored(cycle, TICKETS_NAME, listener, server, default);
             }
         }
     }
 }
 
 fn warn_of_ignored(
-    cf: &ngx_conf_t,
+    cycle: &ngx_cycle_t,
     directive: &str,
     listener: &Listener,
     server: &Server,
@@ -348,7 +365,7 @@ fn warn_of_ignored(
 ) {
     log!(
         NGX_LOG_WARN,
-        cf.log,
+        cycle.log,
         "\"{directive}\" of server \"{}\" in {} has no effect on {}: what counts there is the \
          default server, \"{}\" in {}",
         server.name,

@@ -3,7 +3,7 @@
 use core::ptr;
 use std::rc::Rc;
 
-use nginx_sys::ngx_conf_t;
+use nginx_sys::ngx_cycle_t;
 use ssl_session_cache_core::plan::TicketsDirective;
 use ssl_session_cache_core::ticket::{Ring, Rotation, RotationError};
 
@@ -23,7 +23,7 @@ pub(super) struct Wanted<'a> {
 /// The ticket keys that a server asks for, if it does and has clients with TLS: with `ssl_certificate`
 /// in http{}, one without has an SSL_CTX as well.
 pub(super) fn wanted<'a>(
-    cf: &ngx_conf_t,
+    cycle: &ngx_cycle_t,
     server: &'a Server,
     servers: &Servers,
 ) -> Result<Option<Wanted<'a>>, Reported> {
@@ -33,7 +33,7 @@ pub(super) fn wanted<'a>(
     let refuse = |reason: &str| {
         log!(
             NGX_LOG_EMERG,
-            cf.log,
+            cycle.log,
             "\"{TICKETS_NAME}\" cannot be on for server \"{}\" in {}: {reason}",
             server.name,
             server.place
@@ -50,7 +50,7 @@ pub(super) fn wanted<'a>(
              are kept; or \"{TICKETS_NAME} off\""
         )));
     };
-    match server.conf.nginx_tickets {
+    match server.conf.nginx_tickets.get() {
         NginxTickets::Off => {
             return Err(refuse("\"ssl_session_tickets off\" there says that there are no tickets"))
         }
@@ -90,13 +90,13 @@ impl Wanted<'_> {
     pub(super) fn put_into(
         &self,
         ctx: SslCtx,
-        cf: &ngx_conf_t,
+        cycle: &ngx_cycle_t,
         server: &Server,
     ) -> Result<Option<Tickets>, Reported> {
         let Self { destination: Destination { store, keyspace, .. }, sealer, rotation } = self;
-        let conf = CycleConf::being_read(cf).tickets(store, keyspace, sealer, *rotation);
+        let conf = CycleConf::of(cycle).tickets(store, keyspace, sealer, *rotation);
         let Some(conf) = conf else {
-            log!(NGX_LOG_EMERG, cf.log, "OpenSSL has no HMAC or no memory");
+            log!(NGX_LOG_EMERG, cycle.log, "OpenSSL has no HMAC or no memory");
             return Err(Reported);
         };
         let tickets = Tickets::new(conf, ctx);
@@ -104,7 +104,7 @@ impl Wanted<'_> {
             ctx.disable_tickets();
             log!(
                 NGX_LOG_WARN,
-                cf.log,
+                cycle.log,
                 "\"{TICKETS_NAME}\" is ignored for server \"{}\" in {}: OpenSSL cannot begin a \
                  handshake there",
                 server.name,
@@ -116,7 +116,7 @@ impl Wanted<'_> {
 }
 
 /// Whether the seeds of all ticket keys have room in the memory that workers share.
-pub(super) fn check_room(cf: &ngx_conf_t, conf: &CycleConf) -> Result<(), Reported> {
+pub(super) fn check_room(cycle: &ngx_cycle_t, conf: &CycleConf) -> Result<(), Reported> {
     let seeds: usize = conf.all_tickets().iter().map(|tickets| tickets.seeds()).sum();
     // Twice as many may be there: others that the store has told, and those of before a reload.
     if seeds <= Ring::SEEDS / 2 {
@@ -124,7 +124,7 @@ pub(super) fn check_room(cf: &ngx_conf_t, conf: &CycleConf) -> Result<(), Report
     }
     log!(
         NGX_LOG_EMERG,
-        cf.log,
+        cycle.log,
         "\"{TICKETS_NAME}\" needs room for {seeds} seeds of keys, of which there can be {}: expected \
          longer \"rotate\", shorter \"ssl_session_timeout\", or fewer different key files, stores and \
          prefixes",

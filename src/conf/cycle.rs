@@ -4,30 +4,23 @@
 //! as well, and gone with the configuration, also with one that fails.
 
 use core::cell::{Ref, RefCell};
-use core::ffi::{c_char, c_void};
-use core::{ptr, slice};
+use core::ffi::c_void;
+use core::ptr;
 use std::rc::Rc;
 
-use nginx_sys::{ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_module_t};
-use ngx::core::{Pool, NGX_CONF_ERROR, NGX_CONF_OK};
-use ngx::ngx_string;
+use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_module_t};
+use ngx::core::Pool;
 use ssl_session_cache_core::plan::{text, PlanError};
 use ssl_session_cache_core::session::Keyspace;
 use ssl_session_cache_core::ticket::Rotation;
 
+use crate::conf::Reported;
 use crate::counters::{self, Counted};
 use crate::handshake::{SessionCache, Suspension};
-use crate::nginx::{current_cycle, log, NAME};
+use crate::nginx::{current_cycle, log, module, NAME};
 use crate::openssl::Sealer;
 use crate::store::{Settings, Store, StoreConf};
 use crate::tickets::{self, TicketsConf};
-
-/// The core module's hooks. A module is known by them: where it is among all is known to nginx.
-pub(crate) static mut CORE: ngx_core_module_t = ngx_core_module_t {
-    name: ngx_string!("ssl_session_cache"),
-    create_conf: Some(create),
-    init_conf: Some(check),
-};
 
 /// What is kept for a whole configuration.
 #[derive(Default)]
@@ -45,35 +38,10 @@ pub(crate) struct CycleConf {
     counted: RefCell<Option<Vec<Counted>>>,
 }
 
-unsafe extern "C" fn create(cycle: *mut ngx_cycle_t) -> *mut c_void {
+/// Called by nginx before it reads a configuration.
+pub(crate) unsafe extern "C" fn create(cycle: *mut ngx_cycle_t) -> *mut c_void {
     // SAFETY: nginx passes a cycle with its pool, which drops the value when it goes.
     unsafe { Pool::from_ngx_pool((*cycle).pool) }.allocate(CycleConf::default()).cast()
-}
-
-/// All of the configuration has been read. Not an error: while the cache is switched off for an
-/// incident, its stores stay where they are.
-unsafe extern "C" fn check(cycle: *mut ngx_cycle_t, conf: *mut c_void) -> *mut c_char {
-    // SAFETY: nginx passes a cycle and what create() has made for it.
-    let (cycle, conf) = unsafe { (&*cycle, &*conf.cast::<CycleConf>()) };
-    let used = conf.stores();
-    for store in &*conf.stores.borrow() {
-        let is_used = used.iter().any(|used| Rc::ptr_eq(used, store));
-        if let (Some(name), false) = (&store.settings().name, is_used) {
-            log!(NGX_LOG_WARN, cycle.log, "store \"{name}\" is used by no \"{NAME}\"");
-        }
-    }
-    let servers: usize = used.iter().map(|store| store.settings().max_servers()).sum();
-    if servers > cycle.connection_n / 2 {
-        log!(
-            NGX_LOG_EMERG,
-            cycle.log,
-            "each worker connects to {servers} servers of stores, more than half of its {} \
-             \"worker_connections\": raise these, or name fewer servers",
-            cycle.connection_n
-        );
-        return NGX_CONF_ERROR;
-    }
-    NGX_CONF_OK
 }
 
 impl CycleConf {
@@ -208,38 +176,63 @@ impl CycleConf {
         Suspension::ALL.into_iter().filter(used).collect()
     }
 
+    /// Checks the stores, once all of the configuration has been read, and what servers use is known.
+    ///
+    /// That nobody uses one is not an error: while the cache is switched off for an incident, its stores
+    /// stay where they are.
+    pub(crate) fn check_stores(&self, cycle: &ngx_cycle_t) -> Result<(), Reported> {
+        let used = self.stores();
+        for store in &*self.stores.borrow() {
+            let is_used = used.iter().any(|used| Rc::ptr_eq(used, store));
+            if let (Some(name), false) = (&store.settings().name, is_used) {
+                log!(NGX_LOG_WARN, cycle.log, "store \"{name}\" is used by no \"{NAME}\"");
+            }
+        }
+        let servers: usize = used.iter().map(|store| store.settings().max_servers()).sum();
+        if servers > cycle.connection_n / 2 {
+            log!(
+                NGX_LOG_EMERG,
+                cycle.log,
+                "each worker connects to {servers} servers of stores, more than half of its {} \
+                 \"worker_connections\": raise these, or name fewer servers",
+                cycle.connection_n
+            );
+            return Err(Reported);
+        }
+        Ok(())
+    }
+
     /// Has the machine's workers share the seeds of the ticket keys that servers use; `None` where nginx has
     /// no memory, which it has told of.
-    pub(crate) fn share_tickets(&self, cf: &mut ngx_conf_t) -> Option<()> {
+    pub(crate) fn share_tickets(&self, cycle: &mut ngx_cycle_t) -> Option<()> {
         // With `master_process off`, this process goes on with connections of the configuration before,
         // whose zone nginx unmaps where the new one has none.
         if self.all_tickets().is_empty() && !tickets::is_used() {
             return Some(());
         }
-        // SAFETY: a configuration is read for a cycle.
-        let module = core_module(unsafe { &*cf.cycle });
-        tickets::add_zone(cf, module)
+        let module = core_module(cycle);
+        tickets::add_zone(cycle, module)
     }
 
-    /// Has the workers count what they do with these stores, besides those told of before; `None`
-    /// where nginx has no memory, which it has told of.
-    pub(crate) fn count(&self, cf: &mut ngx_conf_t, stores: Vec<Counted>) -> Option<()> {
+    /// Has the workers count what they do with these stores; `None` where nginx has no memory, which it
+    /// has told of.
+    pub(crate) fn count(&self, cycle: &mut ngx_cycle_t, stores: Vec<Counted>) -> Option<()> {
         // With `master_process off`, this process counts on for the configuration before, whose zone
         // nginx unmaps where the new one has none.
         if stores.is_empty() && !counters::is_counting() {
             return Some(());
         }
-        let mut counted = self.counted.borrow_mut();
-        let counted = counted.get_or_insert_with(Vec::new);
+        // Some may have the same name, and are one to an operator.
+        let mut counted: Vec<Counted> = Vec::new();
         for store in stores {
             match counted.iter_mut().find(|other| other.name == store.name) {
                 Some(known) => known.key_time = oldest(known.key_time, store.key_time),
                 None => counted.push(store),
             }
         }
-        // SAFETY: a configuration is read for a cycle.
-        let module = core_module(unsafe { &*cf.cycle });
-        counters::add_zone(cf, module)
+        self.counted.replace(Some(counted));
+        let module = core_module(cycle);
+        counters::add_zone(cycle, module)
     }
 
     /// The configuration is in use from now on.
@@ -269,13 +262,5 @@ fn oldest(one: Option<i64>, other: Option<i64>) -> Option<i64> {
 
 /// The core module.
 fn core_module(cycle: &ngx_cycle_t) -> &'static ngx_module_t {
-    // SAFETY: a cycle has an array of its modules, which are static; nginx writes to them only while
-    // it loads them.
-    unsafe {
-        slice::from_raw_parts(cycle.modules, cycle.modules_n)
-            .iter()
-            .map(|module| &**module)
-            .find(|module| ptr::eq(module.ctx, ptr::addr_of!(CORE).cast()))
-            .expect("the core module is in the same table as the others")
-    }
+    module(cycle, c"ngx_ssl_session_cache_module").expect("nginx has this module")
 }

@@ -1,12 +1,12 @@
 //! The directives `remote_ssl_session_cache` and `remote_ssl_session_tickets`: read, inherited, and kept
 //! with what they name; and the block `remote_ssl_session_store`, which the first may name.
 
+use core::cell::Cell;
 use core::ffi::{c_char, c_void};
 use std::rc::Rc;
 
 use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_str_t, NGX_LOG_EMERG, NGX_LOG_WARN};
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
-use ngx::http::{Merge, MergeConfigError};
 use ngx::ngx_conf_log_error;
 use ssl_session_cache_core::plan::{
     Directive, PlanError, SessionsPlan, StoreSource, TicketsDirective,
@@ -21,7 +21,7 @@ use crate::store::{Settings, Shape, StoreConf};
 use self::error::ConfError;
 
 pub(crate) use self::block::COMMANDS;
-pub(crate) use self::cycle::{CycleConf, CORE};
+pub(crate) use self::cycle::{create, CycleConf};
 
 mod block;
 mod cycle;
@@ -41,7 +41,7 @@ pub(crate) struct ServerConf {
     /// What is said of the fleet's ticket keys; `Some(None)` is off.
     tickets: Option<Option<TicketsDirective>>,
     /// What is said of nginx's own tickets.
-    pub(crate) nginx_tickets: NginxTickets,
+    pub(crate) nginx_tickets: Cell<NginxTickets>,
 }
 
 /// What the configuration itself says of nginx's own stateless session tickets.
@@ -96,19 +96,17 @@ impl ServerConf {
         }
     }
 
-    /// How the fleet's ticket keys change, if the server's tickets are sealed with them.
-    pub(crate) fn tickets(&self) -> Option<TicketsDirective> {
-        self.tickets.flatten()
-    }
-}
-
-impl Merge for ServerConf {
-    fn merge(&mut self, outer: &Self) -> Result<(), MergeConfigError> {
+    /// Has it say what is said around it, where it says nothing itself.
+    pub(crate) fn inherit(&mut self, outer: &Self) {
         if self.setting.is_none() {
             self.setting.clone_from(&outer.setting);
         }
         self.tickets = self.tickets.or(outer.tickets);
-        Ok(())
+    }
+
+    /// How the fleet's ticket keys change, if the server's tickets are sealed with them.
+    pub(crate) fn tickets(&self) -> Option<TicketsDirective> {
+        self.tickets.flatten()
     }
 }
 

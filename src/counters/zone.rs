@@ -5,8 +5,7 @@ use core::ptr;
 use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use nginx_sys::{
-    ngx_conf_t, ngx_cycle_t, ngx_int_t, ngx_module_t, ngx_shm_zone_t, ngx_slab_pool_t, NGX_ERROR,
-    NGX_OK,
+    ngx_cycle_t, ngx_int_t, ngx_module_t, ngx_shm_zone_t, ngx_slab_pool_t, NGX_ERROR, NGX_OK,
 };
 
 use crate::counters::list::{Pool, Zeroed};
@@ -48,8 +47,8 @@ static POOL: AtomicPtr<ngx_slab_pool_t> = AtomicPtr::new(ptr::null_mut());
 static OWN: AtomicUsize = AtomicUsize::new(0);
 
 /// Adds the zone to a configuration; `None` without memory.
-pub(crate) fn add_zone(cf: &mut ngx_conf_t, module: &ngx_module_t) -> Option<()> {
-    add_shared_zone(cf, module, NAME, SIZE, init)
+pub(crate) fn add_zone(cycle: &mut ngx_cycle_t, module: &ngx_module_t) -> Option<()> {
+    add_shared_zone(cycle, module, NAME, SIZE, init)
 }
 
 /// nginx has mapped the zone, or hands over that of the configuration before.

@@ -1,60 +1,36 @@
-//! What nginx's http{} calls servers and listeners, and what an operator sees there; stream{} and
-//! mail{} would each have a file beside that of http{}.
+//! What nginx's http{}, stream{} and mail{} call servers and sockets, each in a file of its own, and what
+//! an operator sees there.
 
 use core::ptr;
 use std::collections::BTreeMap;
 
-use nginx_sys::ngx_conf_t;
-use ngx::core::NgxStr;
+use nginx_sys::ngx_cycle_t;
 
-use crate::attach::{Listener, Server, Servers, Transport};
-use crate::conf::Reported;
+use crate::attach::{Listener, Servers};
+
+use self::block::{Block, Frontend, Socket};
+use self::http::Http;
 
 pub(crate) mod http;
-pub(crate) mod status;
-pub(crate) mod variables;
 
-/// What the cache has to know of http{}, stream{} or mail{}, once all of the block has been read.
-pub(crate) trait Frontend {
-    /// What it keeps of a server, as long as the configuration.
-    type Server: 'static;
+mod block;
+mod hooks;
+mod status;
+mod tls;
+mod variables;
 
-    /// The directive that sets the time for a handshake.
-    const TIMEOUT_DIRECTIVE: &'static str;
-
-    /// All servers, in the order of the configuration.
-    fn servers(cf: &ngx_conf_t) -> Vec<&'static Self::Server>;
-
-    /// What a server is.
-    fn server(cf: &ngx_conf_t, server: &'static Self::Server) -> Server;
-
-    /// The sockets with TLS.
-    fn sockets(cf: &ngx_conf_t) -> Vec<Socket<Self::Server>>;
+/// The servers of all blocks of a configuration.
+pub(crate) fn all(cycle: &ngx_cycle_t) -> Vec<Servers> {
+    [servers::<Http>(cycle)].into_iter().flatten().collect()
 }
 
-/// A socket with TLS.
-pub(crate) struct Socket<S: 'static> {
-    /// The address as it is configured.
-    pub(crate) address: &'static NgxStr,
-    pub(crate) transport: Transport,
-    /// The server of clients that mean no other by a name.
-    pub(crate) default: &'static S,
-    /// All of its servers.
-    pub(crate) servers: Vec<&'static S>,
-}
-
-/// Attaches the cache to every server of a frontend that it is on for.
-pub(crate) fn attach<F: Frontend>(cf: &mut ngx_conf_t) -> Result<(), Reported> {
-    let servers = servers::<F>(cf);
-    crate::attach::attach(cf, &servers)
-}
-
-fn servers<F: Frontend>(cf: &ngx_conf_t) -> Servers {
-    let servers = F::servers(cf);
-    let numbers: BTreeMap<*const F::Server, usize> = servers
-        .iter()
+/// The servers of one, where there is one.
+fn servers<F: Frontend>(cycle: &ngx_cycle_t) -> Option<Servers> {
+    let block = Block::<F>::of(cycle)?;
+    let numbers: BTreeMap<*const F::Server, usize> = block
+        .servers()
         .enumerate()
-        .map(|(number, server)| (ptr::from_ref(*server), number))
+        .map(|(number, server)| (ptr::from_ref(server), number))
         .collect();
     let number = |server: &F::Server| numbers[&ptr::from_ref(server)];
     let listener = |socket: Socket<F::Server>| Listener {
@@ -63,9 +39,9 @@ fn servers<F: Frontend>(cf: &ngx_conf_t) -> Servers {
         default: number(socket.default),
         servers: socket.servers.into_iter().map(number).collect(),
     };
-    Servers {
-        listeners: F::sockets(cf).into_iter().map(listener).collect(),
-        servers: servers.into_iter().map(|server| F::server(cf, server)).collect(),
+    Some(Servers {
+        listeners: F::sockets(&block).into_iter().map(listener).collect(),
+        servers: block.servers().map(|server| F::server(cycle, &block, server)).collect(),
         timeout_directive: F::TIMEOUT_DIRECTIVE,
-    }
+    })
 }

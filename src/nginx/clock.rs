@@ -49,3 +49,8 @@ pub(crate) fn turn_is_long() -> bool {
     let elapsed = (millis as ngx_msec_t).wrapping_sub(turn) as ngx_msec_int_t;
     result == 0 && elapsed >= LONG
 }
+
+/// A time that nginx has read from a configuration.
+pub(crate) fn duration(time: ngx_msec_t) -> Duration {
+    Duration::from_millis(time as u64)
+}

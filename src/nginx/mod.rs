@@ -15,17 +15,17 @@ mod sockaddr;
 mod string;
 
 pub(crate) use self::client_tls::ClientTls;
-pub(crate) use self::clock::{now, turn_is_long, unix_seconds, unix_time};
+pub(crate) use self::clock::{duration, now, turn_is_long, unix_seconds, unix_time};
 pub(crate) use self::connection::{debug, debug_detail, Connection};
 pub(crate) use self::event::{events_wait, PostedEvent, Timer};
 pub(crate) use self::log::{log, Log, BLOCK_NAME, NAME, TICKETS_NAME};
 pub(crate) use self::peer::{ConnectError, Handshake, PeerConnection, PeerEvents, Transfer};
 pub(crate) use self::process::{
     clients_may_handshake, current_cycle, has_symbol, is_exiting, is_pcre_jit_on, max_connections,
-    old_workers_run, process_id, process_serves_clients, worker_number, worker_processes,
+    module, old_workers_run, process_id, process_serves_clients, worker_number, worker_processes,
 };
 pub(crate) use self::quiet_log::QuietLog;
 pub(crate) use self::resolver::{Asker, NameAddresses, NameQuery, Resolver};
 pub(crate) use self::shared_zone::add_shared_zone;
 pub(crate) use self::sockaddr::SockAddr;
-pub(crate) use self::string::borrowed;
+pub(crate) use self::string::{borrowed, place};

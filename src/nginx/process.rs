@@ -5,8 +5,8 @@ use core::{ptr, slice};
 
 use nginx_sys::{
     dlsym, ngx_core_conf_t, ngx_core_module, ngx_cycle, ngx_cycle_t, ngx_exiting, ngx_last_process,
-    ngx_pid, ngx_pid_t, ngx_process, ngx_process_t, ngx_processes, ngx_worker, NGX_PROCESS_SINGLE,
-    NGX_PROCESS_WORKER,
+    ngx_module_t, ngx_pid, ngx_pid_t, ngx_process, ngx_process_t, ngx_processes, ngx_worker,
+    NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER,
 };
 
 /// The id of this process, as nginx keeps it: set anew behind each fork.
@@ -20,6 +20,17 @@ pub(crate) fn current_cycle() -> &'static ngx_cycle_t {
     // SAFETY: nginx sets its current cycle before it calls a module in a worker, and keeps it as long as
     // a configuration is in use.
     unsafe { &*ngx_cycle }
+}
+
+/// A module of a configuration, static or loaded, by its name.
+pub(crate) fn module(cycle: &ngx_cycle_t, name: &CStr) -> Option<&'static ngx_module_t> {
+    // SAFETY: a cycle has an array of its modules, each with a name; nginx writes to them only while it
+    // loads them and numbers them, on this one thread. They are there as long as the cycle.
+    unsafe {
+        let modules = slice::from_raw_parts(cycle.modules, cycle.modules_n);
+        let mut modules = modules.iter().map(|module| &**module);
+        modules.find(|module| CStr::from_ptr(module.name) == name)
+    }
 }
 
 /// How many connections a worker may have, to clients and to others (`worker_connections`).
@@ -90,7 +101,7 @@ pub(crate) fn has_symbol(name: &CStr) -> bool {
 /// Whether regular expressions are compiled to machine code (`pcre_jit on`).
 #[cfg(ngx_feature = "pcre")]
 pub(crate) fn is_pcre_jit_on(cycle: &ngx_cycle_t) -> bool {
-    use nginx_sys::{ngx_flag_t, ngx_module_t};
+    use nginx_sys::ngx_flag_t;
 
     extern "C" {
         static ngx_regex_module: ngx_module_t;

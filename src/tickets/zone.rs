@@ -10,7 +10,7 @@ use std::sync::atomic::{
 };
 
 use nginx_sys::{
-    ngx_conf_t, ngx_int_t, ngx_module_t, ngx_shm_zone_t, ngx_shmtx_lock, ngx_shmtx_unlock,
+    ngx_cycle_t, ngx_int_t, ngx_module_t, ngx_shm_zone_t, ngx_shmtx_lock, ngx_shmtx_unlock,
     ngx_slab_calloc, ngx_slab_pool_t, NGX_ERROR, NGX_OK,
 };
 use ssl_session_cache_core::ticket::Ring;
@@ -48,8 +48,8 @@ pub(crate) fn is_used() -> bool {
 }
 
 /// Adds the zone to a configuration; `None` without memory.
-pub(crate) fn add_zone(cf: &mut ngx_conf_t, module: &ngx_module_t) -> Option<()> {
-    add_shared_zone(cf, module, NAME, SIZE, init)
+pub(crate) fn add_zone(cycle: &mut ngx_cycle_t, module: &ngx_module_t) -> Option<()> {
+    add_shared_zone(cycle, module, NAME, SIZE, init)
 }
 
 /// nginx has mapped the zone, or hands over that of the configuration before.
