@@ -32,8 +32,7 @@ static mut CORE: ngx_core_module_t = ngx_core_module_t {
     init_conf: Some(process::init_conf),
 };
 
-/// What http{}, stream{} and mail{} share, as nginx knows it. That of http{} is beside it in
-/// `frontend`.
+/// What http{}, stream{} and mail{} share, as nginx knows it. Their modules are in `frontend`.
 #[used]
 #[allow(non_upper_case_globals)]
 #[cfg_attr(not(feature = "export-modules"), no_mangle)]
@@ -60,26 +59,41 @@ mod export {
     use nginx_sys::ngx_module_t;
 
     use crate::frontend::http::ngx_http_ssl_session_cache_module;
+    use crate::frontend::mail::ngx_mail_ssl_session_cache_module;
+    use crate::frontend::stream::ngx_stream_ssl_session_cache_module;
 
     const HTTP: &CStr = c"ngx_http_ssl_session_cache_module";
+    const MAIL: &CStr = c"ngx_mail_ssl_session_cache_module";
+    const STREAM: &CStr = c"ngx_stream_ssl_session_cache_module";
     const CORE: &CStr = c"ngx_ssl_session_cache_module";
 
     #[no_mangle]
     #[allow(non_upper_case_globals)]
-    static mut ngx_modules: [*const ngx_module_t; 3] = [
+    static mut ngx_modules: [*const ngx_module_t; 5] = [
         ptr::addr_of!(ngx_http_ssl_session_cache_module),
+        ptr::addr_of!(ngx_mail_ssl_session_cache_module),
+        ptr::addr_of!(ngx_stream_ssl_session_cache_module),
         ptr::addr_of!(super::ngx_ssl_session_cache_module),
         ptr::null(),
     ];
 
     #[no_mangle]
     #[allow(non_upper_case_globals)]
-    static mut ngx_module_names: [*const c_char; 3] = [HTTP.as_ptr(), CORE.as_ptr(), ptr::null()];
+    static mut ngx_module_names: [*const c_char; 5] =
+        [HTTP.as_ptr(), MAIL.as_ptr(), STREAM.as_ptr(), CORE.as_ptr(), ptr::null()];
 
-    // Before ngx_http_ssl_module: what is configured there must be seen before it is merged with
-    // its defaults.
+    // Each before nginx's own TLS module: what is configured there must be seen before it is merged
+    // with its defaults. What is loaded later comes later by itself. A module is put before all that
+    // follow it here.
     #[no_mangle]
     #[allow(non_upper_case_globals)]
-    static mut ngx_module_order: [*const c_char; 3] =
-        [HTTP.as_ptr(), c"ngx_http_ssl_module".as_ptr(), ptr::null()];
+    static mut ngx_module_order: [*const c_char; 7] = [
+        HTTP.as_ptr(),
+        c"ngx_http_ssl_module".as_ptr(),
+        MAIL.as_ptr(),
+        c"ngx_mail_ssl_module".as_ptr(),
+        STREAM.as_ptr(),
+        c"ngx_stream_ssl_module".as_ptr(),
+        ptr::null(),
+    ];
 }

@@ -4,7 +4,7 @@
 use core::ffi::{c_void, CStr};
 use core::marker::PhantomData;
 
-use nginx_sys::{ngx_array_t, ngx_conf_t, ngx_cycle_t, ngx_module_t};
+use nginx_sys::{ngx_array_t, ngx_conf_t, ngx_cycle_t, ngx_module_t, ngx_str_t};
 use ngx::core::NgxStr;
 
 use crate::attach::{Server, Transport};
@@ -12,7 +12,8 @@ use crate::conf::ServerConf;
 use crate::frontend::tls::Fields;
 use crate::nginx::module;
 
-/// What the cache has to know of http{}, stream{} or mail{}.
+/// What the cache has to know of http{}, stream{} or mail{}, between when the configuration has been read
+/// and when it is in use: what arrays nginx has of servers and sockets goes then, the servers stay.
 ///
 /// # Safety
 ///
@@ -131,21 +132,41 @@ impl<F: Frontend> Block<F> {
         unsafe { servers(F::servers(self.main())) }
     }
 
+    /// A socket over TCP that has one server, of this context.
+    ///
+    /// # Safety
+    ///
+    /// The context must be that of a server.
+    pub(super) unsafe fn socket_of_one(
+        &self,
+        address: &'static ngx_str_t,
+        context: *const c_void,
+    ) -> Socket<F::Server> {
+        // SAFETY: as the caller and the frontend promise.
+        let server: &F::Server = unsafe { &*self.of_server(context, self.core).cast() };
+        Socket {
+            address: NgxStr::from_bytes(address.as_bytes()),
+            transport: Transport::Tcp,
+            default: server,
+            servers: vec![server],
+        }
+    }
+
     /// What is said of TLS for all servers.
     pub(super) fn outer_tls(&self) -> Fields {
-        // SAFETY: the context of a block begins as that of a server does.
-        unsafe { self.tls_in((&raw const *self.context).cast()) }
+        // SAFETY: the context of a block begins as that of a server does; as a frontend promises.
+        F::tls(unsafe { &*self.of_server((&raw const *self.context).cast(), self.ssl).cast() })
     }
 
     /// What is said of TLS for a server.
     pub(super) fn tls(&self, server: &F::Server) -> Fields {
-        // SAFETY: a server has its context.
-        unsafe { self.tls_in(F::context(server)) }
+        F::tls(self.ssl(server))
     }
 
-    unsafe fn tls_in(&self, context: *const c_void) -> Fields {
-        // SAFETY: as the frontend promises.
-        F::tls(unsafe { &*self.of_server(context, self.ssl).cast() })
+    /// What nginx keeps of TLS for a server.
+    pub(super) fn ssl(&self, server: &F::Server) -> &'static F::Ssl {
+        // SAFETY: a server has its context; as a frontend promises.
+        unsafe { &*self.of_server(F::context(server), self.ssl).cast() }
     }
 
     /// What our directives say of a server.
@@ -169,7 +190,7 @@ impl<F: Frontend> Block<F> {
 ///
 /// # Safety
 ///
-/// The array must hold pointers to servers, which live as long as the configuration.
+/// The array must hold pointers to servers.
 pub(super) unsafe fn servers<S: 'static>(
     array: &'static ngx_array_t,
 ) -> impl Iterator<Item = &'static S> {

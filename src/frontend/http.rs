@@ -5,11 +5,12 @@ use core::ptr;
 use std::collections::BTreeSet;
 
 use nginx_sys::{
-    ngx_array_t, ngx_command_t, ngx_conf_t, ngx_cycle_t, ngx_http_conf_addr_t, ngx_http_conf_ctx_t,
-    ngx_http_conf_port_t, ngx_http_core_loc_conf_t, ngx_http_core_main_conf_t,
-    ngx_http_core_srv_conf_t, ngx_http_module_t, ngx_http_server_name_t, ngx_http_ssl_srv_conf_t,
-    ngx_int_t, ngx_module_t, ngx_uint_t, NGX_CONF_1MORE, NGX_CONF_TAKE12, NGX_HTTP_MAIN_CONF,
-    NGX_HTTP_MODULE, NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET,
+    ngx_array_t, ngx_command_t, ngx_conf_t, ngx_connection_t, ngx_cycle_t, ngx_http_add_variable,
+    ngx_http_conf_addr_t, ngx_http_conf_ctx_t, ngx_http_conf_port_t, ngx_http_core_loc_conf_t,
+    ngx_http_core_main_conf_t, ngx_http_core_srv_conf_t, ngx_http_module_t, ngx_http_request_t,
+    ngx_http_server_name_t, ngx_http_ssl_srv_conf_t, ngx_int_t, ngx_module_t, ngx_pool_t,
+    ngx_uint_t, NGX_CONF_1MORE, NGX_CONF_TAKE12, NGX_HTTP_MAIN_CONF, NGX_HTTP_MODULE,
+    NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET,
 };
 use ngx::core::{NgxStr, Status};
 use ngx::ngx_string;
@@ -17,16 +18,17 @@ use ngx::ngx_string;
 use crate::attach::{Server, Transport};
 use crate::conf::{set_cache, set_tickets};
 use crate::frontend::block::{servers, Block, Frontend, Names, Socket};
+use crate::frontend::names::{is_regex, known};
 use crate::frontend::tls::{fields, Fields};
 use crate::frontend::{hooks, status, variables};
 use crate::net::Resolver;
-use crate::nginx::{duration, place};
+use crate::nginx::{borrowed, duration, place};
 
 /// http{}.
 pub(super) struct Http;
 
 static CONTEXT: ngx_http_module_t = ngx_http_module_t {
-    preconfiguration: Some(preconfiguration),
+    preconfiguration: Some(add_variables),
     postconfiguration: None,
     create_main_conf: None,
     init_main_conf: Some(hooks::remember_tickets::<Http>),
@@ -70,11 +72,27 @@ pub static mut ngx_http_ssl_session_cache_module: ngx_module_t = ngx_module_t {
     ..ngx_module_t::default()
 };
 
-unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-    // SAFETY: nginx passes its configuration context.
-    match variables::add(unsafe { &mut *cf }) {
-        Some(()) => Status::NGX_OK.into(),
-        None => Status::NGX_ERROR.into(),
+unsafe extern "C" fn add_variables(cf: *mut ngx_conf_t) -> ngx_int_t {
+    for (name, handler) in variables::all::<ngx_http_request_t>() {
+        let mut name = borrowed(name.as_bytes());
+        // SAFETY: nginx passes its configuration context. It copies the name, and keeps the variable for
+        // as long as the configuration.
+        match unsafe { ngx_http_add_variable(cf, &mut name, 0).as_mut() } {
+            Some(variable) => variable.get_handler = Some(handler),
+            None => return Status::NGX_ERROR.into(),
+        }
+    }
+    Status::NGX_OK.into()
+}
+
+// SAFETY: a request has a connection and a pool.
+unsafe impl variables::Client for ngx_http_request_t {
+    fn connection(&self) -> *mut ngx_connection_t {
+        self.connection
+    }
+
+    fn pool(&self) -> *mut ngx_pool_t {
+        self.pool
     }
 }
 
@@ -134,15 +152,7 @@ unsafe impl Frontend for Http {
 fn names(cycle: &ngx_cycle_t, server: &ngx_http_core_srv_conf_t) -> BTreeSet<Vec<u8>> {
     // SAFETY: the array holds names.
     let names = unsafe { server.server_names.as_slice::<ngx_http_server_name_t>() };
-    names
-        .iter()
-        .map(|name| match name.name {
-            // Another on each machine, and nginx keeps the very same text.
-            text if text.data == cycle.hostname.data => b"$hostname".to_vec(),
-            text if name.regex.is_null() => text.as_bytes().to_vec(),
-            text => [b"~", text.as_bytes()].concat(),
-        })
-        .collect()
+    names.iter().map(|name| known(cycle, &name.name, is_regex!(name))).collect()
 }
 
 /// The `resolver` of a server.
@@ -158,8 +168,7 @@ fn resolver(block: &Block<Http>, server: &ngx_http_core_srv_conf_t) -> Option<Re
 
 /// A socket, if it is one with TLS.
 fn socket(address: &'static ngx_http_conf_addr_t) -> Option<Socket<ngx_http_core_srv_conf_t>> {
-    // SAFETY: an address has a default server and an array of pointers to servers, which live as long
-    // as the configuration.
+    // SAFETY: an address has a default server and an array of pointers to servers.
     let (default, servers) =
         unsafe { (&*address.default_server, servers(&address.servers).collect()) };
     Some(Socket {

@@ -10,18 +10,26 @@ use crate::attach::{Listener, Servers};
 
 use self::block::{Block, Frontend, Socket};
 use self::http::Http;
+use self::mail::Mail;
+use self::stream::Stream;
 
 pub(crate) mod http;
+pub(crate) mod mail;
+pub(crate) mod stream;
 
 mod block;
 mod hooks;
+mod names;
 mod status;
 mod tls;
 mod variables;
 
 /// The servers of all blocks of a configuration.
 pub(crate) fn all(cycle: &ngx_cycle_t) -> Vec<Servers> {
-    [servers::<Http>(cycle)].into_iter().flatten().collect()
+    [servers::<Http>(cycle), servers::<Stream>(cycle), servers::<Mail>(cycle)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The servers of one, where there is one.

@@ -1,6 +1,7 @@
 //! What this module uses of nginx, made safe. It stands on `openssl`, as nginx does, and never the
 //! other way round.
 
+pub(crate) mod bindings;
 mod client_tls;
 mod clock;
 mod connection;
@@ -21,8 +22,8 @@ pub(crate) use self::event::{events_wait, PostedEvent, Timer};
 pub(crate) use self::log::{log, Log, BLOCK_NAME, NAME, TICKETS_NAME};
 pub(crate) use self::peer::{ConnectError, Handshake, PeerConnection, PeerEvents, Transfer};
 pub(crate) use self::process::{
-    clients_may_handshake, current_cycle, has_symbol, is_exiting, is_pcre_jit_on, max_connections,
-    module, old_workers_run, process_id, process_serves_clients, worker_number, worker_processes,
+    clients_may_handshake, current_cycle, is_exiting, is_pcre_jit_on, max_connections, module,
+    old_workers_run, process_id, process_serves_clients, symbol, worker_number, worker_processes,
 };
 pub(crate) use self::quiet_log::QuietLog;
 pub(crate) use self::resolver::{Asker, NameAddresses, NameQuery, Resolver};

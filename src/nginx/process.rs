@@ -1,6 +1,6 @@
 //! The process that nginx runs this code in.
 
-use core::ffi::CStr;
+use core::ffi::{c_void, CStr};
 use core::{ptr, slice};
 
 use nginx_sys::{
@@ -91,11 +91,11 @@ pub(crate) fn old_workers_run() -> bool {
     }
 }
 
-/// Whether nginx, or what it has loaded, has a symbol.
-pub(crate) fn has_symbol(name: &CStr) -> bool {
+/// A function or variable of nginx, or of what it has loaded; null where it has none of that name.
+pub(crate) fn symbol(name: &CStr) -> *mut c_void {
     // SAFETY: a null handle stands for the running binary and all that it has loaded (RTLD_DEFAULT
     // in dlsym(3)).
-    !unsafe { dlsym(ptr::null_mut(), name.as_ptr()) }.is_null()
+    unsafe { dlsym(ptr::null_mut(), name.as_ptr()) }
 }
 
 /// Whether regular expressions are compiled to machine code (`pcre_jit on`).

@@ -12,7 +12,7 @@ use core::cell::Cell;
 use nginx_sys::ngx_cycle_t;
 
 use crate::handshake::suspend::hold::Hold;
-use crate::nginx::{has_symbol, is_pcre_jit_on};
+use crate::nginx::{is_pcre_jit_on, symbol};
 use crate::openssl::{has_jobs, in_job, pause_job, Ssl};
 
 /// A handshake that runs as a job.
@@ -44,7 +44,7 @@ pub(crate) enum Missing {
 
 /// Whether jobs work here.
 pub(super) fn check() -> Result<(), Missing> {
-    if !has_symbol(c"ngx_ssl_async_handshake") {
+    if symbol(c"ngx_ssl_async_handshake").is_null() {
         return Err(Missing::Patch);
     }
     if !has_jobs() {
