@@ -132,7 +132,24 @@ run_twice() {
 }
 
 run_prove() {
-    TEST_NGINX_BINARY=$nginx TEST_NGINX_GLOBALS="load_module $module;" \
+    local globals
+
+    globals=$(load_modules "$nginx" "$module")
+    TEST_NGINX_BINARY=$nginx TEST_NGINX_GLOBALS=$globals \
         TEST_NGINX_GLOBALS_HTTP='ssl_protocols TLSv1.2 TLSv1.3;' \
         prove -I "$root/t/lib" --timer "$@"
+}
+
+# Prints what an nginx.conf needs to load the module, and mail and stream where this nginx has them in
+# shared objects, as Debian's.
+load_modules() {
+    local nginx=$1 module=$2 options part
+
+    options=$("$nginx" -V 2>&1)
+    for part in mail stream; do
+        [[ " $options " != *" --with-$part=dynamic "* ]] \
+            || printf 'load_module %s/ngx_%s_module.so; ' \
+                "$(sed -n 's/.* --modules-path=\([^ ]*\).*/\1/p' <<<"$options")" "$part"
+    done
+    printf 'load_module %s;' "$module"
 }
