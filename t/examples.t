@@ -22,7 +22,9 @@ use SSLSessionCache::TLS;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl/)->has_daemon('openssl');
+my $t = Test::Nginx->new()
+	->has(qw/http http_ssl mail mail_ssl stream stream_ssl/)
+	->has_daemon('openssl');
 my $dir = $t->testdir();
 my $examples = "$FindBin::Bin/../examples";
 my %examples = map { $_ => content($_) } glob "$examples/*.conf";
@@ -95,7 +97,7 @@ $t->plan(2 + 2 * keys %examples);
 
 ###############################################################################
 
-cmp_ok(keys %examples, '>=', 9, 'examples');
+cmp_ok(keys %examples, '>=', 11, 'examples');
 is(@stores, 4, 'stores in docs/stores.md');
 
 foreach my $example (sort keys %examples) {
@@ -109,7 +111,8 @@ foreach my $example (sort keys %examples) {
 	$config =~ s/addr=[\w.-]+/addr=127.0.0.1/;
 	my $number = 0;
 	$config =~ s/^(    server +)[\w.-]+(?=[:;])/"${1}127.0.0." . ++$number/gme;
-	$config =~ s/listen( +)443 /listen${1}127.0.0.1:8443 /;
+	my $port = 8443;
+	$config =~ s/^( +listen +)\d+(?=[ ;])/"${1}127.0.0.1:" . $port++/gme;
 
 	$t->write_file_expand('nginx.conf', $config);
 	my $output = $t->dump_config();
