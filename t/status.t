@@ -75,7 +75,7 @@ EOF
 my $redis = SSLSessionCache::Redis->new($t);
 certificate($t, 'localhost');
 
-$t->write_file_expand('nginx.conf', $config)->plan(45)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(47)->run();
 
 ###############################################################################
 
@@ -111,6 +111,9 @@ is($s->{handshakes}{none}, 20, 'nothing offered');
 is($s->{handshakes}{hit}, 20, 'hits');
 is($s->{handshakes}{invalid}, 1, 'invalid');
 is($s->{handshakes}{miss}, 1, 'miss');
+is_deeply($s->{frontends}{http}, $s->{handshakes}, 'all of them of http{}');
+is(sum($s->{frontends}{stream}) + sum($s->{frontends}{mail}), 0,
+	'none of stream{} and mail{}, which are not there');
 is($store->{lookups}{found}, 21, 'found');
 is($store->{lookups}{missing}, 1, 'missing');
 is($store->{lookup_seconds}{count}, 22, 'lookup times');
@@ -141,7 +144,7 @@ my $text = http_get('/status?format=prometheus');
 my $prefix = 'nginx_remote_ssl_session_cache';
 
 like($text, qr/^Content-Type: text\/plain; version=0\.0\.4/mi, 'its type');
-like($text, qr/^${prefix}_handshakes_total\{result="hit"\} 20$/m,
+like($text, qr/^${prefix}_handshakes_total\{frontend="http",result="hit"\} 20$/m,
 	'its handshakes');
 like($text, qr/^${prefix}_lookup_duration_seconds_count\{store="$name"\} 22$/m,
 	'its histogram');
@@ -284,13 +287,16 @@ sub gauge {
 sub prometheus {
 	my ($status) = @_;
 
-	my ($handshakes, $s) = ($status->{handshakes}, $status->{stores}[0]);
+	my ($frontends, $s) = ($status->{frontends}, $status->{stores}[0]);
 	my ($lookups, $times) = @$s{qw/ lookups lookup_seconds /};
 	my $of = qq(store="$s->{name}");
 	my %text = (start_time_seconds => $status->{since});
 
-	$text{qq(handshakes_total{result="$_"})} = $handshakes->{$_}
-		foreach keys %$handshakes;
+	foreach my $name (keys %$frontends) {
+		$text{qq(handshakes_total{frontend="$name",result="$_"})}
+			= $frontends->{$name}{$_} foreach keys %{$frontends->{$name}};
+	}
+
 	$text{qq(lookups_total{$of,result="$_"})} = $lookups->{$_}
 		foreach keys %$lookups;
 	$text{"${_}_total{$of}"} = $s->{$_}

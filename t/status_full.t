@@ -28,7 +28,7 @@ my $t = Test::Nginx->new()->has(qw/http http_ssl/)->has_daemon('openssl');
 # So many stores of so many workers fill the zone, and three more do not fit.
 
 my $workers = 32;
-my ($count, $total) = (121, 124);
+my ($count, $total) = (120, 123);
 
 certificate($t, 'localhost');
 configure($t, 1 .. $total);

@@ -100,7 +100,7 @@ is($status->{tickets}[0]{state}, 'ratcheted', 'a key that the store did not tell
 my ($metrics) = http_get('/status?format=prometheus') =~ /\r\n\r\n(.*)/s;
 
 like($metrics, qr/ticket_key_state\{store="[^"]+",state="ratcheted"\} 1/, 'as a metric');
-like($metrics, qr/handshakes_total\{result="ticket"\} 2/, 'handshakes as metrics');
+like($metrics, qr/handshakes_total\{frontend="http",result="ticket"\} 2/, 'handshakes as metrics');
 
 ###############################################################################
 

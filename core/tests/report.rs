@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{json, Value};
 use ssl_session_cache_core::report::{
-    json, prometheus, Counts, Event, LookupResult, Outcome, Server, Snapshot, Store, Tickets,
-    Worker, BOUNDS,
+    json, prometheus, Counts, Event, Frontend, LookupResult, Outcome, Server, Snapshot, Store,
+    Tickets, Worker, BOUNDS,
 };
 use ssl_session_cache_core::server::State;
 use ssl_session_cache_core::ticket::Origin;
@@ -18,19 +18,51 @@ fn nothing_counted() {
     let snapshot = Snapshot { now: 7, since: 5, ..Snapshot::default() };
 
     let text = json::render(&snapshot);
+    let none =
+        "{\"none\":0,\"foreign\":0,\"ticket_unknown\":0,\"miss\":0,\"invalid\":0,\"full\":0,\
+        \"down\":0,\"timeout\":0,\"unused\":0,\"local\":0,\"hit\":0,\"ticket_old\":0,\"ticket\":0}";
+    let frontends = format!("{{\"http\":{none},\"stream\":{none},\"mail\":{none}}}");
     assert_eq!(
         text,
-        "{\"now\":7,\"since\":5,\"handshakes\":{\"none\":0,\"foreign\":0,\"ticket_unknown\":0,\
-         \"miss\":0,\"invalid\":0,\"full\":0,\"down\":0,\"timeout\":0,\"unused\":0,\"local\":0,\
-         \"hit\":0,\"ticket_old\":0,\"ticket\":0},\"stores\":[],\"tickets\":[]}\n"
+        format!(
+            "{{\"now\":7,\"since\":5,\"handshakes\":{none},\"frontends\":{frontends},\
+             \"stores\":[],\"tickets\":[]}}\n"
+        )
     );
 
     let samples = samples(&prometheus::render(&snapshot));
     assert_eq!(samples["start_time_seconds"], "5");
     for result in ["hit", "ticket_unknown", "ticket_old", "ticket"] {
-        assert_eq!(samples[&format!("handshakes_total{{result=\"{result}\"}}")], "0");
+        for frontend in ["http", "stream", "mail"] {
+            assert_eq!(samples[&handshakes_total(frontend, result)], "0");
+        }
     }
-    assert_eq!(samples.len(), 1 + Outcome::ALL.len());
+    assert_eq!(samples.len(), 1 + 3 * Outcome::ALL.len());
+}
+
+#[test]
+fn handshakes_by_frontend() {
+    let mut snapshot = snapshot(Vec::new());
+    let [_, stream, mail] = &mut snapshot.handshakes;
+    stream[Outcome::Hit as usize] = 3;
+    mail[Outcome::Hit as usize] = 4;
+    mail[Outcome::Ticket as usize] = 7;
+
+    let parsed = parse(&snapshot);
+    let samples = samples(&prometheus::render(&snapshot));
+    for (result, sum, counts) in [
+        ("none", 5, [5, 0, 0]),
+        ("hit", 31, [24, 3, 4]),
+        ("ticket", 7, [0, 0, 7]),
+        ("miss", 0, [0, 0, 0]),
+    ] {
+        assert_eq!(parsed["handshakes"][result], sum, "all of them: {result}");
+        for (frontend, count) in ["http", "stream", "mail"].into_iter().zip(counts) {
+            assert_eq!(parsed["frontends"][frontend][result], count, "{frontend}: {result}");
+            let sample = &samples[&handshakes_total(frontend, result)];
+            assert_eq!(*sample, count.to_string(), "{frontend}: {result}");
+        }
+    }
 }
 
 #[test]
@@ -71,6 +103,16 @@ fn order_of_members() {
         "foreign",
         "ticket_unknown",
         "ticket_old",
+        "ticket",
+        "frontends",
+        "http",
+        "none",
+        "ticket",
+        "stream",
+        "none",
+        "ticket",
+        "mail",
+        "none",
         "ticket",
         "stores",
         "name",
@@ -248,7 +290,7 @@ fn several_stores_and_workers_for_prometheus() {
     let snapshot = snapshot(vec![store("one", vec![whole(1)]), store("two", vec![whole(2)])]);
 
     let samples = samples(&prometheus::render(&snapshot));
-    assert_eq!(samples["handshakes_total{result=\"hit\"}"], "24");
+    assert_eq!(samples[&handshakes_total("http", "hit")], "24");
     for (name, factor) in [("one", 1), ("two", 2)] {
         for result in LookupResult::ALL {
             let sample = format!("lookups_total{{store=\"{name}\",result=\"{}\"}}", result.name());
@@ -360,10 +402,15 @@ fn metrics_of_alerts() {
 
 fn snapshot(stores: Vec<Store>) -> Snapshot {
     let mut snapshot = Snapshot { now: 1_795_233_678, since: 1_795_230_000, ..Snapshot::default() };
-    snapshot.handshakes[Outcome::None as usize] = 5;
-    snapshot.handshakes[Outcome::Hit as usize] = 24;
+    let http = &mut snapshot.handshakes[Frontend::Http as usize];
+    http[Outcome::None as usize] = 5;
+    http[Outcome::Hit as usize] = 24;
     snapshot.stores = stores;
     snapshot
+}
+
+fn handshakes_total(frontend: &str, result: &str) -> String {
+    format!("handshakes_total{{frontend=\"{frontend}\",result=\"{result}\"}}")
 }
 
 fn store(name: &str, servers: Vec<Server>) -> Store {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use nginx_sys::ngx_cycle_t;
+use ssl_session_cache_core::report::Frontend;
 
 use crate::conf::{CycleConf, Destination, NginxTickets, Reported};
 use crate::counters::Counted;
@@ -207,7 +208,11 @@ fn attach_server(
         sealer,
         tickets,
         suspension,
-        Sockets { asks_for_certificates, handshake_timeout: server.handshake_timeout },
+        Sockets {
+            frontend: Frontend::Http,
+            asks_for_certificates,
+            handshake_timeout: server.handshake_timeout,
+        },
     ))
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicU8, Ordering::Relaxed};
 
-use ssl_session_cache_core::report::{Event, LookupResult, Outcome, BOUNDS};
+use ssl_session_cache_core::report::{Event, Frontend, LookupResult, Outcome, BOUNDS};
 use ssl_session_cache_core::server::State;
 
 use crate::counters::list::Zeroed;
@@ -98,8 +98,8 @@ impl<const N: usize> Text<N> {
 pub(crate) struct WorkerSlot {
     /// The process id of the owner, which may have been killed; 0 for none.
     pub(crate) owner: AtomicI64,
-    /// By the numbers of [`Outcome`].
-    pub(crate) handshakes: [Counter; Outcome::ALL.len()],
+    /// By the numbers of [`Frontend`], and then of [`Outcome`].
+    pub(crate) handshakes: [[Counter; Outcome::ALL.len()]; Frontend::ALL.len()],
 }
 
 impl WorkerSlot {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use ssl_session_cache_core::report::{Counts, Outcome, Server, Snapshot, Store, Worker};
+use ssl_session_cache_core::report::{Counts, Frontend, Outcome, Server, Snapshot, Store, Worker};
 
 use crate::counters::slots::{Counter, ServerSlot};
 use crate::counters::stores::{ServerEntry, StoreEntry};
@@ -15,9 +15,10 @@ pub(crate) fn take() -> Snapshot {
     let Some(shared) = zone::shared() else {
         return Snapshot { now, since: now, ..Snapshot::default() };
     };
-    let mut handshakes = [0; Outcome::ALL.len()];
+    let mut handshakes = [[0; Outcome::ALL.len()]; Frontend::ALL.len()];
     for worker in shared.workers() {
-        for (sum, counter) in handshakes.iter_mut().zip(&worker.handshakes) {
+        let counters = worker.handshakes.iter().flatten();
+        for (sum, counter) in handshakes.iter_mut().flatten().zip(counters) {
             *sum += counter.value();
         }
     }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::atomic::Ordering::Relaxed;
 
-use ssl_session_cache_core::report::{Event, LookupResult, Outcome, BOUNDS};
+use ssl_session_cache_core::report::{Event, Frontend, LookupResult, Outcome, BOUNDS};
 use ssl_session_cache_core::server::State;
 
 use crate::counters::slots::{ServerSlot, WorkerSlot};
@@ -92,8 +92,8 @@ impl StoreStats {
 }
 
 /// Counts a handshake that is done.
-pub(crate) fn count_handshake(outcome: Outcome) {
+pub(crate) fn count_handshake(frontend: Frontend, outcome: Outcome) {
     if let Some(worker) = zone::own_slot() {
-        worker.handshakes[outcome as usize].add(1);
+        worker.handshakes[frontend as usize][outcome as usize].add(1);
     }
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use nginx_sys::{ngx_cycle_t, SSL_CTX};
 use ssl_session_cache_core::hello::ServerAbilities;
 use ssl_session_cache_core::protocol::Put;
+use ssl_session_cache_core::report::Frontend;
 
 use crate::handshake::lookup::SessionId;
 use crate::handshake::notes;
@@ -34,6 +35,8 @@ static CACHE: Slot<SSL_CTX, SessionCache> = Slot::new();
 /// What the sockets that an SSL_CTX is for are like.
 #[derive(Clone, Copy)]
 pub(crate) struct Sockets {
+    /// The part of nginx that they belong to.
+    pub(crate) frontend: Frontend,
     /// Whether a server of theirs asks for client certificates.
     pub(crate) asks_for_certificates: bool,
     /// The time that nginx gives a client for its handshake (`client_header_timeout`).

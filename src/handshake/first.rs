@@ -346,7 +346,7 @@ impl First {
             }
         }
         self.report.set(report);
-        counters::count_handshake(report.outcome);
+        counters::count_handshake(self.cache.sockets.frontend, report.outcome);
     }
 }
 

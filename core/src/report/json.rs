@@ -3,22 +3,28 @@
 use core::fmt::{self, Display};
 
 use crate::report::{
-    Counts, Event, LookupResult, Outcome, Server, Snapshot, Store, Tickets, Worker, BOUNDS,
+    Counts, Event, Frontend, LookupResult, Outcome, Server, Snapshot, Store, Tickets, Worker,
+    BOUNDS,
 };
 
 /// The page: one object, and a newline.
 pub fn render(snapshot: &Snapshot) -> String {
-    let handshakes = Outcome::ALL
-        .map(|outcome| (outcome.label(), snapshot.handshakes[outcome as usize].to_string()));
+    let frontends = Frontend::ALL
+        .map(|frontend| (frontend.name(), handshakes(&snapshot.handshakes[frontend as usize])));
     let stores: Vec<_> = snapshot.stores.iter().map(store).collect();
     let tickets: Vec<_> = snapshot.tickets().iter().map(tickets).collect();
     object([
         ("now", snapshot.now.to_string()),
         ("since", snapshot.since.to_string()),
-        ("handshakes", object(handshakes)),
+        ("handshakes", handshakes(&snapshot.all_handshakes())),
+        ("frontends", object(frontends)),
         ("stores", array(&stores)),
         ("tickets", array(&tickets)),
     ]) + "\n"
+}
+
+fn handshakes(counts: &[u64; Outcome::ALL.len()]) -> String {
+    object(Outcome::ALL.map(|outcome| (outcome.label(), counts[outcome as usize].to_string())))
 }
 
 fn store(store: &Store) -> String {

@@ -5,6 +5,32 @@
 use crate::server::{Lookup, State, Unavailable};
 use crate::ticket::Origin;
 
+/// The part of nginx that a client came to, by the block that its server is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Frontend {
+    /// `http {}`
+    Http,
+    /// `stream {}`
+    Stream,
+    /// `mail {}`
+    Mail,
+}
+
+impl Frontend {
+    /// All of them, each at its number.
+    pub const ALL: [Self; 3] = [Self::Http, Self::Stream, Self::Mail];
+
+    /// As the status page shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Stream => "stream",
+            Self::Mail => "mail",
+        }
+    }
+}
+
 /// What a handshake got for the sessions that its client offered: the most telling of them, which
 /// is the last one here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -244,6 +270,7 @@ mod tests {
     #[test]
     fn each_stands_at_its_number() {
         let numbers = [
+            Frontend::ALL.map(|frontend| frontend as usize).to_vec(),
             Outcome::ALL.map(|outcome| outcome as usize).to_vec(),
             LookupResult::ALL.map(|result| result as usize).to_vec(),
             Event::ALL.map(|event| event as usize).to_vec(),

@@ -5,7 +5,7 @@ use core::fmt::Display;
 
 use crate::report::json::Seconds;
 use crate::report::{
-    Counts, Event, LookupResult, Outcome, Server, Snapshot, Tickets, Worker, BOUNDS,
+    Counts, Event, Frontend, LookupResult, Outcome, Server, Snapshot, Tickets, Worker, BOUNDS,
 };
 use crate::server::State;
 use crate::ticket::Origin;
@@ -35,9 +35,12 @@ pub fn render(snapshot: &Snapshot) -> String {
     page.sample("start_time_seconds", &Labels::default(), snapshot.since);
 
     page.family("handshakes_total", "counter", "Handshakes, by what became of offered sessions.");
-    for outcome in Outcome::ALL {
-        let count = snapshot.handshakes[outcome as usize];
-        page.sample("handshakes_total", &Labels::of("result", &outcome.label()), count);
+    for frontend in Frontend::ALL {
+        let labels = Labels::of("frontend", frontend.name());
+        for outcome in Outcome::ALL {
+            let count = snapshot.handshakes[frontend as usize][outcome as usize];
+            page.sample("handshakes_total", &labels.with("result", &outcome.label()), count);
+        }
     }
 
     page.family("key_age_seconds", "gauge", "Age of the key file that sessions are sealed with.");

@@ -1,6 +1,6 @@
 //! All counters at one time, those of all workers together.
 
-use crate::report::{Event, LookupResult, Outcome};
+use crate::report::{Event, Frontend, LookupResult, Outcome};
 use crate::server::State;
 use crate::ticket::Origin;
 
@@ -17,8 +17,8 @@ pub struct Snapshot {
     pub now: i64,
     /// When counting began, in Unix seconds.
     pub since: i64,
-    /// By the numbers of [`Outcome`].
-    pub handshakes: [u64; Outcome::ALL.len()],
+    /// By the numbers of [`Frontend`], and then of [`Outcome`].
+    pub handshakes: [[u64; Outcome::ALL.len()]; Frontend::ALL.len()],
     /// The stores of the configuration.
     pub stores: Vec<Store>,
     /// The ticket keys of the configuration: those of a store may be several, where servers differ in
@@ -27,6 +27,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The handshakes of all frontends together.
+    pub(super) fn all_handshakes(&self) -> [u64; Outcome::ALL.len()] {
+        let mut sums = [0; Outcome::ALL.len()];
+        self.handshakes.iter().for_each(|counts| add(&mut sums, counts));
+        sums
+    }
+
     /// The ticket keys of each store, once: of several, what is worst.
     pub(super) fn tickets(&self) -> Vec<Tickets> {
         let mut stores: Vec<Tickets> = Vec::new();
