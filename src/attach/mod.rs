@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use nginx_sys::ngx_cycle_t;
-use ssl_session_cache_core::report::Frontend;
 
 use crate::conf::{CycleConf, Destination, NginxTickets, Reported};
 use crate::counters::Counted;
@@ -209,7 +208,7 @@ fn attach_server(
         tickets,
         suspension,
         Sockets {
-            frontend: Frontend::Http,
+            frontend: servers.frontend,
             asks_for_certificates,
             handshake_timeout: server.handshake_timeout,
         },

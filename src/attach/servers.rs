@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use nginx_sys::ngx_keyval_t;
 use ngx::core::NgxStr;
+use ssl_session_cache_core::report::Frontend;
 
 use crate::conf::ServerConf;
 use crate::net::Resolver;
@@ -13,6 +14,7 @@ use crate::openssl::SslCtx;
 
 /// All of them.
 pub(crate) struct Servers {
+    pub(crate) frontend: Frontend,
     /// In the order of the configuration.
     pub(crate) servers: Vec<Server>,
     /// Those with TLS.

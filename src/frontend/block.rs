@@ -6,6 +6,7 @@ use core::marker::PhantomData;
 
 use nginx_sys::{ngx_array_t, ngx_conf_t, ngx_cycle_t, ngx_module_t, ngx_str_t};
 use ngx::core::NgxStr;
+use ssl_session_cache_core::report;
 
 use crate::attach::{Server, Transport};
 use crate::conf::ServerConf;
@@ -19,6 +20,8 @@ use crate::nginx::module;
 ///
 /// What nginx keeps for the modules of these names must be of these types.
 pub(crate) unsafe trait Frontend: Sized {
+    const NAME: report::Frontend;
+
     const MODULES: Names;
 
     /// The directive that sets the time for a handshake.

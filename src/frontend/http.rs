@@ -14,6 +14,7 @@ use nginx_sys::{
 };
 use ngx::core::{NgxStr, Status};
 use ngx::ngx_string;
+use ssl_session_cache_core::report;
 
 use crate::attach::{Server, Transport};
 use crate::conf::{set_cache, set_tickets};
@@ -98,6 +99,7 @@ unsafe impl variables::Client for ngx_http_request_t {
 
 // SAFETY: see ngx_http_core_module.h and ngx_http_ssl_module.h.
 unsafe impl Frontend for Http {
+    const NAME: report::Frontend = report::Frontend::Http;
     const MODULES: Names = Names {
         block: c"ngx_http_module",
         core: c"ngx_http_core_module",

@@ -12,6 +12,7 @@ use nginx_sys::{
 };
 use ngx::core::NgxStr;
 use ngx::ngx_string;
+use ssl_session_cache_core::report;
 
 use crate::attach::Server;
 use crate::conf::{set_cache, set_tickets};
@@ -79,6 +80,7 @@ pub static mut ngx_mail_ssl_session_cache_module: ngx_module_t = ngx_module_t {
 
 // SAFETY: see ngx_mail.h and ngx_mail_ssl_module.h.
 unsafe impl Frontend for Mail {
+    const NAME: report::Frontend = report::Frontend::Mail;
     const MODULES: Names = Names {
         block: c"ngx_mail_module",
         core: c"ngx_mail_core_module",

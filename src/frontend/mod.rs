@@ -48,6 +48,7 @@ fn servers<F: Frontend>(cycle: &ngx_cycle_t) -> Option<Servers> {
         servers: socket.servers.into_iter().map(number).collect(),
     };
     Some(Servers {
+        frontend: F::NAME,
         listeners: F::sockets(&block).into_iter().map(listener).collect(),
         servers: block.servers().map(|server| F::server(cycle, &block, server)).collect(),
         timeout_directive: F::TIMEOUT_DIRECTIVE,

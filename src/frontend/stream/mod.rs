@@ -12,6 +12,7 @@ use nginx_sys::{
 };
 use ngx::core::Status;
 use ngx::ngx_string;
+use ssl_session_cache_core::report;
 
 use crate::attach::Server;
 use crate::conf::{set_cache, set_tickets};
@@ -119,6 +120,7 @@ unsafe impl variables::Client for ngx_stream_session_t {
 
 // SAFETY: see ngx_stream.h and ngx_stream_ssl_module.h.
 unsafe impl Frontend for Stream {
+    const NAME: report::Frontend = report::Frontend::Stream;
     const MODULES: Names = Names {
         block: c"ngx_stream_module",
         core: c"ngx_stream_core_module",
