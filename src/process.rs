@@ -11,19 +11,19 @@ use ssl_session_cache_core::server::{Addition, Lookup};
 use ssl_session_cache_core::Instant;
 
 use crate::conf::{CycleConf, Reported};
+use crate::frontend::mail;
 use crate::nginx::{log, process_serves_clients};
 use crate::store::{Asker, Store, StoreConf, Tell};
-use crate::{attach, counters, frontend, handshake, tickets};
+use crate::{attach, counters, handshake, tickets};
 
-/// All of the configuration has been read, and the servers of all blocks are known.
+/// All of the configuration has been read.
 pub(crate) unsafe extern "C" fn init_conf(
     cycle: *mut ngx_cycle_t,
     _conf: *mut c_void,
 ) -> *mut c_char {
     // SAFETY: nginx passes the cycle that it reads a configuration for.
     let cycle = unsafe { &mut *cycle };
-    let frontends = frontend::all(cycle);
-    match attach::attach(cycle, &frontends) {
+    match mail::attach_servers(cycle).and_then(|()| attach::finish(cycle)) {
         Ok(()) => NGX_CONF_OK,
         Err(Reported) => NGX_CONF_ERROR,
     }

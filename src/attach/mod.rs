@@ -1,4 +1,4 @@
-//! The cache put into the SSL_CTX of each server, once all of the configuration has been read.
+//! The cache put into the SSL_CTX of each server, once all of http{}, stream{} or mail{} has been read.
 
 use core::{iter, ptr};
 use std::collections::BTreeSet;
@@ -21,26 +21,12 @@ mod client_certificates;
 mod servers;
 mod tickets;
 
-/// Attaches the cache to every server that it is on for, once all of the configuration has been read.
-pub(crate) fn attach(cycle: &mut ngx_cycle_t, frontends: &[Servers]) -> Result<(), Reported> {
+/// Attaches the cache to every server of a block that it is on for.
+///
+/// Before nginx's own modules have done the same (see `ngx_module_order`): with QUIC they put into an
+/// SSL_CTX what expects a connection wherever a handshake begins.
+pub(crate) fn attach(cycle: &ngx_cycle_t, servers: &Servers) -> Result<(), Reported> {
     let conf = CycleConf::of(cycle);
-    for servers in frontends {
-        attach_servers(cycle, conf, servers)?;
-    }
-    check_names(cycle, conf)?;
-    tickets::check_room(cycle, conf)?;
-    conf.check_stores(cycle)?;
-    warn_of_sessions_in_clear(cycle, frontends);
-    frontends.iter().for_each(|servers| warn_of_ignored_servers(cycle, servers));
-    conf.share_tickets(cycle).ok_or(Reported)?;
-    count_stores(cycle, conf, frontends)
-}
-
-fn attach_servers(
-    cycle: &ngx_cycle_t,
-    conf: &CycleConf,
-    servers: &Servers,
-) -> Result<(), Reported> {
     let policies = Policies::of(servers);
     let wide = narrow_id_contexts(cycle, servers, &policies)?;
     let mut caches = Vec::new();
@@ -54,7 +40,20 @@ fn attach_servers(
     for cache in &caches {
         cache.expect_servers(chosen_before_lookups(servers, cache.ctx()));
     }
+    conf.add_destinations(destinations(servers));
+    warn_of_ignored_servers(cycle, servers);
     Ok(())
+}
+
+/// Checks what all blocks have come to, once all of the configuration has been read.
+pub(crate) fn finish(cycle: &mut ngx_cycle_t) -> Result<(), Reported> {
+    let conf = CycleConf::of(cycle);
+    check_names(cycle, conf)?;
+    tickets::check_room(cycle, conf)?;
+    conf.check_stores(cycle)?;
+    warn_of_sessions_in_clear(cycle, conf);
+    conf.share_tickets(cycle).ok_or(Reported)?;
+    count_stores(cycle, conf)
 }
 
 /// Prepares for handshakes, once the configuration is in use.
@@ -72,13 +71,11 @@ pub(crate) fn prepare(cycle: &ngx_cycle_t, conf: &CycleConf) {
 }
 
 /// Has the workers count what they do with the stores in use.
-fn count_stores(
-    cycle: &mut ngx_cycle_t,
-    conf: &CycleConf,
-    frontends: &[Servers],
-) -> Result<(), Reported> {
+fn count_stores(cycle: &mut ngx_cycle_t, conf: &CycleConf) -> Result<(), Reported> {
     let counted = |store: &Rc<StoreConf>| {
-        let key_time = destinations(frontends)
+        let key_time = conf
+            .destinations()
+            .iter()
             .filter(|destination| Rc::ptr_eq(&destination.store, store))
             .filter_map(|destination| destination.key_time)
             .min();
@@ -322,8 +319,8 @@ fn warn_of_short_timer(cycle: &ngx_cycle_t, server: &Server, directive: &str, st
     }
 }
 
-fn warn_of_sessions_in_clear(cycle: &ngx_cycle_t, frontends: &[Servers]) {
-    if destinations(frontends).any(|destination| destination.sealer.is_none()) {
+fn warn_of_sessions_in_clear(cycle: &ngx_cycle_t, conf: &CycleConf) {
+    if conf.destinations().iter().any(|destination| destination.sealer.is_none()) {
         log!(
             NGX_LOG_WARN,
             cycle.log,
@@ -335,9 +332,8 @@ fn warn_of_sessions_in_clear(cycle: &ngx_cycle_t, frontends: &[Servers]) {
 }
 
 /// Where the sessions of servers with TLS go.
-fn destinations(frontends: &[Servers]) -> impl Iterator<Item = &Destination> {
-    let servers = frontends.iter().flat_map(|servers| &servers.servers);
-    let with_tls = servers.filter(|server| server.ctx.is_some());
+fn destinations(servers: &Servers) -> impl Iterator<Item = &Destination> {
+    let with_tls = servers.servers.iter().filter(|server| server.ctx.is_some());
     with_tls.filter_map(|server| server.conf.destination())
 }
 

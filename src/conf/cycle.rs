@@ -14,7 +14,7 @@ use ssl_session_cache_core::plan::{text, PlanError};
 use ssl_session_cache_core::session::Keyspace;
 use ssl_session_cache_core::ticket::Rotation;
 
-use crate::conf::Reported;
+use crate::conf::{Destination, Reported};
 use crate::counters::{self, Counted};
 use crate::handshake::{SessionCache, Suspension};
 use crate::nginx::{current_cycle, log, module, NAME};
@@ -32,6 +32,8 @@ pub(crate) struct CycleConf {
     /// What the callbacks of an SSL_CTX use, which keeps the address: a box would forbid that, as
     /// who moves one claims to have the only pointer.
     caches: RefCell<Vec<Rc<SessionCache>>>,
+    /// Where the sessions of servers with TLS go.
+    destinations: RefCell<Vec<Destination>>,
     /// The ticket keys that servers use; equal directives share theirs.
     tickets: RefCell<Vec<Rc<TicketsConf>>>,
     /// The stores that are counted; `None` where nothing is.
@@ -168,6 +170,16 @@ impl CycleConf {
         tickets::stop();
         self.caches().iter().for_each(|cache| cache.use_store(None));
         self.running.take().iter().for_each(|store| store.stop());
+    }
+
+    /// Where the sessions of servers with TLS go.
+    pub(crate) fn destinations(&self) -> Ref<'_, Vec<Destination>> {
+        self.destinations.borrow()
+    }
+
+    /// Tells where those of more servers go.
+    pub(crate) fn add_destinations<'a>(&self, more: impl Iterator<Item = &'a Destination>) {
+        self.destinations.borrow_mut().extend(more.cloned());
     }
 
     /// The ways in which handshakes are suspended.

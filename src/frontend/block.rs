@@ -13,7 +13,7 @@ use crate::conf::ServerConf;
 use crate::frontend::tls::Fields;
 use crate::nginx::module;
 
-/// What the cache has to know of http{}, stream{} or mail{}, between when the configuration has been read
+/// What the cache has to know of http{}, stream{} or mail{}, between when all of it has been read
 /// and when it is in use: what arrays nginx has of servers and sockets goes then, the servers stay.
 ///
 /// # Safety

@@ -1,12 +1,15 @@
 //! What nginx calls while it reads http{}, stream{} or mail{}, the same for all of them.
 
 use core::ffi::{c_char, c_void};
+use core::ptr;
+use std::collections::BTreeMap;
 
-use nginx_sys::ngx_conf_t;
-use ngx::core::{Pool, NGX_CONF_OK};
+use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_int_t};
+use ngx::core::{Pool, Status, NGX_CONF_OK};
 
-use crate::conf::ServerConf;
-use crate::frontend::block::{Block, Frontend};
+use crate::attach::{self, Listener, Servers};
+use crate::conf::{Reported, ServerConf};
+use crate::frontend::block::{Block, Frontend, Socket};
 
 /// Makes what is kept of our directives for a block, or for a server.
 pub(super) unsafe extern "C" fn create_server(cf: *mut ngx_conf_t) -> *mut c_void {
@@ -41,4 +44,42 @@ pub(super) unsafe extern "C" fn remember_tickets<F: Frontend>(
         }
     }
     NGX_CONF_OK
+}
+
+/// Attaches the cache to the servers of a block, once all of it has been read and merged.
+pub(super) unsafe extern "C" fn attach_servers<F: Frontend>(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx passes its configuration context, and reads a configuration for a cycle.
+    match attach::<F>(unsafe { &*(*cf).cycle }) {
+        Ok(()) => Status::NGX_OK.into(),
+        Err(Reported) => Status::NGX_ERROR.into(),
+    }
+}
+
+/// Attaches the cache to the servers of a block, where the configuration has one.
+pub(super) fn attach<F: Frontend>(cycle: &ngx_cycle_t) -> Result<(), Reported> {
+    match Block::of(cycle) {
+        Some(block) => attach::attach(cycle, &servers::<F>(cycle, &block)),
+        None => Ok(()),
+    }
+}
+
+fn servers<F: Frontend>(cycle: &ngx_cycle_t, block: &Block<F>) -> Servers {
+    let numbers: BTreeMap<*const F::Server, usize> = block
+        .servers()
+        .enumerate()
+        .map(|(number, server)| (ptr::from_ref(server), number))
+        .collect();
+    let number = |server: &F::Server| numbers[&ptr::from_ref(server)];
+    let listener = |socket: Socket<F::Server>| Listener {
+        address: socket.address,
+        transport: socket.transport,
+        default: number(socket.default),
+        servers: socket.servers.into_iter().map(number).collect(),
+    };
+    Servers {
+        frontend: F::NAME,
+        listeners: F::sockets(block).into_iter().map(listener).collect(),
+        servers: block.servers().map(|server| F::server(cycle, block, server)).collect(),
+        timeout_directive: F::TIMEOUT_DIRECTIVE,
+    }
 }

@@ -30,7 +30,7 @@ pub(super) struct Http;
 
 static CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(add_variables),
-    postconfiguration: None,
+    postconfiguration: Some(hooks::attach_servers::<Http>),
     create_main_conf: None,
     init_main_conf: Some(hooks::remember_tickets::<Http>),
     create_srv_conf: Some(hooks::create_server),

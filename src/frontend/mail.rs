@@ -15,7 +15,7 @@ use ngx::ngx_string;
 use ssl_session_cache_core::report;
 
 use crate::attach::Server;
-use crate::conf::{set_cache, set_tickets};
+use crate::conf::{set_cache, set_tickets, Reported};
 use crate::frontend::block::{Block, Frontend, Names, Socket};
 use crate::frontend::hooks;
 use crate::frontend::names::known;
@@ -77,6 +77,12 @@ pub static mut ngx_mail_ssl_session_cache_module: ngx_module_t = ngx_module_t {
 
     ..ngx_module_t::default()
 };
+
+/// Attaches the cache to the servers of mail{}. nginx does not say when that has been read, but when all
+/// of the configuration has.
+pub(crate) fn attach_servers(cycle: &ngx_cycle_t) -> Result<(), Reported> {
+    hooks::attach::<Mail>(cycle)
+}
 
 // SAFETY: see ngx_mail.h and ngx_mail_ssl_module.h.
 unsafe impl Frontend for Mail {

@@ -42,7 +42,7 @@ pub(super) struct Stream;
 
 static CONTEXT: ngx_stream_module_t = ngx_stream_module_t {
     preconfiguration: None,
-    postconfiguration: Some(add_variables),
+    postconfiguration: Some(postconfiguration),
     create_main_conf: None,
     init_main_conf: Some(hooks::remember_tickets::<Stream>),
     create_srv_conf: Some(hooks::create_server),
@@ -86,24 +86,36 @@ pub static mut ngx_stream_ssl_session_cache_module: ngx_module_t = ngx_module_t 
 type AddVariable =
     unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_str_t, ngx_uint_t) -> *mut ngx_stream_variable_t;
 
-/// Not before the block is read: where this module was loaded before that of stream{}, nginx has no place
-/// for variables then. It looks for those that the block names once this is done.
-unsafe extern "C" fn add_variables(cf: *mut ngx_conf_t) -> ngx_int_t {
+/// Variables are not added before: where this module was loaded before that of stream{}, nginx has no
+/// place for them when it begins to read. It looks for those that the block names once this is done.
+unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx passes its configuration context, with all of stream{} parsed and merged.
+    unsafe {
+        match add_variables(cf) {
+            Some(()) => hooks::attach_servers::<Stream>(cf),
+            None => Status::NGX_ERROR.into(),
+        }
+    }
+}
+
+/// Adds the variables; `None` where nginx refuses, which it has told of.
+///
+/// # Safety
+///
+/// The configuration context must be valid.
+unsafe fn add_variables(cf: *mut ngx_conf_t) -> Option<()> {
     let add = symbol(c"ngx_stream_add_variable");
     // SAFETY: the function is of this type; a null pointer is `None`.
     let add: Option<AddVariable> = unsafe { mem::transmute(add) };
     // Without it nginx says that it does not know them, where they are used.
-    let Some(add) = add else { return Status::NGX_OK.into() };
+    let Some(add) = add else { return Some(()) };
     for (name, handler) in variables::all::<ngx_stream_session_t>() {
         let mut name = borrowed(name.as_bytes());
-        // SAFETY: nginx passes its configuration context. It copies the name, and keeps the variable for
-        // as long as the configuration.
-        match unsafe { add(cf, &mut name, 0).as_mut() } {
-            Some(variable) => variable.get_handler = Some(handler),
-            None => return Status::NGX_ERROR.into(),
-        }
+        // SAFETY: as the caller promises. nginx copies the name, and keeps the variable for as long as the
+        // configuration.
+        unsafe { add(cf, &mut name, 0).as_mut()?.get_handler = Some(handler) };
     }
-    Status::NGX_OK.into()
+    Some(())
 }
 
 // SAFETY: a session has a connection, which has a pool (ngx_stream_handler.c).
