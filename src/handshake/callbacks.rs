@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use crate::handshake::cache::SessionCache;
 use crate::handshake::first::First;
+use crate::handshake::notes;
 use crate::openssl::{
     randomise, Callbacks, InfoCallback, Opened, Opening, Sealing, Session, SessionRef, Ssl, SslCtx,
     Step, Steps, TicketCallbacks,
@@ -100,10 +101,32 @@ impl Steps for Passage {
                     first.established(ssl);
                 }
             }
-            if is_over {
+            if is_over && First::of(ssl).is_some_and(|first| first.waits_for_close()) {
+                InfoCallback::ours::<Closing>().set(ssl);
+            } else if is_over {
                 // Nothing that comes later is any concern of ours.
                 nginx.set(ssl);
             }
+        }
+        nginx.call(ssl, step);
+    }
+}
+
+/// Where OpenSSL enters while nginx closes a connection and waits for the client to do so as well.
+///
+/// A client that just goes then, as many do, makes OpenSSL forget that our close_notify was sent
+/// (`SSL_OP_IGNORE_UNEXPECTED_EOF`, which nginx sets: see where ssl/record reads the end of the file),
+/// and drop the session in SSL_free(3). It is as good as before (RFC 5246, section 7.2.1).
+enum Closing {}
+
+impl Steps for Closing {
+    fn stepped(ssl: Ssl<'_>, step: Step) {
+        let Some(nginx) = NGINX_INFO.get() else { return };
+        if step.is_close_notify() {
+            if let Some(session) = ssl.session() {
+                notes::disown(session);
+            }
+            nginx.set(ssl);
         }
         nginx.call(ssl, step);
     }

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use nginx_sys::SSL;
 use ssl_session_cache_core::hello::ClientHello;
-use ssl_session_cache_core::report::Outcome;
+use ssl_session_cache_core::report::{Frontend, Outcome};
 use ssl_session_cache_core::Instant;
 
 use crate::counters;
@@ -314,6 +314,11 @@ impl First {
         if let (true, Some(store)) = (self.has_made_session.get(), self.cache.store()) {
             store.flush();
         }
+    }
+
+    /// Whether nginx closes the connection only once the client has done so as well.
+    pub(super) fn waits_for_close(&self) -> bool {
+        self.cache.sockets.frontend != Frontend::Http
     }
 
     /// The id of the session from the cache that is resumed.

@@ -57,6 +57,11 @@ pub(super) fn own_with_others(session: SessionRef<'_>, resumed: Option<SessionId
     NOTES.set(session, Rc::new(Note::Among(ids)));
 }
 
+/// The session is not ours any more: what becomes of its connection says nothing of it.
+pub(super) fn disown(session: SessionRef<'_>) {
+    NOTES.clear(session);
+}
+
 /// The ids of the sessions that go with this one; none where it is not ours.
 pub(super) fn owned(session: SessionRef<'_>) -> Vec<SessionId> {
     match NOTES.get(session).as_deref() {

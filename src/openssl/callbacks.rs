@@ -8,8 +8,8 @@ use nginx_sys::{
     SSL_CTX_get_info_callback, SSL_CTX_sess_get_get_cb, SSL_CTX_sess_get_new_cb,
     SSL_CTX_sess_get_remove_cb, SSL_CTX_sess_set_get_cb, SSL_CTX_sess_set_new_cb,
     SSL_CTX_sess_set_remove_cb, SSL_CTX_set_generate_session_id, SSL_CTX_set_info_callback,
-    SSL_set_info_callback, SSL, SSL_CB_EXIT, SSL_CB_HANDSHAKE_DONE, SSL_CB_HANDSHAKE_START,
-    SSL_CTX, SSL_SESSION,
+    SSL_set_info_callback, SSL, SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY, SSL_CB_ALERT, SSL_CB_EXIT,
+    SSL_CB_HANDSHAKE_DONE, SSL_CB_HANDSHAKE_START, SSL_CB_WRITE, SSL_CTX, SSL_SESSION,
 };
 
 use crate::openssl::{Session, SessionRef, Ssl, SslCtx};
@@ -55,6 +55,13 @@ impl Step {
     /// OpenSSL can do no more for now, or has done all.
     pub(crate) fn is_exit(self) -> bool {
         self.is(SSL_CB_EXIT)
+    }
+
+    /// Our close_notify has been written.
+    pub(crate) fn is_close_notify(self) -> bool {
+        let written = (SSL_CB_ALERT | SSL_CB_WRITE) as c_int;
+        self.event & written == written
+            && self.value == ((SSL3_AL_WARNING << 8) | SSL_AD_CLOSE_NOTIFY) as c_int
     }
 
     fn is(self, kind: u32) -> bool {

@@ -68,6 +68,16 @@ impl<O: Object, T: Data> Slot<O, T> {
         }
     }
 
+    /// Empties the slot of an object.
+    pub(crate) fn clear(&self, of: impl Handle<Object = O>) {
+        let earlier = self.pointer(&of);
+        // SAFETY: as in set().
+        unsafe {
+            let is_empty = O::set(of.object(), self.index(), ptr::null_mut()) != 0;
+            drop(earlier.filter(|_| is_empty).map(|data| Rc::from_raw(data.as_ptr())));
+        }
+    }
+
     fn pointer(&self, of: &impl Handle<Object = O>) -> Option<NonNull<T>> {
         // SAFETY: the object is valid.
         NonNull::new(unsafe { O::get(of.object(), self.index()) }.cast())
