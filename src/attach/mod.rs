@@ -310,7 +310,7 @@ fn warn_of_short_timer(cycle: &ngx_cycle_t, server: &Server, directive: &str, st
             NGX_LOG_WARN,
             cycle.log,
             "\"timeout={timeout}ms\" of \"{NAME}\" is cut to half of \"{directive}\", which is \
-             {timer}ms for server \"{}\" in {}: raise that to {}ms, or lower \"timeout\" to {}ms",
+             {timer}ms for server \"{}\" in {}: raise that to {}ms, or lower \"timeout=\" to {}ms",
             server.name,
             server.place,
             timeout * 2,
