@@ -93,7 +93,8 @@ impl Steps for Passage {
         let Some(nginx) = NGINX_INFO.get() else { return };
         if step.is_end() || step.is_exit() {
             let is_over = step.is_exit() && ssl.is_established();
-            if let Some(first) = First::of(ssl) {
+            let first = First::of(ssl);
+            if let Some(first) = &first {
                 if step.is_end() {
                     first.finished(ssl);
                 }
@@ -101,7 +102,7 @@ impl Steps for Passage {
                     first.established(ssl);
                 }
             }
-            if is_over && First::of(ssl).is_some_and(|first| first.waits_for_close()) {
+            if is_over && first.is_some_and(|first| first.waits_for_close()) {
                 InfoCallback::ours::<Closing>().set(ssl);
             } else if is_over {
                 // Nothing that comes later is any concern of ours.
