@@ -126,6 +126,7 @@ my @valid = (
 	[ STREAM => "$cache off;", SERVER => "$cache port=6380 key=cache.key;" ],
 	[ MAIN => 'remote_ssl_session_store fleet { server 127.0.0.1; }',
 		STREAM => "$cache store=fleet key=cache.key;" ],
+	[ STREAM => "$cache on key=cache.key;", SERVER => 'listen 127.0.0.1:8444 udp;' ],
 	[ STREAM => "$cache key=cache.key; $tickets on;" ],
 	[ STREAM => "$cache key=cache.key;", SERVER => "$tickets on rotate=2h;" ],
 	[ STREAM => "$cache key=cache.key; $tickets on;", SERVER => "$tickets off;" ],

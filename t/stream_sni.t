@@ -61,10 +61,12 @@ my $config = $head . ($has_names
 		. server(8444, 'plain', $on)
 		. server(8445, 'default', $on)
 		. server(8445, 'plain', $elsewhere)
+		. server(8446, 'default', "$on ssl_reject_handshake on;")
+		. server(8446, 'one', "$on $verify one.crt;")
 	: server(8443, '', $on)) . "}\n";
 
 $t->write_file_expand('nginx.conf', $config);
-$t->plan($has_names ? 39 : 3)->run();
+$t->plan($has_names ? 45 : 3)->run();
 SSLSessionCache::Nginx->new($t, 'other', $config =~ s/:844(\d)/:854$1/gr);
 
 ###############################################################################
@@ -111,6 +113,14 @@ sub test_names {
 		is(offer(8543, $r, $name), "1 $answers{$name}",
 			"$version, $name, still resumed");
 	}
+
+	# where other names are refused
+
+	my $r = made($version, 8446, 'one');
+
+	is(offer(8546, $r, 'one'), '1 one SUCCESS', "$version, beside none, resumed");
+	is(offer(8546, $r, 'unknown'), 'closed', "$version, beside none, unknown");
+	is(offer(8546, $r, 'one'), '1 one SUCCESS', "$version, beside none, once more");
 
 	# the default server's setting counts
 
