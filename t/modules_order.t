@@ -165,10 +165,7 @@ EOF
 sub resumes {
 	my ($redis, $port) = @_;
 
-	# OpenSSL may drop the session of a client that is gone when nginx closes
-
-	my $client = handshake($port);
-	my $session = $client->session();
+	my $session = handshake($port)->session();
 	return 0 if $redis && !$redis->wait_id(session_id($session));
 
 	return handshake($port, session => $session)->reused();
