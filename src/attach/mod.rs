@@ -206,6 +206,8 @@ fn attach_server(
         suspension,
         Sockets {
             frontend: servers.frontend,
+            wait_for_close: servers.wait_for_close,
+            know_names: servers.know_names,
             asks_for_certificates,
             handshake_timeout: server.handshake_timeout,
         },

@@ -15,6 +15,10 @@ use crate::openssl::SslCtx;
 /// All of them.
 pub(crate) struct Servers {
     pub(crate) frontend: Frontend,
+    /// Whether nginx closes connections only once the client has done so as well.
+    pub(crate) wait_for_close: bool,
+    /// Whether nginx looks at the name that a client asks for.
+    pub(crate) know_names: bool,
     /// In the order of the configuration.
     pub(crate) servers: Vec<Server>,
     /// Those with TLS.

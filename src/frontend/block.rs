@@ -27,6 +27,12 @@ pub(crate) unsafe trait Frontend: Sized {
     /// The directive that sets the time for a handshake.
     const TIMEOUT_DIRECTIVE: &'static str;
 
+    /// Whether nginx closes a connection only once the client has done so as well.
+    const WAITS_FOR_CLOSE: bool;
+
+    /// Whether nginx looks at the name that a client asks for (RFC 6066, section 3).
+    const KNOWS_NAMES: bool;
+
     /// What the core module keeps of all of the block.
     type Main: 'static;
 

@@ -78,6 +78,8 @@ fn servers<F: Frontend>(cycle: &ngx_cycle_t, block: &Block<F>) -> Servers {
     };
     Servers {
         frontend: F::NAME,
+        wait_for_close: F::WAITS_FOR_CLOSE,
+        know_names: F::KNOWS_NAMES,
         listeners: F::sockets(block).into_iter().map(listener).collect(),
         servers: block.servers().map(|server| F::server(cycle, block, server)).collect(),
         timeout_directive: F::TIMEOUT_DIRECTIVE,

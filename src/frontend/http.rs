@@ -107,6 +107,8 @@ unsafe impl Frontend for Http {
         own: c"ngx_http_ssl_session_cache_module",
     };
     const TIMEOUT_DIRECTIVE: &'static str = "client_header_timeout";
+    const WAITS_FOR_CLOSE: bool = false;
+    const KNOWS_NAMES: bool = true;
 
     type Main = ngx_http_core_main_conf_t;
     type Server = ngx_http_core_srv_conf_t;

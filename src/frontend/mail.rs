@@ -94,6 +94,8 @@ unsafe impl Frontend for Mail {
         own: c"ngx_mail_ssl_session_cache_module",
     };
     const TIMEOUT_DIRECTIVE: &'static str = "timeout";
+    const WAITS_FOR_CLOSE: bool = true;
+    const KNOWS_NAMES: bool = false;
 
     type Main = ngx_mail_core_main_conf_t;
     type Server = ngx_mail_core_srv_conf_t;

@@ -37,6 +37,10 @@ static CACHE: Slot<SSL_CTX, SessionCache> = Slot::new();
 pub(crate) struct Sockets {
     /// The part of nginx that they belong to.
     pub(crate) frontend: Frontend,
+    /// Whether nginx closes their connections only once the client has done so as well.
+    pub(crate) wait_for_close: bool,
+    /// Whether nginx looks at the name that a client asks for: only then OpenSSL notes it in sessions.
+    pub(crate) know_names: bool,
     /// Whether a server of theirs asks for client certificates.
     pub(crate) asks_for_certificates: bool,
     /// The time that nginx gives a client for its handshake (`client_header_timeout`).
@@ -229,8 +233,9 @@ impl SessionCache {
             || (!session.is_tls13() && self.ciphers.lack_that_of(session))
             || (ssl.ignores_extended_master_secret()
                 && self.records.has_extended_master_secret(session));
-        let is_of_another =
-            self.sockets.asks_for_certificates && session.server_name() != server_name(ssl);
+        let is_of_another = self.sockets.asks_for_certificates
+            && self.sockets.know_names
+            && session.server_name() != server_name(ssl);
         session.version() == ssl.version() && !fails && !is_of_another
     }
 }

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use nginx_sys::SSL;
 use ssl_session_cache_core::hello::ClientHello;
-use ssl_session_cache_core::report::{Frontend, Outcome};
+use ssl_session_cache_core::report::Outcome;
 use ssl_session_cache_core::Instant;
 
 use crate::counters;
@@ -318,7 +318,7 @@ impl First {
 
     /// Whether nginx closes the connection only once the client has done so as well.
     pub(super) fn waits_for_close(&self) -> bool {
-        self.cache.sockets.frontend != Frontend::Http
+        self.cache.sockets.wait_for_close
     }
 
     /// The id of the session from the cache that is resumed.

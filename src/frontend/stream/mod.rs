@@ -140,6 +140,8 @@ unsafe impl Frontend for Stream {
         own: c"ngx_stream_ssl_session_cache_module",
     };
     const TIMEOUT_DIRECTIVE: &'static str = "ssl_handshake_timeout";
+    const WAITS_FOR_CLOSE: bool = true;
+    const KNOWS_NAMES: bool = true;
 
     type Main = ngx_stream_core_main_conf_t;
     type Server = ngx_stream_core_srv_conf_t;
