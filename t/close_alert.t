@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# A session is kept where its client goes without a word: in stream{} and mail{}
-# nginx waits for the client's close_notify, and OpenSSL drops the session where
-# the end of the connection comes in its place.  Many clients close so, and would
-# never resume.  After a fatal alert it goes, as ever.
+# A fatal alert takes the session of its connection out of the store, in http{},
+# stream{} and mail{} alike (RFC 5246, section 7.2.2); that a client of http{} or
+# mail{} just goes does not (for stream{} see stream_close.t).  Otherwise one lives
+# on that has been attacked, or many vanish whose clients are in a hurry.
 
 ###############################################################################
 
@@ -84,23 +84,17 @@ EOF
 my $redis = SSLSessionCache::Redis->new($t);
 certificate($t, 'localhost');
 
-$t->plan(18)->run();
+$t->plan(14)->run();
 
 ###############################################################################
 
 my %ports = (http => 8443, stream => 8444, mail => 8445);
-my $count = 20;
+my $count = 10;
 
 foreach my $name (sort keys %ports) {
 	foreach my $version ('TLSv1.2', 'TLSv1.3') {
 		$redis->forget_calls();
-
-		my @made = map { visit($ports{$name}, version => $version) } 1 .. $count;
-		my @again = map { visit($ports{$name}, version => $version,
-			session => $_->{session}) } @made;
-
-		is(grep({ $_->{reused} } @again), $count, "$name, $version, resumed");
-		is($redis->calls('delete'), 0, "$name, $version, none deleted");
+		silent($redis, $name, $version) unless $name eq 'stream';
 
 		my $client = tls_hello($ports{$name}, version => $version)->handshake();
 		$client->read() if $name eq 'mail';
@@ -113,10 +107,21 @@ foreach my $name (sort keys %ports) {
 
 ###############################################################################
 
+sub silent {
+	my ($redis, $name, $version) = @_;
+
+	my @made = map { visit($redis, $ports{$name}, version => $version) } 1 .. $count;
+	my @again = map { visit($redis, $ports{$name}, version => $version,
+		session => $_->{session}) } @made;
+
+	is(grep({ $_->{reused} } @again), $count, "$name, $version, resumed");
+	is($redis->calls('delete'), 0, "$name, $version, none deleted");
+}
+
 # Reads all that the server has to say, and closes without a close_notify.
 
 sub visit {
-	my ($port, %opts) = @_;
+	my ($redis, $port, %opts) = @_;
 
 	my $client = tls_hello($port, %opts)->handshake();
 
