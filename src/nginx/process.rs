@@ -1,13 +1,16 @@
 //! The process that nginx runs this code in.
 
 use core::ffi::{c_void, CStr};
+use core::time::Duration;
 use core::{ptr, slice};
 
 use nginx_sys::{
-    dlsym, ngx_core_conf_t, ngx_core_module, ngx_cycle, ngx_cycle_t, ngx_exiting, ngx_last_process,
-    ngx_module_t, ngx_pid, ngx_pid_t, ngx_process, ngx_process_t, ngx_processes, ngx_worker,
-    NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER,
+    dlsym, ngx_connection_t, ngx_core_conf_t, ngx_core_module, ngx_current_msec, ngx_cycle,
+    ngx_cycle_t, ngx_exiting, ngx_last_process, ngx_module_t, ngx_pid, ngx_pid_t, ngx_process,
+    ngx_process_t, ngx_processes, ngx_worker, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER,
 };
+
+use crate::nginx::duration;
 
 /// The id of this process, as nginx keeps it: set anew behind each fork.
 pub(crate) fn process_id() -> ngx_pid_t {
@@ -58,13 +61,28 @@ pub(crate) fn is_exiting() -> bool {
     unsafe { ngx_exiting != 0 }
 }
 
-/// Whether a client of this worker has its handshake before it, or is in the middle: one that has
-/// made no request yet.
+/// Without TLS for so long, a client is taken for one that will have none: of stream{} and mail{} it may
+/// stay for hours. One that begins a handshake all the same makes a full one.
+const PLAIN_AFTER: Duration = Duration::from_secs(120);
+
+/// Whether a client of this worker has its handshake before it, or is in the middle.
 pub(crate) fn clients_may_handshake() -> bool {
     let cycle = current_cycle();
     // SAFETY: the array of connections is as long as told; nothing writes to it meanwhile.
     let connections = unsafe { slice::from_raw_parts(cycle.connections, cycle.connection_n) };
-    connections.iter().any(|c| c.fd != -1 && !c.listening.is_null() && c.requests == 0)
+    connections.iter().any(may_handshake)
+}
+
+fn may_handshake(connection: &ngx_connection_t) -> bool {
+    // One of http{} is done when it has made a request, with HTTP/3 as well.
+    let is_new = connection.fd != -1 && !connection.listening.is_null() && connection.requests == 0;
+    // SAFETY: null, or valid as long as the connection. nginx writes to its clock on this one thread.
+    let (ssl, now) = unsafe { (connection.ssl.as_ref(), ngx_current_msec) };
+    is_new
+        && match ssl {
+            Some(ssl) => ssl.handshaked() == 0,
+            None => duration(now.wrapping_sub(connection.start_time)) < PLAIN_AFTER,
+        }
 }
 
 /// So many workers a configuration has.
