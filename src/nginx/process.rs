@@ -61,8 +61,8 @@ pub(crate) fn is_exiting() -> bool {
     unsafe { ngx_exiting != 0 }
 }
 
-/// Without TLS for so long, a client is taken for one that will have none: of stream{} and mail{} it may
-/// stay for hours. One that begins a handshake all the same makes a full one.
+/// A client that has not begun a handshake for so long is taken for one that never will: those of
+/// stream{} and mail{} may stay for hours. One that does so all the same makes a full one.
 const PLAIN_AFTER: Duration = Duration::from_secs(120);
 
 /// Whether a client of this worker has its handshake before it, or is in the middle.
@@ -74,15 +74,16 @@ pub(crate) fn clients_may_handshake() -> bool {
 }
 
 fn may_handshake(connection: &ngx_connection_t) -> bool {
-    // One of http{} is done when it has made a request, with HTTP/3 as well.
-    let is_new = connection.fd != -1 && !connection.listening.is_null() && connection.requests == 0;
-    // SAFETY: null, or valid as long as the connection. nginx writes to its clock on this one thread.
+    // Who has made a request to http{} without TLS makes no handshake any more.
+    if connection.fd == -1 || connection.listening.is_null() || connection.requests != 0 {
+        return false;
+    }
+    // SAFETY: of a connection in use it is null, or valid. nginx writes to its clock on this one thread.
     let (ssl, now) = unsafe { (connection.ssl.as_ref(), ngx_current_msec) };
-    is_new
-        && match ssl {
-            Some(ssl) => ssl.handshaked() == 0,
-            None => duration(now.wrapping_sub(connection.start_time)) < PLAIN_AFTER,
-        }
+    match ssl {
+        Some(ssl) => ssl.handshaked() == 0,
+        None => duration(now.wrapping_sub(connection.start_time)) < PLAIN_AFTER,
+    }
 }
 
 /// So many workers a configuration has.
