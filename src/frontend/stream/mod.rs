@@ -25,7 +25,7 @@ use crate::nginx::bindings::{
     ngx_stream_module_t, ngx_stream_session_t, ngx_stream_variable_t, NGX_STREAM_MAIN_CONF,
     NGX_STREAM_MODULE, NGX_STREAM_SRV_CONF,
 };
-use crate::nginx::{borrowed, duration, place, symbol};
+use crate::nginx::{borrowed, duration, log, place, symbol};
 
 #[cfg(stream_server_names)]
 use self::named as servers;
@@ -92,7 +92,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx passes its configuration context, with all of stream{} parsed and merged.
     unsafe {
         match add_variables(cf) {
-            Some(()) => hooks::attach_servers::<Stream>(cf),
+            Some(()) => hooks::postconfiguration::<Stream>(cf),
             None => Status::NGX_ERROR.into(),
         }
     }
@@ -113,13 +113,24 @@ unsafe fn add_variables(cf: *mut ngx_conf_t) -> Option<()> {
         let mut name = borrowed(name.as_bytes());
         // SAFETY: as the caller promises. nginx copies the name, and keeps the variable for as long as the
         // configuration.
-        unsafe { add(cf, &mut name, 0).as_mut()?.get_handler = Some(handler) };
+        let variable = unsafe { add(cf, &mut name, 0).as_mut()? };
+        if variable.get_handler.is_some() {
+            // SAFETY: as above.
+            let log = unsafe { (*cf).log };
+            log!(
+                NGX_LOG_EMERG,
+                log,
+                "the variable \"{name}\" is defined already, expected another name"
+            );
+            return None;
+        }
+        variable.get_handler = Some(handler);
     }
     Some(())
 }
 
 // SAFETY: a session has a connection, which has a pool (ngx_stream_handler.c).
-unsafe impl variables::Client for ngx_stream_session_t {
+unsafe impl variables::Scope for ngx_stream_session_t {
     fn connection(&self) -> *mut ngx_connection_t {
         self.connection
     }
@@ -147,7 +158,7 @@ unsafe impl Frontend for Stream {
     type Server = ngx_stream_core_srv_conf_t;
     type Ssl = servers::Ssl;
 
-    fn servers(main: &'static Self::Main) -> &'static ngx_array_t {
+    fn servers(main: &Self::Main) -> &ngx_array_t {
         &main.servers
     }
 
@@ -163,7 +174,11 @@ unsafe impl Frontend for Stream {
         Fields { ocsp, ..fields!(conf) }
     }
 
-    fn server(cycle: &ngx_cycle_t, block: &Block<Self>, server: &'static Self::Server) -> Server {
+    fn server(
+        cycle: &ngx_cycle_t,
+        block: &Block<'_, Self>,
+        server: &'static Self::Server,
+    ) -> Server {
         let tls = block.tls(server);
         Server {
             ctx: tls.ctx(),
@@ -179,7 +194,7 @@ unsafe impl Frontend for Stream {
         }
     }
 
-    fn sockets(block: &Block<Self>) -> Vec<Socket<Self::Server>> {
+    fn sockets(block: &Block<'_, Self>) -> Vec<Socket<Self::Server>> {
         servers::sockets(block)
     }
 }
