@@ -27,13 +27,17 @@ fn bindings() {
     const HEADER: &str = "src/nginx/bindings.h";
 
     println!("cargo::rerun-if-changed={HEADER}");
-    println!("cargo::rerun-if-changed=build.rs");
     let include = env::var_os("DEP_NGINX_INCLUDE").expect("nginx-sys tells where headers are");
     let mut folders: Vec<PathBuf> = env::split_paths(&include).collect();
     let core = folders.iter().find(|folder| folder.ends_with("src/core"));
     let sources = core.and_then(|core| core.parent()).expect("nginx has src/core").to_owned();
     folders.extend(["stream", "mail"].map(|name| sources.join(name)));
     let flags = env::var("DEP_NGINX_CFLAGS").unwrap_or_default();
+
+    let rust_version = env::var("CARGO_PKG_RUST_VERSION")
+        .ok()
+        .and_then(|version| version.parse().ok())
+        .expect("bindgen knows the oldest Rust that will do");
 
     let bindings = bindgen::Builder::default()
         .header(HEADER)
@@ -43,6 +47,7 @@ fn bindings() {
         .allowlist_var("NGX_(STREAM|MAIL)_.*")
         .allowlist_recursively(false)
         .layout_tests(false)
+        .rust_target(rust_version)
         .use_core()
         .generate()
         .expect("bindings of nginx's stream and mail");

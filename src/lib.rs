@@ -3,7 +3,8 @@
 //!
 //! This file holds the tables by which nginx finds the modules. The parts, each of which uses those
 //! behind it only: `process` (what happens when a worker starts and exits), `frontend` (what nginx's
-//! http{} calls servers and listeners, its module, the variables and the status page), `attach` (the
+//! http{}, stream{} and mail{} call servers and sockets, their modules, the variables and the status
+//! page), `attach` (the
 //! cache put into SSL_CTXs), `conf` (the directive and the block of a store), `handshake` (OpenSSL's
 //! session and ticket callbacks), `tickets` (the ticket keys of the fleet), `store` (the client of a
 //! store), `counters` and `net` (a connection on nginx's event loop), and the edge, `nginx` and
@@ -26,6 +27,7 @@ mod process;
 mod store;
 mod tickets;
 
+/// What nginx calls for a configuration as a whole.
 static mut CORE: ngx_core_module_t = ngx_core_module_t {
     name: ngx_string!("ssl_session_cache"),
     create_conf: Some(conf::create),
@@ -83,8 +85,8 @@ mod export {
         [HTTP.as_ptr(), MAIL.as_ptr(), STREAM.as_ptr(), CORE.as_ptr(), ptr::null()];
 
     // Each before nginx's own TLS module: what is configured there must be seen before it is merged
-    // with its defaults. What is loaded later comes later by itself. A module is put before all that
-    // follow it here.
+    // with its defaults. A module is put before all that follow it here. Where nginx's is loaded after
+    // this one, it comes after it anyway.
     #[no_mangle]
     #[allow(non_upper_case_globals)]
     static mut ngx_module_order: [*const c_char; 7] = [

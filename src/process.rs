@@ -23,7 +23,7 @@ pub(crate) unsafe extern "C" fn init_conf(
 ) -> *mut c_char {
     // SAFETY: nginx passes the cycle that it reads a configuration for.
     let cycle = unsafe { &mut *cycle };
-    match mail::attach_servers(cycle).and_then(|()| attach::finish(cycle)) {
+    match mail::attach(cycle).and_then(|()| attach::finish(cycle)) {
         Ok(()) => NGX_CONF_OK,
         Err(Reported) => NGX_CONF_ERROR,
     }

@@ -23,8 +23,9 @@ mod tickets;
 
 /// Attaches the cache to every server of a block that it is on for.
 ///
-/// Before nginx's own modules have done the same (see `ngx_module_order`): with QUIC they put into an
-/// SSL_CTX what expects a connection wherever a handshake begins.
+/// For http{}, before ngx_http_ssl_module's own postconfiguration (see `ngx_module_order`): with QUIC that
+/// adds a callback to an SSL_CTX which needs a connection, and the handshakes that are begun here, for the
+/// session id context, have none.
 pub(crate) fn attach(cycle: &ngx_cycle_t, servers: &Servers) -> Result<(), Reported> {
     let conf = CycleConf::of(cycle);
     let policies = Policies::of(servers);
@@ -56,7 +57,7 @@ pub(crate) fn finish(cycle: &mut ngx_cycle_t) -> Result<(), Reported> {
     count_stores(cycle, conf)
 }
 
-/// Prepares for handshakes, once the configuration is in use.
+/// Prepares for handshakes, once all of the configuration has been read: `pcre_jit` may come last.
 pub(crate) fn prepare(cycle: &ngx_cycle_t, conf: &CycleConf) {
     if conf.suspensions().into_iter().any(|way| way.fit(cycle) != way) {
         log!(

@@ -78,7 +78,7 @@ pub(crate) enum NginxCache {
 /// A socket with TLS. Servers are told by their place in [`Servers::servers`].
 pub(crate) struct Listener {
     /// The address as it is configured.
-    pub(crate) address: &'static NgxStr,
+    pub(crate) address: String,
     pub(crate) transport: Transport,
     /// The server of clients that mean no other by a name.
     pub(crate) default: usize,

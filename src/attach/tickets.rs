@@ -21,7 +21,7 @@ pub(super) struct Wanted<'a> {
 }
 
 /// The ticket keys that a server asks for, if it does and has clients with TLS: with `ssl_certificate`
-/// in http{}, one without has an SSL_CTX as well.
+/// around it, one without has an SSL_CTX as well.
 pub(super) fn wanted<'a>(
     cycle: &ngx_cycle_t,
     server: &'a Server,

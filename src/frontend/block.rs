@@ -4,8 +4,7 @@
 use core::ffi::{c_void, CStr};
 use core::marker::PhantomData;
 
-use nginx_sys::{ngx_array_t, ngx_conf_t, ngx_cycle_t, ngx_module_t, ngx_str_t};
-use ngx::core::NgxStr;
+use nginx_sys::{ngx_array_t, ngx_cycle_t, ngx_module_t, ngx_str_t};
 use ssl_session_cache_core::report;
 
 use crate::attach::{Server, Transport};
@@ -13,12 +12,12 @@ use crate::conf::ServerConf;
 use crate::frontend::tls::Fields;
 use crate::nginx::module;
 
-/// What the cache has to know of http{}, stream{} or mail{}, between when all of it has been read
-/// and when it is in use: what arrays nginx has of servers and sockets goes then, the servers stay.
+/// What the cache has to know of http{}, stream{} or mail{}.
 ///
 /// # Safety
 ///
-/// What nginx keeps for the modules of these names must be of these types.
+/// What nginx keeps for the modules of these names must be of these types; [`servers`](Self::servers) must
+/// be an array of pointers to servers, and [`context`](Self::context) the one of that server.
 pub(crate) unsafe trait Frontend: Sized {
     const NAME: report::Frontend;
 
@@ -42,8 +41,8 @@ pub(crate) unsafe trait Frontend: Sized {
     /// What the TLS module keeps of a server.
     type Ssl: 'static;
 
-    /// The servers, an array of pointers.
-    fn servers(main: &'static Self::Main) -> &'static ngx_array_t;
+    /// The servers.
+    fn servers(main: &Self::Main) -> &ngx_array_t;
 
     /// What all modules keep of a server.
     fn context(server: &Self::Server) -> *const c_void;
@@ -51,16 +50,20 @@ pub(crate) unsafe trait Frontend: Sized {
     fn tls(conf: &Self::Ssl) -> Fields;
 
     /// What a server is.
-    fn server(cycle: &ngx_cycle_t, block: &Block<Self>, server: &'static Self::Server) -> Server;
+    fn server(
+        cycle: &ngx_cycle_t,
+        block: &Block<'_, Self>,
+        server: &'static Self::Server,
+    ) -> Server;
 
     /// The sockets with TLS.
-    fn sockets(block: &Block<Self>) -> Vec<Socket<Self::Server>>;
+    fn sockets(block: &Block<'_, Self>) -> Vec<Socket<Self::Server>>;
 }
 
 /// A socket with TLS.
 pub(crate) struct Socket<S: 'static> {
     /// The address as it is configured.
-    pub(crate) address: &'static NgxStr,
+    pub(crate) address: String,
     pub(crate) transport: Transport,
     /// The server of clients that mean no other by a name.
     pub(crate) default: &'static S,
@@ -88,37 +91,24 @@ pub(crate) struct Context {
     server: *const *const c_void,
 }
 
-/// A block.
-pub(crate) struct Block<F> {
-    context: &'static Context,
+/// A block of a configuration that is not in use yet: nginx throws away then what lists it has of servers
+/// and sockets. The servers stay.
+pub(crate) struct Block<'a, F> {
+    context: &'a Context,
     pub(super) core: &'static ngx_module_t,
     ssl: &'static ngx_module_t,
     own: &'static ngx_module_t,
     of: PhantomData<F>,
 }
 
-impl<F: Frontend> Block<F> {
-    /// That of a configuration that has been read; `None` where it has none, or nginx has no TLS for it.
-    pub(super) fn of(cycle: &ngx_cycle_t) -> Option<Self> {
+impl<'a, F: Frontend> Block<'a, F> {
+    /// That of a configuration, from when all of it has been parsed; `None` where it has none, or nginx has
+    /// no TLS for it.
+    pub(super) fn of(cycle: &'a ngx_cycle_t) -> Option<Self> {
         let block = module(cycle, F::MODULES.block)?;
         // SAFETY: nginx has a place for each of these modules, in which that of a block keeps its
         // context: null where the configuration has no such block.
         let context = unsafe { (*cycle.conf_ctx.add(block.index)).cast::<Context>().as_ref()? };
-        Self::with(context, cycle)
-    }
-
-    /// The one that is being read.
-    ///
-    /// # Safety
-    ///
-    /// nginx must have just called a hook for a whole block, with this.
-    pub(super) unsafe fn being_read(cf: &ngx_conf_t) -> Option<Self> {
-        // SAFETY: nginx sets the context of the block before it calls a hook. A configuration is read for
-        // a cycle.
-        unsafe { Self::with(&*cf.ctx.cast::<Context>(), &*cf.cycle) }
-    }
-
-    fn with(context: &'static Context, cycle: &ngx_cycle_t) -> Option<Self> {
         let [core, ssl, own] = [F::MODULES.core, F::MODULES.ssl, F::MODULES.own];
         Some(Self {
             context,
@@ -130,13 +120,13 @@ impl<F: Frontend> Block<F> {
     }
 
     /// What nginx keeps for all of it.
-    pub(super) fn main(&self) -> &'static F::Main {
-        // SAFETY: as a frontend promises; it lives as long as the configuration.
+    pub(super) fn main(&self) -> &'a F::Main {
+        // SAFETY: as a frontend promises.
         unsafe { &*(*self.context.main.add(self.core.ctx_index)).cast() }
     }
 
     /// Its servers, in the order of the configuration.
-    pub(super) fn servers(&self) -> impl Iterator<Item = &'static F::Server> {
+    pub(super) fn servers(&self) -> impl Iterator<Item = &'static F::Server> + use<'a, F> {
         // SAFETY: as a frontend promises.
         unsafe { servers(F::servers(self.main())) }
     }
@@ -148,13 +138,13 @@ impl<F: Frontend> Block<F> {
     /// The context must be that of a server.
     pub(super) unsafe fn socket_of_one(
         &self,
-        address: &'static ngx_str_t,
+        address: &ngx_str_t,
         context: *const c_void,
     ) -> Socket<F::Server> {
         // SAFETY: as the caller and the frontend promise.
         let server: &F::Server = unsafe { &*self.of_server(context, self.core).cast() };
         Socket {
-            address: NgxStr::from_bytes(address.as_bytes()),
+            address: address.to_string(),
             transport: Transport::Tcp,
             default: server,
             servers: vec![server],
@@ -201,8 +191,8 @@ impl<F: Frontend> Block<F> {
 ///
 /// The array must hold pointers to servers.
 pub(super) unsafe fn servers<S: 'static>(
-    array: &'static ngx_array_t,
-) -> impl Iterator<Item = &'static S> {
+    array: &ngx_array_t,
+) -> impl Iterator<Item = &'static S> + '_ {
     // SAFETY: as the caller promises.
     unsafe { array.as_slice::<*const S>() }
         .iter()

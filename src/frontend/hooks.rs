@@ -35,8 +35,9 @@ pub(super) unsafe extern "C" fn remember_tickets<F: Frontend>(
     cf: *mut ngx_conf_t,
     _main: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx passes its configuration context, that of the block, with every server parsed.
-    if let Some(block) = unsafe { Block::<F>::being_read(&*cf) } {
+    // SAFETY: nginx passes its configuration context, with every server parsed, and reads a configuration
+    // for a cycle.
+    if let Some(block) = Block::<F>::of(unsafe { &*(*cf).cycle }) {
         let outer = block.outer_tls().said();
         for server in block.servers() {
             let said = block.tls(server).said().or(outer);
@@ -46,8 +47,8 @@ pub(super) unsafe extern "C" fn remember_tickets<F: Frontend>(
     NGX_CONF_OK
 }
 
-/// Attaches the cache to the servers of a block, once all of it has been read and merged.
-pub(super) unsafe extern "C" fn attach_servers<F: Frontend>(cf: *mut ngx_conf_t) -> ngx_int_t {
+/// nginx has read all of a block and merged it: attaches the cache to its servers.
+pub(super) unsafe extern "C" fn postconfiguration<F: Frontend>(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx passes its configuration context, and reads a configuration for a cycle.
     match attach::<F>(unsafe { &*(*cf).cycle }) {
         Ok(()) => Status::NGX_OK.into(),
@@ -63,7 +64,7 @@ pub(super) fn attach<F: Frontend>(cycle: &ngx_cycle_t) -> Result<(), Reported> {
     }
 }
 
-fn servers<F: Frontend>(cycle: &ngx_cycle_t, block: &Block<F>) -> Servers {
+fn servers<F: Frontend>(cycle: &ngx_cycle_t, block: &Block<'_, F>) -> Servers {
     let numbers: BTreeMap<*const F::Server, usize> = block
         .servers()
         .enumerate()

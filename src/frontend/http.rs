@@ -19,7 +19,7 @@ use ssl_session_cache_core::report;
 use crate::attach::{Server, Transport};
 use crate::conf::{set_cache, set_tickets};
 use crate::frontend::block::{servers, Block, Frontend, Names, Socket};
-use crate::frontend::names::{is_regex, known};
+use crate::frontend::names::{configured, is_regex};
 use crate::frontend::tls::{fields, Fields};
 use crate::frontend::{hooks, status, variables};
 use crate::net::Resolver;
@@ -30,7 +30,7 @@ pub(super) struct Http;
 
 static CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(add_variables),
-    postconfiguration: Some(hooks::attach_servers::<Http>),
+    postconfiguration: Some(hooks::postconfiguration::<Http>),
     create_main_conf: None,
     init_main_conf: Some(hooks::remember_tickets::<Http>),
     create_srv_conf: Some(hooks::create_server),
@@ -87,7 +87,7 @@ unsafe extern "C" fn add_variables(cf: *mut ngx_conf_t) -> ngx_int_t {
 }
 
 // SAFETY: a request has a connection and a pool.
-unsafe impl variables::Client for ngx_http_request_t {
+unsafe impl variables::Scope for ngx_http_request_t {
     fn connection(&self) -> *mut ngx_connection_t {
         self.connection
     }
@@ -114,7 +114,7 @@ unsafe impl Frontend for Http {
     type Server = ngx_http_core_srv_conf_t;
     type Ssl = ngx_http_ssl_srv_conf_t;
 
-    fn servers(main: &'static Self::Main) -> &'static ngx_array_t {
+    fn servers(main: &Self::Main) -> &ngx_array_t {
         &main.servers
     }
 
@@ -126,7 +126,11 @@ unsafe impl Frontend for Http {
         Fields { early_data: conf.early_data, ocsp: conf.ocsp, ..fields!(conf) }
     }
 
-    fn server(cycle: &ngx_cycle_t, block: &Block<Self>, server: &'static Self::Server) -> Server {
+    fn server(
+        cycle: &ngx_cycle_t,
+        block: &Block<'_, Self>,
+        server: &'static Self::Server,
+    ) -> Server {
         let tls = block.tls(server);
         Server {
             ctx: tls.ctx(),
@@ -141,7 +145,7 @@ unsafe impl Frontend for Http {
         }
     }
 
-    fn sockets(block: &Block<Self>) -> Vec<Socket<Self::Server>> {
+    fn sockets(block: &Block<'_, Self>) -> Vec<Socket<Self::Server>> {
         // SAFETY: null without a `listen`, else an array of ports, each with an array of addresses.
         unsafe { block.main().ports.as_ref() }
             .into_iter()
@@ -156,11 +160,11 @@ unsafe impl Frontend for Http {
 fn names(cycle: &ngx_cycle_t, server: &ngx_http_core_srv_conf_t) -> BTreeSet<Vec<u8>> {
     // SAFETY: the array holds names.
     let names = unsafe { server.server_names.as_slice::<ngx_http_server_name_t>() };
-    names.iter().map(|name| known(cycle, &name.name, is_regex!(name))).collect()
+    names.iter().map(|name| configured(cycle, &name.name, is_regex!(name))).collect()
 }
 
 /// The `resolver` of a server.
-fn resolver(block: &Block<Http>, server: &ngx_http_core_srv_conf_t) -> Option<Resolver> {
+fn resolver(block: &Block<'_, Http>, server: &ngx_http_core_srv_conf_t) -> Option<Resolver> {
     // SAFETY: the type is that of ngx_http_core_module's location configuration, which a server
     // has, merged with that of http{}; the resolver lives as long.
     unsafe {
@@ -171,12 +175,12 @@ fn resolver(block: &Block<Http>, server: &ngx_http_core_srv_conf_t) -> Option<Re
 }
 
 /// A socket, if it is one with TLS.
-fn socket(address: &'static ngx_http_conf_addr_t) -> Option<Socket<ngx_http_core_srv_conf_t>> {
+fn socket(address: &ngx_http_conf_addr_t) -> Option<Socket<ngx_http_core_srv_conf_t>> {
     // SAFETY: an address has a default server and an array of pointers to servers.
     let (default, servers) =
         unsafe { (&*address.default_server, servers(&address.servers).collect()) };
     Some(Socket {
-        address: NgxStr::from_bytes(address.opt.addr_text.as_bytes()),
+        address: address.opt.addr_text.to_string(),
         transport: transport(address)?,
         default,
         servers,

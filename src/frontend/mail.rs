@@ -18,7 +18,7 @@ use crate::attach::Server;
 use crate::conf::{set_cache, set_tickets, Reported};
 use crate::frontend::block::{Block, Frontend, Names, Socket};
 use crate::frontend::hooks;
-use crate::frontend::names::known;
+use crate::frontend::names::configured;
 use crate::frontend::tls::{fields, Fields};
 use crate::net::Resolver;
 use crate::nginx::bindings::{
@@ -30,14 +30,14 @@ use crate::nginx::{duration, place};
 /// mail{}.
 pub(super) struct Mail;
 
-/// A context that other threads may see.
+/// The module's hooks, as a static: they have a pointer.
 #[repr(transparent)]
-struct Context(ngx_mail_module_t);
+struct Hooks(ngx_mail_module_t);
 
 // SAFETY: nginx only reads it.
-unsafe impl Sync for Context {}
+unsafe impl Sync for Hooks {}
 
-static CONTEXT: Context = Context(ngx_mail_module_t {
+static CONTEXT: Hooks = Hooks(ngx_mail_module_t {
     protocol: ptr::null_mut(),
     create_main_conf: None,
     init_main_conf: Some(hooks::remember_tickets::<Mail>),
@@ -80,7 +80,7 @@ pub static mut ngx_mail_ssl_session_cache_module: ngx_module_t = ngx_module_t {
 
 /// Attaches the cache to the servers of mail{}. nginx does not say when that has been read, but when all
 /// of the configuration has.
-pub(crate) fn attach_servers(cycle: &ngx_cycle_t) -> Result<(), Reported> {
+pub(crate) fn attach(cycle: &ngx_cycle_t) -> Result<(), Reported> {
     hooks::attach::<Mail>(cycle)
 }
 
@@ -101,7 +101,7 @@ unsafe impl Frontend for Mail {
     type Server = ngx_mail_core_srv_conf_t;
     type Ssl = ngx_mail_ssl_conf_t;
 
-    fn servers(main: &'static Self::Main) -> &'static ngx_array_t {
+    fn servers(main: &Self::Main) -> &ngx_array_t {
         &main.servers
     }
 
@@ -113,7 +113,11 @@ unsafe impl Frontend for Mail {
         fields!(conf)
     }
 
-    fn server(cycle: &ngx_cycle_t, block: &Block<Self>, server: &'static Self::Server) -> Server {
+    fn server(
+        cycle: &ngx_cycle_t,
+        block: &Block<'_, Self>,
+        server: &'static Self::Server,
+    ) -> Server {
         let tls = block.tls(server);
         Server {
             ctx: tls.ctx(),
@@ -121,7 +125,7 @@ unsafe impl Frontend for Mail {
             name: NgxStr::from_bytes(server.server_name.as_bytes()),
             // SAFETY: nginx keeps the name of the file as a C string.
             place: unsafe { place(server.file_name, server.line) },
-            names: BTreeSet::from([known(cycle, &server.server_name, false)]),
+            names: BTreeSet::from([configured(cycle, &server.server_name, false)]),
             // SAFETY: the resolver lives as long as the configuration.
             resolver: unsafe { Resolver::new(server.resolver, server.resolver_timeout) },
             handshake_timeout: duration(server.timeout),
@@ -129,8 +133,9 @@ unsafe impl Frontend for Mail {
         }
     }
 
-    /// Those of the servers that have TLS, from the start or after STARTTLS: each socket has one server.
-    fn sockets(block: &Block<Self>) -> Vec<Socket<Self::Server>> {
+    /// Those of the servers that have TLS, from the start or after STARTTLS: each socket has one server. One
+    /// without either, beside others of its server, makes no handshakes.
+    fn sockets(block: &Block<'_, Self>) -> Vec<Socket<Self::Server>> {
         // SAFETY: an array of what is listened on, each with the context of its server.
         unsafe {
             let listens = block.main().listen.as_slice::<ngx_mail_listen_t>();

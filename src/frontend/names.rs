@@ -3,7 +3,7 @@
 use nginx_sys::{ngx_cycle_t, ngx_str_t};
 
 /// A name as it is configured, the same on every machine.
-pub(super) fn known(cycle: &ngx_cycle_t, name: &ngx_str_t, is_regex: bool) -> Vec<u8> {
+pub(super) fn configured(cycle: &ngx_cycle_t, name: &ngx_str_t, is_regex: bool) -> Vec<u8> {
     match name {
         // Another on each machine, and nginx keeps the very same text.
         name if name.data == cycle.hostname.data => b"$hostname".to_vec(),

@@ -9,35 +9,35 @@ use crate::handshake::{self, Report};
 use crate::openssl::Ssl;
 
 /// What nginx calls for the value of a variable.
-pub(super) type Handler<C> =
-    unsafe extern "C" fn(*mut C, *mut ngx_variable_value_t, usize) -> ngx_int_t;
+pub(super) type Handler<S> =
+    unsafe extern "C" fn(*mut S, *mut ngx_variable_value_t, usize) -> ngx_int_t;
 
-/// What variables are of: a request, or a session of stream{}.
+/// What nginx looks variables up for: a request of http{}, or what stream{} has of a connection.
 ///
 /// # Safety
 ///
 /// The pointers must be valid.
-pub(super) unsafe trait Client {
-    /// Where what the client sends comes from.
+pub(super) unsafe trait Scope {
+    /// The client's connection.
     fn connection(&self) -> *mut ngx_connection_t;
 
-    /// What lives as long as the client's variables.
+    /// A pool that lives as long as the values.
     fn pool(&self) -> *mut ngx_pool_t;
 }
 
 /// The variables.
-pub(super) fn all<C: Client>() -> [(&'static str, Handler<C>); 2] {
-    [("remote_ssl_session_cache_status", status::<C>), ("remote_ssl_session_cache_time", time::<C>)]
+pub(super) fn all<S: Scope>() -> [(&'static str, Handler<S>); 2] {
+    [("remote_ssl_session_cache_status", status::<S>), ("remote_ssl_session_cache_time", time::<S>)]
 }
 
-unsafe extern "C" fn status<C: Client>(
-    client: *mut C,
+unsafe extern "C" fn status<S: Scope>(
+    scope: *mut S,
     value: *mut ngx_variable_value_t,
     _data: usize,
 ) -> ngx_int_t {
-    // SAFETY: nginx passes a valid client and a place for the value.
+    // SAFETY: nginx passes a valid scope and a place for the value.
     unsafe {
-        let outcome = report(&*client).map(|report| report.outcome);
+        let outcome = report(&*scope).map(|report| report.outcome);
         let name = outcome.filter(|outcome| *outcome != Outcome::None).map(Outcome::name);
         set(&mut *value, name.map(str::as_bytes));
     }
@@ -45,31 +45,31 @@ unsafe extern "C" fn status<C: Client>(
 }
 
 /// As nginx shows $upstream_response_time: seconds, with milliseconds.
-unsafe extern "C" fn time<C: Client>(
-    client: *mut C,
+unsafe extern "C" fn time<S: Scope>(
+    scope: *mut S,
     value: *mut ngx_variable_value_t,
     _data: usize,
 ) -> ngx_int_t {
-    // SAFETY: nginx passes a valid client, which keeps its pool, and a place for the value.
+    // SAFETY: nginx passes a valid scope, which keeps its pool, and a place for the value.
     unsafe {
-        let waited = report(&*client).and_then(|report| report.waited);
+        let waited = report(&*scope).and_then(|report| report.waited);
         let Some(waited) = waited else {
             set(&mut *value, None);
             return NGX_OK as ngx_int_t;
         };
         let text = format!("{}.{:03}", waited.as_secs(), waited.subsec_millis());
-        let text: *mut String = Pool::from_ngx_pool((*client).pool()).allocate(text);
+        let text: *mut String = Pool::from_ngx_pool((*scope).pool()).allocate(text);
         let Some(text) = text.as_ref() else { return NGX_ERROR as ngx_int_t };
         set(&mut *value, Some(text.as_bytes()));
     }
     NGX_OK as ngx_int_t
 }
 
-fn report(client: &impl Client) -> Option<Report> {
+fn report(scope: &impl Scope) -> Option<Report> {
     // SAFETY: where a connection has TLS, it has an SSL for as long as it lives. In HTTP/2 and HTTP/3 the
     // connection of a request has the `ssl` of the client's.
     unsafe {
-        let ssl = (*client.connection()).ssl.as_ref()?;
+        let ssl = (*scope.connection()).ssl.as_ref()?;
         handshake::report(Ssl::from_ptr(ssl.connection)?)
     }
 }

@@ -35,7 +35,7 @@ static CACHE: Slot<SSL_CTX, SessionCache> = Slot::new();
 /// What the sockets that an SSL_CTX is for are like.
 #[derive(Clone, Copy)]
 pub(crate) struct Sockets {
-    /// The part of nginx that they belong to.
+    /// The part of nginx that they belong to, for the counters.
     pub(crate) frontend: Frontend,
     /// Whether nginx closes their connections only once the client has done so as well.
     pub(crate) wait_for_close: bool,
@@ -43,7 +43,7 @@ pub(crate) struct Sockets {
     pub(crate) know_names: bool,
     /// Whether a server of theirs asks for client certificates.
     pub(crate) asks_for_certificates: bool,
-    /// The time that nginx gives a client for its handshake (`client_header_timeout`).
+    /// The time that nginx gives a client for its handshake.
     pub(crate) handshake_timeout: Duration,
 }
 

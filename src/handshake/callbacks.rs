@@ -115,9 +115,10 @@ impl Steps for Passage {
 
 /// Where OpenSSL enters while nginx closes a connection and waits for the client to do so as well.
 ///
-/// A client that just goes then, as many do, makes OpenSSL forget that our close_notify was sent
-/// (`SSL_OP_IGNORE_UNEXPECTED_EOF`, which nginx sets: see where ssl/record reads the end of the file),
-/// and drop the session in SSL_free(3). It is as good as before (RFC 5246, section 7.2.1).
+/// A client that just goes then, as many do, has OpenSSL 3 call SSL_set_shutdown(3) with
+/// `SSL_RECEIVED_SHUTDOWN` alone (`SSL_OP_IGNORE_UNEXPECTED_EOF`, which nginx sets). That our close_notify
+/// was sent is forgotten, and SSL_free(3) drops the session. It is as good as before (RFC 5246, section
+/// 7.2.1).
 enum Closing {}
 
 impl Steps for Closing {

@@ -70,11 +70,13 @@ impl<O: Object, T: Data> Slot<O, T> {
 
     /// Empties the slot of an object.
     pub(crate) fn clear(&self, of: impl Handle<Object = O>) {
-        let earlier = self.pointer(&of);
-        // SAFETY: as in set().
+        let Some(earlier) = self.pointer(&of) else { return };
+        // SAFETY: the object is valid. What the slot held is a reference, which it has given up once it
+        // is empty.
         unsafe {
-            let is_empty = O::set(of.object(), self.index(), ptr::null_mut()) != 0;
-            drop(earlier.filter(|_| is_empty).map(|data| Rc::from_raw(data.as_ptr())));
+            if O::set(of.object(), self.index(), ptr::null_mut()) != 0 {
+                drop(Rc::from_raw(earlier.as_ptr()));
+            }
         }
     }
 

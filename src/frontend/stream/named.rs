@@ -7,7 +7,7 @@ use ngx::core::NgxStr;
 
 use crate::attach::Transport;
 use crate::frontend::block::{servers, Block, Frontend, Socket};
-use crate::frontend::names::{is_regex, known};
+use crate::frontend::names::{configured, is_regex};
 use crate::nginx::bindings::{
     ngx_stream_conf_addr_t, ngx_stream_conf_port_t, ngx_stream_core_main_conf_t,
     ngx_stream_core_srv_conf_t, ngx_stream_server_name_t,
@@ -24,11 +24,11 @@ pub(super) fn name(server: &'static ngx_stream_core_srv_conf_t) -> &'static NgxS
 pub(super) fn names(cycle: &ngx_cycle_t, server: &ngx_stream_core_srv_conf_t) -> BTreeSet<Vec<u8>> {
     // SAFETY: the array holds names.
     let names = unsafe { server.server_names.as_slice::<ngx_stream_server_name_t>() };
-    names.iter().map(|name| known(cycle, &name.name, is_regex!(name))).collect()
+    names.iter().map(|name| configured(cycle, &name.name, is_regex!(name))).collect()
 }
 
 /// The sockets with TLS.
-pub(super) fn sockets<F>(block: &Block<F>) -> Vec<Socket<ngx_stream_core_srv_conf_t>>
+pub(super) fn sockets<F>(block: &Block<'_, F>) -> Vec<Socket<ngx_stream_core_srv_conf_t>>
 where
     F: Frontend<Main = ngx_stream_core_main_conf_t>,
 {
@@ -42,12 +42,12 @@ where
         .collect()
 }
 
-fn socket(address: &'static ngx_stream_conf_addr_t) -> Socket<ngx_stream_core_srv_conf_t> {
+fn socket(address: &ngx_stream_conf_addr_t) -> Socket<ngx_stream_core_srv_conf_t> {
     // SAFETY: an address has a default server and an array of pointers to servers.
     let (default, servers) =
         unsafe { (&*address.default_server, servers(&address.servers).collect()) };
     Socket {
-        address: NgxStr::from_bytes(address.opt.addr_text.as_bytes()),
+        address: address.opt.addr_text.to_string(),
         transport: Transport::Tcp,
         default,
         servers,

@@ -12,18 +12,18 @@ use crate::nginx::bindings::{
 
 pub(super) use crate::nginx::bindings::ngx_stream_ssl_conf_t as Ssl;
 
-/// The first name of a server.
+/// Empty: a server has no names.
 pub(super) fn name(_server: &'static ngx_stream_core_srv_conf_t) -> &'static NgxStr {
     NgxStr::from_bytes(b"")
 }
 
-/// The names of a server.
+/// None.
 pub(super) fn names(_: &ngx_cycle_t, _: &ngx_stream_core_srv_conf_t) -> BTreeSet<Vec<u8>> {
     BTreeSet::new()
 }
 
 /// The sockets with TLS.
-pub(super) fn sockets<F>(block: &Block<F>) -> Vec<Socket<ngx_stream_core_srv_conf_t>>
+pub(super) fn sockets<F>(block: &Block<'_, F>) -> Vec<Socket<ngx_stream_core_srv_conf_t>>
 where
     F: Frontend<Main = ngx_stream_core_main_conf_t, Server = ngx_stream_core_srv_conf_t>,
 {
