@@ -74,10 +74,9 @@ sub half {
 	foreach my $n (1 .. $count) {
 		my $socket = SSLSessionCache::Hello::connected(8443);
 
-		setsockopt $socket, Socket::SOL_SOCKET(), Socket::SO_LINGER(),
-			pack 'II', 1, 0 if $n % 2;
 		syswrite $socket, substr $hello, 0, 1 + $n % (length($hello) - 1);
 		select undef, undef, undef, 0.001;
+		reset_connection($socket) if $n % 2;
 	}
 }
 

@@ -11,14 +11,13 @@ use warnings;
 use strict;
 
 use FindBin;
-use IO::Select;
-use Socket qw/ SOL_SOCKET SO_LINGER /;
 use Test::More;
 
 BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
+use SSLSessionCache::Hello;
 use SSLSessionCache::Link;
 use SSLSessionCache::Mail;
 use SSLSessionCache::Nginx;
@@ -114,8 +113,7 @@ sub leave {
 		$answered += grep { $_->answered() } @waiting;
 
 		if ($round % 2) {
-			setsockopt $_->socket(), SOL_SOCKET, SO_LINGER,
-				pack 'II', 1, 0 foreach @waiting;
+			reset_connection($_->socket()) foreach @waiting;
 		}
 
 		@waiting = ();

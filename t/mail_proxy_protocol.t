@@ -39,7 +39,7 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 		my $client = offer($port, $version);
 
 		is(outcome(sub { $client->connect($header)->starttls()
-			->send($client->hello()) }), 'resumed',
+			->send_hello($client->hello()) }), 'resumed',
 			"$version, port $port, apart");
 	}
 
@@ -49,12 +49,12 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 		my $client = offer($port, $version);
 
 		is(outcome(sub { $client->connect($header . $client->hello())
-			->send() }), 'resumed', "$version, port $port, together");
+			->send_hello() }), 'resumed', "$version, port $port, together");
 	}
 
 	my $client = offer(8993, $version);
 
-	isnt(outcome(sub { $client->connect()->send($client->hello()) }),
+	isnt(outcome(sub { $client->connect()->send_hello($client->hello()) }),
 		'resumed', "$version, refused without a header");
 }
 

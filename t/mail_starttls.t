@@ -94,7 +94,7 @@ sub outcome {
 	my $r = eval {
 		if ($pieces) {
 			local $_ = $client->connect()->starttls();
-			$client->send($pieces->());
+			$client->send_hello($pieces->());
 		}
 
 		$client->get();
@@ -113,7 +113,7 @@ sub pipelines {
 	my @logins = $client->login_lines();
 
 	eval {
-		$client->connect()->starttls()->send($client->hello());
+		$client->connect()->starttls()->send_hello($client->hello());
 		$client->finish_with(@logins,
 			map { $client->echo_line("number $_") } 1 .. 9);
 
@@ -130,7 +130,7 @@ sub pipelines {
 sub hurry {
 	my ($client) = @_;
 
-	return $client->connect()->starttls($client->hello())->send();
+	return $client->connect()->starttls($client->hello())->send_hello();
 }
 
 sub made {

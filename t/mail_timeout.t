@@ -63,9 +63,9 @@ $store->freeze();
 
 my $begin = time();
 $_->connect() foreach @made, @late;
-$_->starttls()->send($_->hello()) foreach @made;
+$_->starttls()->send_hello($_->hello()) foreach @made;
 sleep 2;
-$_->starttls()->send($_->hello()) foreach @late;
+$_->starttls()->send_hello($_->hello()) foreach @late;
 my @got = map { my $client = $_; eval { $client->get() } // { error => $@ } }
 	@made, @late;
 my $took = time() - $begin;

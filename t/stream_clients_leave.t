@@ -16,6 +16,7 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 
 use Test::Nginx;
 
+use SSLSessionCache::Hello;
 use SSLSessionCache::Link;
 use SSLSessionCache::Nginx;
 use SSLSessionCache::Store;
@@ -50,7 +51,7 @@ my $connections = settled($worker);
 
 my %ways = (
 	close => sub { @{$_[0]} = () },
-	reset => sub { reset_connection($_) foreach @{$_[0]} },
+	reset => sub { reset_connection($_->socket()) foreach @{$_[0]} },
 	half => sub { shutdown $_->socket(), 1 foreach @{$_[0]} },
 );
 

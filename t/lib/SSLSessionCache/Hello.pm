@@ -12,10 +12,10 @@ use parent 'SSLSessionCache::TLS';
 
 use Exporter qw/ import /;
 use IO::Socket::INET;
-use Socket qw/ IPPROTO_TCP TCP_NODELAY /;
+use Socket qw/ IPPROTO_TCP SOL_SOCKET SO_LINGER TCP_NODELAY /;
 use Test::Nginx;
 
-our @EXPORT = qw/ is_answered /;
+our @EXPORT = qw/ is_answered reset_connection /;
 
 ###############################################################################
 
@@ -114,6 +114,15 @@ sub connected {
 	setsockopt $socket, IPPROTO_TCP, TCP_NODELAY, 1;
 
 	return $socket;
+}
+
+# Ends the connection of any client's socket by a reset.
+
+sub reset_connection {
+	my ($socket) = @_;
+
+	setsockopt $socket, SOL_SOCKET, SO_LINGER, pack 'II', 1, 0;
+	close $socket;
 }
 
 ###############################################################################

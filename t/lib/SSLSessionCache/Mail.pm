@@ -319,7 +319,7 @@ sub mail_hello {
 	my $self = __PACKAGE__->new($port, %opts)->connect($opts{first})
 		->starttls();
 
-	return $self->send($self->hello());
+	return $self->send_hello($self->hello());
 }
 
 # A client that is not connected.
@@ -392,7 +392,7 @@ sub plain_line {
 
 # The ClientHello in pieces, each sent when the one before has left.
 
-sub send {
+sub send_hello {
 	my ($self, @pieces) = @_;
 
 	foreach my $piece (@pieces) {

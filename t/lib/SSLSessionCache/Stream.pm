@@ -10,7 +10,7 @@ use warnings;
 use strict;
 
 use Exporter qw/ import /;
-use Socket qw/ IPPROTO_TCP SOL_SOCKET SO_LINGER /;
+use Socket qw/ IPPROTO_TCP TCP_CORK /;
 use Test::Nginx;
 
 use SSLSessionCache::Nginx;
@@ -20,12 +20,9 @@ use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 our @EXPORT = qw/
-	has_stream log_lines reset_connection service stream_config stream_get
-	stream_pair stream_single stream_talk
+	has_stream log_lines service stream_config stream_get stream_pair
+	stream_single stream_talk
 /;
-
-# tcp(7); Perl's Socket does not have it everywhere
-use constant TCP_CORK => 3;
 
 ###############################################################################
 
@@ -219,15 +216,6 @@ sub stream_talk {
 		session => $client->session(),
 		version => Net::SSLeay::get_version($ssl),
 	};
-}
-
-# Ends a connection by a reset.
-
-sub reset_connection {
-	my ($client) = @_;
-
-	setsockopt $client->socket(), SOL_SOCKET, SO_LINGER, pack 'II', 1, 0;
-	close $client->socket();
 }
 
 ###############################################################################
