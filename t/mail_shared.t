@@ -21,7 +21,6 @@ use Test::Nginx;
 use SSLSessionCache::Mail;
 use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
-use SSLSessionCache::Wait;
 
 ###############################################################################
 

@@ -116,23 +116,6 @@ sub leave {
 	return $answered;
 }
 
-# How many sockets a worker has, once that does not change.
-
-sub settled {
-	my ($worker) = @_;
-
-	my $count = 0;
-
-	wait_until(sub {
-		my $before = $count;
-		$count = connections($worker);
-		select undef, undef, undef, 0.2;
-		return $count == $before;
-	});
-
-	return $count;
-}
-
 sub offer {
 	my ($version) = @_;
 

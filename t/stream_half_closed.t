@@ -28,7 +28,7 @@ my $store = store($t);
 
 stream_single($t, store => $store, cache => 'type=%%STORE%% timeout=10s',
 	server => 'proxy_half_close on;');
-$t->plan(8);
+$t->plan(10);
 
 ###############################################################################
 
@@ -53,7 +53,7 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	$store->freeze();
 	my $waiting = tls_hello(8443, version => $version,
 		session => $r->{session});
-	$waiting->answered(0.2);
+	ok(!$waiting->answered(0.2), "$version, waits");
 	$store->thaw();
 	my $got = stream_talk($waiting, echo => $text, at_once => 1, ends => 1);
 

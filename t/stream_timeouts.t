@@ -101,10 +101,9 @@ SSLSessionCache::Link->new($t, delay => 0.5);
 service($t);
 certificate($t, 'localhost');
 
-$t->plan(29)->run();
+$t->plan(30)->run();
 
 ###############################################################################
-
 
 my $worker = worker($t);
 my $count = 10;
@@ -136,8 +135,12 @@ is($idle->read(), '', 'proxy_timeout ends an idle connection');
 
 # where the one in front is less patient, clients leave
 
+undef $idle;
+my $connections = settled($worker);
 my @left = map { offer(8447, $_) } (@versions) x 3;
 is(grep({ defined $_->{error} } @left), 6, 'proxy_timeout in front');
+ok(wait_until(sub { connections($worker) <= $connections }),
+	'nothing is left behind');
 is(offer(8446, $_)->{reused}, 1, "$_, resumed after them") foreach @versions;
 
 # a store that does not answer

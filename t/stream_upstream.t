@@ -99,8 +99,6 @@ foreach my $port (8443, 8444) {
 		my $r = stream_get($port, version => $version, echo => $long);
 		$store->wait_id(session_id($r->{session}));
 
-		# both have stored a session by the time that one is offered
-
 		my @got = map { stream_get($port, version => $version, echo => $long,
 			session => $r->{session}, at_once => 1) } 1 .. $count;
 
@@ -109,11 +107,14 @@ foreach my $port (8443, 8444) {
 		is(grep({ $_->{body} eq $long } @got), $count, "$name, resumed, answered");
 	}
 
+	# of nginx all are resumed but the first: it is a client of one worker, which
+	# stores a session on the same connection before it looks that up
+
 	my @front = log_lines($t, $port, 2 + 2 * $count);
 	my @behind = log_lines($t, $port + 10, 2 + 2 * $count);
 
 	is(grep({ $_ eq 'r HIT' } @front), 2 * $count, "$port, clients, the log says");
-	cmp_ok(grep({ $_ eq 'r HIT' } @behind), '>', 2 * $count - 1,
+	is(grep({ $_ eq 'r HIT' } @behind), 2 * $count + 1,
 		"$port, nginx as a client, the log says");
 }
 

@@ -18,7 +18,7 @@ use SSLSessionCache::Wait;
 
 our @EXPORT = qw/
 	check_config connections growth master private_file reload resident_size
-	worker workers
+	settled worker workers
 /;
 
 ###############################################################################
@@ -140,6 +140,23 @@ sub connections {
 		glob "/proc/$pid/fd/*";
 
 	return scalar @sockets;
+}
+
+# The same, once that does not change.
+
+sub settled {
+	my ($pid) = @_;
+
+	my $count = 0;
+
+	wait_until(sub {
+		my $before = $count;
+		$count = connections($pid);
+		select undef, undef, undef, 0.2;
+		return $count == $before;
+	});
+
+	return $count;
 }
 
 # By how many kilobytes a worker's memory grows while something is done some
