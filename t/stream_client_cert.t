@@ -143,12 +143,13 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 
 	$r = stream_get(8443, version => $version, cert => "$dir/stranger");
 	is(shown($r), 'closed', "$version, unknown certificate");
-	is(defined $r->{session} ? offer(8543, $r) : 'closed', 'closed',
-		"$version, unknown certificate, again");
+
+	$store->forget_calls();
+	is(offer(8543, $r), 'closed', "$version, unknown certificate, again");
+	is($store->calls('get'), 1, "$version, unknown certificate, is looked up");
+
 	is(shown(stream_get(8443, version => $version)), 'closed',
 		"$version, no certificate");
-	is(offer(8443, { %$r, session => undef }), 'closed',
-		"$version, no certificate and no session");
 }
 
 ###############################################################################
@@ -158,14 +159,14 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 sub offer {
 	my ($port, $r) = @_;
 
-	return shown(stream_get($port, version => $r->{version} // 'TLSv1.3',
+	return shown(stream_get($port, version => $r->{version},
 		session => $r->{session}));
 }
 
 sub shown {
 	my ($r) = @_;
 
-	return length($r->{body} // '') ? "$r->{reused} $r->{body}" : 'closed';
+	return $r->{error} // ($r->{body} eq '' ? 'closed' : "$r->{reused} $r->{body}");
 }
 
 ###############################################################################
