@@ -90,6 +90,8 @@ pub(crate) struct Listener {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     Tcp,
+    /// Where nginx has HTTP/3.
+    #[cfg_attr(not(ngx_feature = "http_v3"), allow(dead_code))]
     Quic,
 }
 
