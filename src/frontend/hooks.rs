@@ -1,15 +1,44 @@
-//! What nginx calls while it reads http{}, stream{} or mail{}, the same for all of them.
+//! The directives, and what nginx calls while it reads http{}, stream{} or mail{}: the same for all of
+//! them.
 
 use core::ffi::{c_char, c_void};
 use core::ptr;
 use std::collections::BTreeMap;
 
-use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_int_t};
+use nginx_sys::{
+    ngx_command_t, ngx_conf_t, ngx_cycle_t, ngx_int_t, ngx_uint_t, NGX_CONF_1MORE, NGX_CONF_TAKE12,
+};
 use ngx::core::{Pool, Status, NGX_CONF_OK};
+use ngx::ngx_string;
 
 use crate::attach::{self, Listener, Servers};
-use crate::conf::{Reported, ServerConf};
+use crate::conf::{set_cache, set_tickets, Reported, ServerConf};
 use crate::frontend::block::{Block, Frontend, Socket};
+
+/// The directive of the cache, for these levels of the configuration; nginx keeps what it has for a server
+/// at this place of a context.
+pub(super) const fn cache(levels: u32, offset: usize) -> ngx_command_t {
+    ngx_command_t {
+        name: ngx_string!("remote_ssl_session_cache"),
+        type_: (levels | NGX_CONF_1MORE) as ngx_uint_t,
+        set: Some(set_cache),
+        conf: offset,
+        offset: 0,
+        post: ptr::null_mut(),
+    }
+}
+
+/// That of ticket keys, as [`cache`].
+pub(super) const fn tickets(levels: u32, offset: usize) -> ngx_command_t {
+    ngx_command_t {
+        name: ngx_string!("remote_ssl_session_tickets"),
+        type_: (levels | NGX_CONF_TAKE12) as ngx_uint_t,
+        set: Some(set_tickets),
+        conf: offset,
+        offset: 0,
+        post: ptr::null_mut(),
+    }
+}
 
 /// Makes what is kept of our directives for a block, or for a server.
 pub(super) unsafe extern "C" fn create_server(cf: *mut ngx_conf_t) -> *mut c_void {

@@ -9,15 +9,12 @@ use nginx_sys::{
     ngx_http_conf_addr_t, ngx_http_conf_ctx_t, ngx_http_conf_port_t, ngx_http_core_loc_conf_t,
     ngx_http_core_main_conf_t, ngx_http_core_srv_conf_t, ngx_http_module_t, ngx_http_request_t,
     ngx_http_server_name_t, ngx_http_ssl_srv_conf_t, ngx_int_t, ngx_module_t, ngx_pool_t,
-    ngx_uint_t, NGX_CONF_1MORE, NGX_CONF_TAKE12, NGX_HTTP_MAIN_CONF, NGX_HTTP_MODULE,
-    NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET,
+    ngx_uint_t, NGX_HTTP_MAIN_CONF, NGX_HTTP_MODULE, NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET,
 };
 use ngx::core::{NgxStr, Status};
-use ngx::ngx_string;
 use ssl_session_cache_core::report;
 
 use crate::attach::{Server, Transport};
-use crate::conf::{set_cache, set_tickets};
 use crate::frontend::block::{servers, Block, Frontend, Names, Socket};
 use crate::frontend::names::{configured, is_regex};
 use crate::frontend::tls::{fields, Fields};
@@ -39,23 +36,13 @@ static CONTEXT: ngx_http_module_t = ngx_http_module_t {
     merge_loc_conf: None,
 };
 
+/// Where directives may stand, and where nginx keeps what they say of a server.
+const LEVELS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
+const OFFSET: usize = NGX_HTTP_SRV_CONF_OFFSET;
+
 static mut COMMANDS: [ngx_command_t; 4] = [
-    ngx_command_t {
-        name: ngx_string!("remote_ssl_session_cache"),
-        type_: (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_CONF_1MORE) as ngx_uint_t,
-        set: Some(set_cache),
-        conf: NGX_HTTP_SRV_CONF_OFFSET,
-        offset: 0,
-        post: ptr::null_mut(),
-    },
-    ngx_command_t {
-        name: ngx_string!("remote_ssl_session_tickets"),
-        type_: (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_CONF_TAKE12) as ngx_uint_t,
-        set: Some(set_tickets),
-        conf: NGX_HTTP_SRV_CONF_OFFSET,
-        offset: 0,
-        post: ptr::null_mut(),
-    },
+    hooks::cache(LEVELS, OFFSET),
+    hooks::tickets(LEVELS, OFFSET),
     status::COMMAND,
     ngx_command_t::empty(),
 ];

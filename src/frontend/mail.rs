@@ -6,16 +6,12 @@ use core::ffi::c_void;
 use core::{mem, ptr};
 use std::collections::BTreeSet;
 
-use nginx_sys::{
-    ngx_array_t, ngx_command_t, ngx_cycle_t, ngx_module_t, ngx_uint_t, NGX_CONF_1MORE,
-    NGX_CONF_TAKE12,
-};
+use nginx_sys::{ngx_array_t, ngx_command_t, ngx_cycle_t, ngx_module_t, ngx_uint_t};
 use ngx::core::NgxStr;
-use ngx::ngx_string;
 use ssl_session_cache_core::report;
 
 use crate::attach::Server;
-use crate::conf::{set_cache, set_tickets, Reported};
+use crate::conf::Reported;
 use crate::frontend::block::{Block, Frontend, Names, Socket};
 use crate::frontend::hooks;
 use crate::frontend::names::configured;
@@ -45,25 +41,12 @@ static CONTEXT: Hooks = Hooks(ngx_mail_module_t {
     merge_srv_conf: Some(hooks::merge_server),
 });
 
-static mut COMMANDS: [ngx_command_t; 3] = [
-    ngx_command_t {
-        name: ngx_string!("remote_ssl_session_cache"),
-        type_: (NGX_MAIL_MAIN_CONF | NGX_MAIL_SRV_CONF | NGX_CONF_1MORE) as ngx_uint_t,
-        set: Some(set_cache),
-        conf: mem::offset_of!(ngx_mail_conf_ctx_t, srv_conf),
-        offset: 0,
-        post: ptr::null_mut(),
-    },
-    ngx_command_t {
-        name: ngx_string!("remote_ssl_session_tickets"),
-        type_: (NGX_MAIL_MAIN_CONF | NGX_MAIL_SRV_CONF | NGX_CONF_TAKE12) as ngx_uint_t,
-        set: Some(set_tickets),
-        conf: mem::offset_of!(ngx_mail_conf_ctx_t, srv_conf),
-        offset: 0,
-        post: ptr::null_mut(),
-    },
-    ngx_command_t::empty(),
-];
+/// Where directives may stand, and where nginx keeps what they say of a server.
+const LEVELS: u32 = NGX_MAIL_MAIN_CONF | NGX_MAIL_SRV_CONF;
+const OFFSET: usize = mem::offset_of!(ngx_mail_conf_ctx_t, srv_conf);
+
+static mut COMMANDS: [ngx_command_t; 3] =
+    [hooks::cache(LEVELS, OFFSET), hooks::tickets(LEVELS, OFFSET), ngx_command_t::empty()];
 
 /// The module as nginx knows it.
 #[used]

@@ -8,14 +8,12 @@ use core::{mem, ptr};
 
 use nginx_sys::{
     ngx_array_t, ngx_command_t, ngx_conf_t, ngx_connection_t, ngx_cycle_t, ngx_int_t, ngx_module_t,
-    ngx_pool_t, ngx_str_t, ngx_uint_t, NGX_CONF_1MORE, NGX_CONF_TAKE12,
+    ngx_pool_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::core::Status;
-use ngx::ngx_string;
 use ssl_session_cache_core::report;
 
 use crate::attach::Server;
-use crate::conf::{set_cache, set_tickets};
 use crate::frontend::block::{Block, Frontend, Names, Socket};
 use crate::frontend::tls::{fields, Fields};
 use crate::frontend::{hooks, variables};
@@ -49,25 +47,12 @@ static CONTEXT: ngx_stream_module_t = ngx_stream_module_t {
     merge_srv_conf: Some(hooks::merge_server),
 };
 
-static mut COMMANDS: [ngx_command_t; 3] = [
-    ngx_command_t {
-        name: ngx_string!("remote_ssl_session_cache"),
-        type_: (NGX_STREAM_MAIN_CONF | NGX_STREAM_SRV_CONF | NGX_CONF_1MORE) as ngx_uint_t,
-        set: Some(set_cache),
-        conf: mem::offset_of!(ngx_stream_conf_ctx_t, srv_conf),
-        offset: 0,
-        post: ptr::null_mut(),
-    },
-    ngx_command_t {
-        name: ngx_string!("remote_ssl_session_tickets"),
-        type_: (NGX_STREAM_MAIN_CONF | NGX_STREAM_SRV_CONF | NGX_CONF_TAKE12) as ngx_uint_t,
-        set: Some(set_tickets),
-        conf: mem::offset_of!(ngx_stream_conf_ctx_t, srv_conf),
-        offset: 0,
-        post: ptr::null_mut(),
-    },
-    ngx_command_t::empty(),
-];
+/// Where directives may stand, and where nginx keeps what they say of a server.
+const LEVELS: u32 = NGX_STREAM_MAIN_CONF | NGX_STREAM_SRV_CONF;
+const OFFSET: usize = mem::offset_of!(ngx_stream_conf_ctx_t, srv_conf);
+
+static mut COMMANDS: [ngx_command_t; 3] =
+    [hooks::cache(LEVELS, OFFSET), hooks::tickets(LEVELS, OFFSET), ngx_command_t::empty()];
 
 /// The module as nginx knows it.
 #[used]
