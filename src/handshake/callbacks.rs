@@ -77,7 +77,7 @@ impl Steps for Doorway {
                 InfoCallback::ours::<Self>().set(ssl);
                 First::begin(ssl, cache);
             }
-        } else if First::of(ssl).map_or(true, |first| first.stepped(ssl)) {
+        } else if First::of(ssl).is_none_or(|first| first.stepped(ssl)) {
             InfoCallback::ours::<Passage>().set(ssl);
         }
         Passage::stepped(ssl, step);

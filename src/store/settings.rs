@@ -129,7 +129,7 @@ impl Settings {
     /// Whether a session that was made at a site may lie in the store. Those of machines without a
     /// number for theirs, 0, may lie anywhere.
     pub(crate) fn serves(&self, site: u8) -> bool {
-        self.site.map_or(true, |own| site == own || site == 0)
+        self.site.is_none_or(|own| site == own || site == 0)
     }
 
     pub(super) fn limits(&self) -> Limits {

@@ -125,7 +125,7 @@ fn login_of(text: &[u8]) -> Result<Login<'_>, &'static str> {
     let user = (!user.is_empty()).then(|| decoded(user)).transpose()?;
     let password = password.map(decoded).transpose()?;
     let is_right = user.as_ref().map_or(password.is_some(), |user| value::user(user).is_ok())
-        && password.as_ref().map_or(true, |password| value::password(password).is_ok());
+        && password.as_ref().is_none_or(|password| value::password(password).is_ok());
     is_right.then_some((user, password)).ok_or(LOGIN)
 }
 

@@ -160,7 +160,7 @@ impl Breaker {
 
     fn open(&mut self, now: Instant) {
         let span = self.settings.timeout.saturating_mul(Self::FORGIVEN);
-        if !self.closed_at.is_some_and(|closed_at| now.since(closed_at) < span) {
+        if self.closed_at.is_none_or(|closed_at| now.since(closed_at) >= span) {
             self.failures = 0;
         }
         self.failures += 1;

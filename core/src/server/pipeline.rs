@@ -238,7 +238,7 @@ impl<T> Pipeline<T> {
     /// Ends what is waited for and has passed its deadline, and tells how long each has waited. The
     /// requests stay, to match their replies.
     pub(crate) fn expire(&mut self, now: Instant, mut tell: impl FnMut(Duration)) {
-        if !self.earliest_deadline.is_some_and(|deadline| deadline <= now) {
+        if self.earliest_deadline.is_none_or(|deadline| deadline > now) {
             return;
         }
         self.earliest_deadline = None;

@@ -204,7 +204,7 @@ impl Cluster {
             return target;
         }
         // A node that does not have the slot in this map was asked before the map was new.
-        if target.is_some() && owner.map_or(true, |owner| owner == from) {
+        if target.is_some() && owner.is_none_or(|owner| owner == from) {
             self.set_owner(redirect.slot, target);
         }
         if self.nodes.contains_key(from) {
@@ -448,7 +448,7 @@ impl Cluster {
     }
 
     fn close_idle(&mut self, now: Instant) {
-        if self.idle_at.map_or(true, |at| at > now) {
+        if self.idle_at.is_none_or(|at| at > now) {
             return;
         }
         let idle = self.nodes.iter().filter(|(_, node)| node.slots == 0);
@@ -1015,7 +1015,7 @@ mod tests {
                 let whom = play.ask()?;
                 assert!(!is_under_way);
                 if is_first {
-                    assert!(last_at.map_or(true, |at| play.now.since(at) >= GAP));
+                    assert!(last_at.is_none_or(|at| play.now.since(at) >= GAP));
                     *last_at = Some(play.now);
                 }
                 if let Whom::Server(id) = whom {
@@ -1039,7 +1039,7 @@ mod tests {
             for (event, slot, node, span) in events {
                 play.pass([ms(0), ms(300), ms(40_000)][span]);
                 let told = happen(&mut play, (event, slot, node), &mut last_at);
-                prop_assert!(told.map_or(true, |id| play.is_open(id)));
+                prop_assert!(told.is_none_or(|id| play.is_open(id)));
                 let mut masters = play.cluster.masters();
                 prop_assert!(!masters.any(|(id, ..)| play.closed.contains(&id)));
                 drop(masters);

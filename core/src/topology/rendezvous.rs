@@ -44,7 +44,7 @@ impl Rendezvous {
             let weight = mix(server.seed ^ hash);
             let choice = Some((weight, server.index));
             let is_above =
-                |other: Option<(u64, usize)>| other.map_or(true, |(other, _)| weight > other);
+                |other: Option<(u64, usize)>| other.is_none_or(|(other, _)| weight > other);
             if is_above(first) {
                 (first, second) = (choice, first);
             } else if is_above(second) {

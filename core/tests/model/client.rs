@@ -270,7 +270,7 @@ impl Client {
         self.servers.now.set(now);
         for (_, driver) in self.servers.list() {
             let driver = &mut *driver.borrow_mut();
-            if !driver.deadline().is_some_and(|due| due <= now) {
+            if driver.deadline().is_none_or(|due| due > now) {
                 continue;
             }
             driver.receive(now);
@@ -523,7 +523,7 @@ impl Driver {
             _ => {}
         }
         while let Link::Open(connection) = &mut self.link {
-            if !connection.replies.front().is_some_and(|(at, _)| *at <= now) {
+            if connection.replies.front().is_none_or(|(at, _)| *at > now) {
                 return;
             }
             let (_, reply) = connection.replies.pop_front().expect("there is one");

@@ -423,7 +423,7 @@ impl Simulation {
         for _ in 0..3 {
             let Some(deadline) = self.server.deadline() else { return };
             self.wait(deadline.since(self.now));
-            if !self.server.deadline().is_some_and(|deadline| deadline <= self.now) {
+            if self.server.deadline().is_none_or(|deadline| deadline > self.now) {
                 return;
             }
         }
