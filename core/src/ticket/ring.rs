@@ -70,7 +70,7 @@ struct Entry {
     epoch: u64,
     /// From when on it opens nothing, in Unix seconds.
     over: u64,
-    /// Since when it is here, in Unix seconds.
+    /// Since when it is here, in Unix seconds, or what it is derived of.
     known: u64,
     /// When the store has told it first, in Unix seconds.
     told: u64,
@@ -355,15 +355,15 @@ impl Ring {
 
         let known = || self.of(family, before).filter(|entry| family.rank(entry).is_some());
         // With room for all: where they moved to make some, they would be left behind unwiped.
-        let mut bases: Vec<(_, Seed)> = Vec::with_capacity(known().count());
+        let mut bases: Vec<(_, u64, Seed)> = Vec::with_capacity(known().count());
         bases.extend(known().map(|entry| {
             let nearness = (entry.main == 0, entry.is_own(), entry.depth, Reverse(entry.order));
-            (nearness, entry.seed())
+            (nearness, entry.known, entry.seed())
         }));
-        bases.sort_unstable_by_key(|(nearness, _)| *nearness);
+        bases.sort_unstable_by_key(|(nearness, ..)| *nearness);
         let mut nearer: Vec<Seed> = Vec::with_capacity(bases.len());
         let mut others = 0;
-        for ((is_other, is_own, depth, _), base) in bases {
+        for ((is_other, is_own, depth, _), known, base) in bases {
             // The same may be there under another sealing key. Nobody else has one of its own early.
             if nearer.contains(&base) || (is_own && start > unix) {
                 continue;
@@ -374,6 +374,8 @@ impl Ring {
                 let origin = if is_own { Origin::Own } else { Origin::Ratchet };
                 let derived = Entry {
                     depth: depth.saturating_add(1),
+                    // It might have been derived at once: what is main later does not depend on when.
+                    known,
                     ..entry(family, epoch, &seed, origin, unix)
                 };
                 self.enter_derived(family, derived, has_sealed && start <= unix, unix);
@@ -785,6 +787,26 @@ mod tests {
         begin(busy, &family, NOW + 5 * LENGTH, 8);
         assert!(seals(busy, &family, NOW + 5 * LENGTH).unwrap() == ratchets(7, 5));
         assert_eq!(busy.status(&family, NOW + 5 * LENGTH).origin, Some(Origin::Ratchet));
+    }
+
+    /// A process that was held still has what others derived meanwhile, whatever it was told besides.
+    #[test]
+    fn what_is_derived_late_is_what_was_derived_in_time() {
+        let family = family(&[OLD]);
+        let mut rings = [Box::<Ring>::default(), Box::<Ring>::default()];
+        for ring in &mut rings {
+            learn(ring, &family, 0, EPOCH.0, 7);
+            begin(ring, &family, NOW + LENGTH, 9);
+        }
+        let [busy, held] = &mut rings;
+        let (epoch, unix) = (Epoch(EPOCH.0 + 1), NOW + LENGTH + 1);
+        let told = Told { key: 0, site: 0, epoch, seed: &seed(8), made: unix, since: 0 };
+        held.learn(&family, told, unix);
+        begin(busy, &family, NOW + 2 * LENGTH, 9);
+        for ring in [busy, held] {
+            begin(ring, &family, NOW + 3 * LENGTH, 9);
+            assert!(seals(ring, &family, NOW + 3 * LENGTH).unwrap() == ratchets(7, 3));
+        }
     }
 
     /// One machine was told the store's twice, and another once. Then the store is gone.
