@@ -352,3 +352,26 @@ fn past_seeds_are_back_behind_a_clock_that_jumped() {
     world.pass(10 * MINUTE);
     world.check_all();
 }
+
+/// It has not followed the clock into the new epoch yet when its store is back.
+#[test]
+fn the_next_seed_is_made_in_its_time_behind_a_clock_that_jumped() {
+    let mut world = World::new(1);
+    world.pass(2 * HOUR + HOUR / 4);
+    let knows_next = |world: &World| {
+        let machine = &world.machines[0];
+        let unix = machine.unix(world.clock);
+        let next = machine.epoch(world.clock) + 1;
+        machine.ring.seeds(&machine.family, unix).iter().any(|(epoch, _)| epoch.0 == next)
+    };
+    world.machines[0].off += LENGTH as i64;
+    world.turn(0);
+    world.pass(10_000);
+    world.machines[0].off += LENGTH as i64;
+    world.set_down(true);
+    world.set_down(false);
+    world.pass(10_000);
+    assert!(!knows_next(&world));
+    world.pass(HOUR / 2);
+    assert!(knows_next(&world));
+}
