@@ -24,9 +24,7 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 2] = [
         name: ngx_string!("remote_ssl_session_store"),
         type_: (NGX_MAIN_CONF | NGX_DIRECT_CONF | NGX_CONF_BLOCK | NGX_CONF_TAKE1) as ngx_uint_t,
         set: Some(set_store),
-        conf: 0,
-        offset: 0,
-        post: ptr::null_mut(),
+        ..ngx_command_t::empty()
     },
     ngx_command_t::empty(),
 ];

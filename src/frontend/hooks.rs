@@ -23,8 +23,7 @@ pub(super) const fn cache(levels: u32, offset: usize) -> ngx_command_t {
         type_: (levels | NGX_CONF_1MORE) as ngx_uint_t,
         set: Some(set_cache),
         conf: offset,
-        offset: 0,
-        post: ptr::null_mut(),
+        ..ngx_command_t::empty()
     }
 }
 
@@ -35,8 +34,7 @@ pub(super) const fn tickets(levels: u32, offset: usize) -> ngx_command_t {
         type_: (levels | NGX_CONF_TAKE12) as ngx_uint_t,
         set: Some(set_tickets),
         conf: offset,
-        offset: 0,
-        post: ptr::null_mut(),
+        ..ngx_command_t::empty()
     }
 }
 

@@ -23,9 +23,7 @@ pub(crate) const COMMAND: ngx_command_t = ngx_command_t {
     name: ngx_string!("remote_ssl_session_cache_status"),
     type_: (NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS) as ngx_uint_t,
     set: Some(set_handler),
-    conf: 0,
-    offset: 0,
-    post: ptr::null_mut(),
+    ..ngx_command_t::empty()
 };
 
 /// What the page can be.
