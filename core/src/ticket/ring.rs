@@ -375,7 +375,8 @@ impl Ring {
                 let derived = Entry {
                     depth: depth.saturating_add(1),
                     // It might have been derived at once: what is main later does not depend on when.
-                    known,
+                    // The clock may have been ahead when that was told.
+                    known: known.min(unix),
                     ..entry(family, epoch, &seed, origin, unix)
                 };
                 self.enter_derived(family, derived, has_sealed && start <= unix, unix);
@@ -807,6 +808,22 @@ mod tests {
             begin(ring, &family, NOW + 3 * LENGTH, 9);
             assert!(seals(ring, &family, NOW + 3 * LENGTH).unwrap() == ratchets(7, 3));
         }
+    }
+
+    /// The machine that was told it then is in step by the beginning of the next epoch.
+    #[test]
+    fn what_was_told_while_the_clock_was_ahead_is_known_by_now() {
+        let (mut ring, family) =
+            (Box::<Ring>::default(), family_of(b"store", &[OLD], &[0], 9 * LENGTH));
+        let tell = |ring: &mut Ring, epoch, byte, unix| {
+            let seed = &seed(byte);
+            ring.learn(&family, Told { key: 0, site: 0, epoch, seed, made: NOW, since: 0 }, unix);
+        };
+        tell(&mut ring, EPOCH, 7, NOW + 8 * LENGTH);
+        begin(&mut ring, &family, NOW + LENGTH, 9);
+        begin(&mut ring, &family, NOW + 2 * LENGTH, 9);
+        tell(&mut ring, Epoch(EPOCH.0 + 2), 8, NOW + 2 * LENGTH + 1);
+        assert!(seals(&ring, &family, NOW + 2 * LENGTH + 1).unwrap() == ratchets(7, 2));
     }
 
     /// One machine was told the store's twice, and another once. Then the store is gone.
