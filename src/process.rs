@@ -35,8 +35,8 @@ pub(crate) unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_
     let conf = CycleConf::of(cycle);
     attach::prepare(cycle, conf);
     if !is_test {
-        for suspension in conf.suspensions() {
-            log!(NGX_LOG_NOTICE, cycle.log, "handshakes are suspended with {suspension}");
+        for choice in conf.suspensions() {
+            log!(NGX_LOG_NOTICE, cycle.log, "handshakes are suspended with {choice}");
         }
         conf.start_counting(cycle);
     }

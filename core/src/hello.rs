@@ -1,4 +1,4 @@
-//! The ClientHello at the front of a TCP stream, read before OpenSSL sees it.
+//! The ClientHello: at the front of a TCP stream, read before OpenSSL sees it, or as OpenSSL has it.
 //!
 //! Only what tells which sessions OpenSSL is going to ask for is read (RFC 8446, section 4.1.2).
 //! Nothing else is judged: what OpenSSL refuses may pass here, and is refused there.
@@ -125,25 +125,46 @@ impl<'a> ClientHello<'a> {
         let _cipher_suites = body.vector()?;
         let _compression_methods = body.short_vector()?;
 
-        let mut hello = Self { session_id, ticket: &[], offers_tls13: false, identities: &[] };
+        let mut hello = Self::without_extensions(session_id);
         if body.is_empty() {
             return Some(hello);
         }
         let mut extensions = Reader(body.vector()?);
         while !extensions.is_empty() {
             let kind = extensions.u16()?;
-            let data = extensions.vector()?;
-            match kind {
-                SESSION_TICKET => hello.ticket = data,
-                SUPPORTED_VERSIONS => {
-                    let versions = Reader(data).short_vector()?;
-                    hello.offers_tls13 = versions.chunks_exact(2).any(|version| version == TLS13);
-                }
-                PRE_SHARED_KEY => hello.identities = Reader(data).vector()?,
-                _ => {}
+            hello.extend(kind, extensions.vector()?)?;
+        }
+        Some(hello)
+    }
+
+    /// Of a message that somebody else has taken apart, who tells the data of an extension by its kind;
+    /// `None` where what matters here is not well-formed.
+    pub fn new(session_id: &'a [u8], extension: impl Fn(u16) -> Option<&'a [u8]>) -> Option<Self> {
+        let mut hello = Self::without_extensions(session_id);
+        for kind in [SESSION_TICKET, SUPPORTED_VERSIONS, PRE_SHARED_KEY] {
+            if let Some(data) = extension(kind) {
+                hello.extend(kind, data)?;
             }
         }
         Some(hello)
+    }
+
+    fn without_extensions(session_id: &'a [u8]) -> Self {
+        Self { session_id, ticket: &[], offers_tls13: false, identities: &[] }
+    }
+
+    /// Adds what an extension says; `None` where it is not well-formed.
+    fn extend(&mut self, kind: u16, data: &'a [u8]) -> Option<()> {
+        match kind {
+            SESSION_TICKET => self.ticket = data,
+            SUPPORTED_VERSIONS => {
+                let versions = Reader(data).short_vector()?;
+                self.offers_tls13 = versions.chunks_exact(2).any(|version| version == TLS13);
+            }
+            PRE_SHARED_KEY => self.identities = Reader(data).vector()?,
+            _ => {}
+        }
+        Some(())
     }
 
     /// The ids under which OpenSSL asks its cache for sessions, in this order, whichever of the

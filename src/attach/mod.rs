@@ -49,6 +49,7 @@ pub(crate) fn attach(cycle: &ngx_cycle_t, servers: &Servers) -> Result<(), Repor
 /// Checks what all blocks have come to, once all of the configuration has been read.
 pub(crate) fn finish(cycle: &mut ngx_cycle_t) -> Result<(), Reported> {
     let conf = CycleConf::of(cycle);
+    choose_suspensions(cycle, conf)?;
     check_names(cycle, conf)?;
     tickets::check_room(cycle, conf)?;
     conf.check_stores(cycle)?;
@@ -57,9 +58,25 @@ pub(crate) fn finish(cycle: &mut ngx_cycle_t) -> Result<(), Reported> {
     count_stores(cycle, conf)
 }
 
+/// Chooses how handshakes wait. Other modules have set their callbacks by now.
+fn choose_suspensions(cycle: &ngx_cycle_t, conf: &CycleConf) -> Result<(), Reported> {
+    for cache in &*conf.caches() {
+        cache.choose_suspension().map_err(|(way, missing)| {
+            log!(
+                NGX_LOG_EMERG,
+                cycle.log,
+                "\"suspend={}\" of \"{NAME}\" is not possible: {missing}",
+                way.name()
+            );
+            Reported
+        })?;
+    }
+    Ok(())
+}
+
 /// Prepares for handshakes, once all of the configuration has been read: `pcre_jit` may come last.
 pub(crate) fn prepare(cycle: &ngx_cycle_t, conf: &CycleConf) {
-    if conf.suspensions().into_iter().any(|way| way.fit(cycle) != way) {
+    if conf.suspensions().into_iter().any(|choice| choice.clone().fit(cycle) != choice) {
         log!(
             NGX_LOG_WARN,
             cycle.log,
@@ -183,16 +200,6 @@ fn attach_server(
     }
 
     let Destination { store, keyspace, sealer, suspension, .. } = destination.clone();
-    let suspension = suspension.unwrap_or_else(Suspension::detect);
-    suspension.check().map_err(|missing| {
-        log!(
-            NGX_LOG_EMERG,
-            cycle.log,
-            "\"suspend={}\" of \"{NAME}\" is not possible: {missing}",
-            suspension.name()
-        );
-        Reported
-    })?;
     store.resolve_by(server.resolver);
     let tickets = match tickets {
         Some(tickets) => tickets.put_into(ctx, cycle, server)?,

@@ -16,7 +16,7 @@ use ssl_session_cache_core::ticket::Rotation;
 
 use crate::conf::{Destination, Reported};
 use crate::counters::{self, Counted};
-use crate::handshake::{SessionCache, Suspension};
+use crate::handshake::{Choice, SessionCache};
 use crate::nginx::{current_cycle, log, module, NAME};
 use crate::openssl::Sealer;
 use crate::store::{Settings, Store, StoreConf};
@@ -182,10 +182,15 @@ impl CycleConf {
         self.destinations.borrow_mut().extend(more.cloned());
     }
 
-    /// The ways in which handshakes are suspended.
-    pub(crate) fn suspensions(&self) -> Vec<Suspension> {
-        let used = |way: &_| self.caches().iter().any(|cache| cache.suspension() == *way);
-        Suspension::ALL.into_iter().filter(used).collect()
+    /// The ways in which handshakes are suspended, each once.
+    pub(crate) fn suspensions(&self) -> Vec<Choice> {
+        let mut choices = Vec::new();
+        for choice in self.caches().iter().filter_map(|cache| cache.choice()) {
+            if !choices.contains(&choice) {
+                choices.push(choice);
+            }
+        }
+        choices
     }
 
     /// Checks the stores, once all of the configuration has been read, and what servers use is known.

@@ -55,6 +55,7 @@ pub(super) fn sealer(
 pub(super) fn suspension(plan: &SessionsPlan<'_>) -> Option<Suspension> {
     match plan.suspend {
         Suspend::Auto => None,
+        Suspend::Retry => Some(Suspension::Retry),
         Suspend::Async => Some(Suspension::Async),
         Suspend::Hello => Some(Suspension::Hello),
     }

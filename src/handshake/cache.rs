@@ -1,6 +1,6 @@
 //! What the handshakes with one SSL_CTX share: the store, and how sessions go there.
 
-use core::cell::{Cell, OnceCell, RefCell};
+use core::cell::{OnceCell, RefCell};
 use core::time::Duration;
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use ssl_session_cache_core::report::Frontend;
 use crate::handshake::lookup::SessionId;
 use crate::handshake::notes;
 use crate::handshake::records::{Entry, Records};
-use crate::handshake::suspend::Suspension;
+use crate::handshake::suspend::{Choice, Holder, Missing, Suspension};
 use crate::nginx::{debug, unix_time, Connection};
 use crate::openssl::{
     clear_errors, Ciphers, Data, Session, SessionCallbacks, SessionRef, Slot, Ssl, SslCtx,
@@ -57,7 +57,10 @@ pub(crate) struct SessionCache {
     pub(super) records: Rc<Records>,
     /// What seals and opens stateless tickets; none where clients get none, or nginx's own.
     pub(super) tickets: Option<Tickets>,
-    suspension: Cell<Suspension>,
+    /// How handshakes are to wait for it, if not in whatever way works best.
+    wanted: Option<Suspension>,
+    /// How they do; none until all modules have set their callbacks.
+    choice: RefCell<Option<Choice>>,
     pub(super) sockets: Sockets,
     /// What the servers are able to do that a client may be for.
     abilities: OnceCell<Vec<ServerAbilities>>,
@@ -74,7 +77,7 @@ impl SessionCache {
         store_conf: Rc<StoreConf>,
         records: Rc<Records>,
         tickets: Option<Tickets>,
-        suspension: Suspension,
+        wanted: Option<Suspension>,
         sockets: Sockets,
     ) -> Option<Rc<Self>> {
         if Self::of(ctx).is_some() {
@@ -86,7 +89,8 @@ impl SessionCache {
             store: RefCell::default(),
             records,
             tickets,
-            suspension: Cell::new(suspension),
+            wanted,
+            choice: RefCell::default(),
             sockets,
             abilities: OnceCell::new(),
             ciphers: Ciphers::available(),
@@ -132,15 +136,28 @@ impl SessionCache {
         self.store.borrow().clone()
     }
 
-    /// How the handshakes wait for it.
-    pub(crate) fn suspension(&self) -> Suspension {
-        self.suspension.get()
+    /// Chooses how the handshakes wait for it, once all modules have set their callbacks. What is
+    /// missing comes with the way that was wanted.
+    pub(crate) fn choose_suspension(&self) -> Result<(), (Suspension, Missing)> {
+        let choice = Suspension::choose(self.wanted, self.ctx)?;
+        self.choice.replace(Some(choice));
+        Ok(())
     }
 
-    /// Prepares for handshakes, once all of the configuration has been read.
-    pub(crate) fn prepare(&self, cycle: &ngx_cycle_t) {
-        self.suspension.set(self.suspension().fit(cycle));
-        self.suspension().prepare(self.ctx);
+    /// Keeps to what regular expressions leave room for, once all of the configuration has been read.
+    pub(super) fn fit(&self, cycle: &ngx_cycle_t) {
+        let choice = self.choice.take().map(|choice| choice.fit(cycle));
+        self.choice.replace(choice);
+    }
+
+    /// How the handshakes wait for it, and why.
+    pub(crate) fn choice(&self) -> Option<Choice> {
+        self.choice.borrow().clone()
+    }
+
+    /// What is to hold one handshake back.
+    pub(super) fn holder(&self) -> Option<Holder> {
+        Some(self.choice.borrow().as_ref()?.way.holder())
     }
 
     /// The cache that a connection uses, if it uses one.

@@ -9,8 +9,8 @@ use crate::handshake::cache::SessionCache;
 use crate::handshake::first::First;
 use crate::handshake::notes;
 use crate::openssl::{
-    randomise, Callbacks, InfoCallback, Opened, Opening, Sealing, Session, SessionRef, Ssl, SslCtx,
-    Step, Steps, TicketCallbacks,
+    randomise, Callbacks, ClientHellos, InfoCallback, Opened, Opening, Sealing, Session,
+    SessionRef, Ssl, SslCtx, Step, Steps, TicketCallbacks,
 };
 use crate::tickets::Tickets;
 
@@ -27,7 +27,13 @@ pub(super) fn set(ctx: SslCtx, mints_ids: bool, seals_tickets: bool) {
 }
 
 /// Where OpenSSL enters.
-enum Doorway {}
+pub(super) enum Doorway {}
+
+impl ClientHellos for Doorway {
+    fn holds(ssl: Ssl<'_>) -> bool {
+        First::of(ssl).is_some_and(|first| first.holds(ssl))
+    }
+}
 
 impl Callbacks for Doorway {
     fn session_made(ssl: Ssl<'_>, session: SessionRef<'_>) -> bool {

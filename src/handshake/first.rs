@@ -65,7 +65,7 @@ struct Found {
 enum State {
     /// What the client offers may be looked up. The handshake waits while a lookup is under way.
     Begun,
-    /// The ClientHello was let through a gate: what was not looked up by then is not.
+    /// The ClientHello was let through: what was not looked up by then is not.
     Passed,
     /// OpenSSL has done the server's part. Nothing is looked up or held any more.
     Done,
@@ -87,6 +87,7 @@ impl First {
         if Self::of(ssl).is_some() {
             return;
         }
+        let Some(holder) = cache.holder() else { return };
         let first = Self {
             state: Cell::new(State::Begun),
             report: Cell::default(),
@@ -94,7 +95,7 @@ impl First {
             began: Cell::new(None),
             found: RefCell::new(None),
             has_made_session: Cell::new(false),
-            holder: cache.suspension().holder(),
+            holder,
             cache,
         };
         if let Some(first) = FIRST.bind(ssl, first) {
@@ -109,6 +110,14 @@ impl First {
 
     pub(super) fn report(&self) -> Report {
         self.report.get()
+    }
+
+    /// OpenSSL asks, in its callback on the ClientHello, whether the handshake is to wait.
+    pub(super) fn holds(&self, ssl: Ssl<'_>) -> bool {
+        match &self.holder {
+            Holder::Retry(retry) => retry.holds(ssl, self),
+            Holder::Job(_) | Holder::Gate(_) => false,
+        }
     }
 
     /// The session that OpenSSL asks for. Holds the handshake until its lookup has ended.
@@ -382,7 +391,7 @@ impl Gated for First {
     fn gate(&self) -> Option<&Gate> {
         match &self.holder {
             Holder::Gate(gate) => Some(gate),
-            Holder::Job(_) => None,
+            Holder::Retry(_) | Holder::Job(_) => None,
         }
     }
 }

@@ -11,19 +11,21 @@
 
 use std::rc::Rc;
 
+use nginx_sys::ngx_cycle_t;
 use ssl_session_cache_core::session::Keyspace;
 
 use crate::openssl::{Sealer, Ssl, SslCtx};
 use crate::store::StoreConf;
 use crate::tickets::Tickets;
 
+use self::callbacks::Doorway;
 use self::first::First;
 use self::records::Records;
 
 pub(crate) use self::cache::{SessionCache, Sockets};
 pub(crate) use self::first::Report;
 pub(crate) use self::lookup::{answered, is_awaited};
-pub(crate) use self::suspend::Suspension;
+pub(crate) use self::suspend::{Choice, Suspension};
 
 mod cache;
 mod callbacks;
@@ -42,15 +44,23 @@ impl SessionCache {
         keyspace: Keyspace,
         sealer: Option<Rc<Sealer>>,
         tickets: Option<Tickets>,
-        suspension: Suspension,
+        wanted: Option<Suspension>,
         sockets: Sockets,
     ) -> Option<Rc<Self>> {
         let records = Records::new(keyspace, sealer, store_conf.settings().site.unwrap_or(0));
         let (mints_ids, seals_tickets) = (records.are_sealed(), tickets.is_some());
-        let cache = Self::put_into(ctx, store_conf, records, tickets, suspension, sockets)?;
+        let cache = Self::put_into(ctx, store_conf, records, tickets, wanted, sockets)?;
         callbacks::set(ctx, mints_ids, seals_tickets);
         ctx.cache_externally();
         Some(cache)
+    }
+
+    /// Prepares for handshakes, once all of the configuration has been read.
+    pub(crate) fn prepare(&self, cycle: &ngx_cycle_t) {
+        self.fit(cycle);
+        if let Some(choice) = self.choice() {
+            choice.way.prepare::<Doorway>(self.ctx());
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod callbacks;
 mod cipher;
 mod ciphers;
 mod client;
+mod client_hello;
 mod ctx;
 mod errors;
 mod ex_data;
@@ -29,6 +30,7 @@ pub(crate) use self::callbacks::{Callbacks, InfoCallback, SessionCallbacks, Step
 pub(crate) use self::cipher::{Aes, Gcm};
 pub(crate) use self::ciphers::Ciphers;
 pub(crate) use self::client::Reason;
+pub(crate) use self::client_hello::{ClientHelloCallback, ClientHellos, UnknownPlace};
 pub(crate) use self::ctx::SslCtx;
 pub(crate) use self::errors::clear_errors;
 pub(crate) use self::ex_data::{Bound, Data, Slot};

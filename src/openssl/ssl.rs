@@ -1,15 +1,14 @@
 //! The SSL of a connection.
 
-use core::ffi::{c_int, c_long, c_uint};
+use core::ffi::{c_int, c_long};
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
-use core::slice;
 
 use nginx_sys::{
-    SSL_client_hello_get0_ext, SSL_ctrl, SSL_get_client_random, SSL_get_options, SSL_get_session,
-    SSL_get_shutdown, SSL_get_verify_mode, SSL_in_before, SSL_is_init_finished, SSL_session_reused,
-    SSL_set_options, SSL_version, SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_MODE, SSL_MODE_ASYNC,
-    SSL_VERIFY_NONE, TLS1_3_VERSION,
+    SSL_ctrl, SSL_get_client_random, SSL_get_options, SSL_get_session, SSL_get_shutdown,
+    SSL_get_verify_mode, SSL_in_before, SSL_is_init_finished, SSL_session_reused, SSL_set_options,
+    SSL_version, SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_MODE, SSL_MODE_ASYNC, SSL_VERIFY_NONE,
+    TLS1_3_VERSION,
 };
 use ssl_session_cache_core::session::sealed::HELLO_RANDOM_LEN;
 
@@ -70,17 +69,6 @@ impl<'a> Ssl<'a> {
     pub(crate) fn version(self) -> c_int {
         // SAFETY: the SSL is valid.
         unsafe { SSL_version(self.as_ptr()) }
-    }
-
-    /// An extension of the ClientHello (SSL_client_hello_get0_ext(3)). For the callbacks that OpenSSL
-    /// looks for sessions with: it still has the message then.
-    pub(crate) fn hello_extension(self, kind: c_uint) -> Option<&'a [u8]> {
-        let (mut data, mut len) = (ptr::null(), 0);
-        // SAFETY: the SSL is valid, and keeps the message until it has been read to its end.
-        unsafe {
-            let is_there = SSL_client_hello_get0_ext(self.as_ptr(), kind, &mut data, &mut len) != 0;
-            is_there.then(|| slice::from_raw_parts(data, len))
-        }
     }
 
     /// Whether the server takes no notice of a client that can do extended master secrets

@@ -464,11 +464,16 @@ mod tests {
 
     #[test]
     fn suspend() {
-        let ways = [("auto", Suspend::Auto), ("async", Suspend::Async), ("hello", Suspend::Hello)];
+        let ways = [
+            ("auto", Suspend::Auto),
+            ("retry", Suspend::Retry),
+            ("async", Suspend::Async),
+            ("hello", Suspend::Hello),
+        ];
         for (name, way) in ways {
             assert_eq!(sessions(&[&format!("suspend={name}")]).suspend, way);
         }
-        invalid_values("suspend", &["", "on"], "auto, async or hello");
+        invalid_values("suspend", &["", "on"], "auto, retry, async or hello");
     }
 
     #[test]

@@ -178,8 +178,8 @@ parameters! {
         "*number*",
         value::site, "a number from 1 to 15";
     Sessions "suspend" => suspend: Option<Suspend>,
-        "`auto` \\| `async` \\| `hello`" default "auto",
-        value::suspend, "auto, async or hello";
+        "`auto` \\| `retry` \\| `async` \\| `hello`" default "auto",
+        value::suspend, "auto, retry, async or hello";
     /// Key files, the first to seal with.
     Sessions "key" => keys: Vec<&'a [u8]>,
         "*file* ...",

@@ -98,6 +98,8 @@ pub(super) const SENTINEL_PORT: u16 = 26379;
 pub enum Suspend {
     /// In whatever way works best.
     Auto,
+    /// In OpenSSL's callback on the ClientHello.
+    Retry,
     /// As OpenSSL jobs.
     Async,
     /// With the ClientHello held back.

@@ -141,6 +141,7 @@ pub(super) fn kind(value: &[u8]) -> Result<Kind, Refusal> {
 pub(super) fn suspend(value: &[u8]) -> Result<Suspend, Refusal> {
     match value {
         b"auto" => Ok(Suspend::Auto),
+        b"retry" => Ok(Suspend::Retry),
         b"async" => Ok(Suspend::Async),
         b"hello" => Ok(Suspend::Hello),
         _ => Err(Refusal::Value),

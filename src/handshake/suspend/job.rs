@@ -12,6 +12,7 @@ use core::cell::Cell;
 use nginx_sys::ngx_cycle_t;
 
 use crate::handshake::suspend::hold::Hold;
+use crate::handshake::suspend::Missing;
 use crate::nginx::{is_pcre_jit_on, symbol};
 use crate::openssl::{has_jobs, in_job, pause_job, Ssl};
 
@@ -21,31 +22,11 @@ pub(in crate::handshake) struct Job {
     is_on: Cell<bool>,
 }
 
-/// What is missing for OpenSSL jobs, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Missing {
-    #[error(
-        "this nginx is not patched (no symbol \"ngx_ssl_async_handshake\"); apply the patch of its \
-         version from patches/ and build it anew"
-    )]
-    Patch,
-    #[error(
-        "OpenSSL cannot run jobs here (ASYNC_is_capable() is 0); use an OpenSSL built with threads \
-         (for nginx's --with-openssl=, add --with-openssl-opt=enable-threads) on a libc with \
-         makecontext()"
-    )]
-    Jobs,
-    #[error(
-        "this nginx was built with PCRE, whose regular expressions can take more stack than an \
-         OpenSSL job has; build it with PCRE2"
-    )]
-    Stack,
-}
-
 /// Whether jobs work here.
 pub(super) fn check() -> Result<(), Missing> {
+    const MARK: &str = "ngx_ssl_async_handshake";
     if symbol(c"ngx_ssl_async_handshake").is_null() {
-        return Err(Missing::Patch);
+        return Err(Missing::Patch(MARK));
     }
     if !has_jobs() {
         return Err(Missing::Jobs);

@@ -1,6 +1,7 @@
 //! How a handshake waits for its lookups without holding up the worker: one file for each way, and
 //! one for how the handshake is woken. They know the handshake as a trait, and nothing of lookups.
 //!
+//! - `retry`: on a patched nginx, in OpenSSL's callback on the ClientHello.
 //! - `job`: on a patched nginx, in OpenSSL's get callback.
 //! - `gate`: on any other, before OpenSSL has seen the ClientHello.
 
@@ -9,9 +10,10 @@ use std::rc::Rc;
 
 use nginx_sys::ngx_cycle_t;
 
-use crate::openssl::{Bound, Ssl, SslCtx};
+use crate::openssl::{Bound, ClientHellos, Ssl, SslCtx};
 
-use self::job::{Job, Missing};
+use self::job::Job;
+use self::retry::Retry;
 
 pub(super) use self::gate::{Gate, Gated};
 pub(super) use self::hold::{Held, Hold};
@@ -20,63 +22,142 @@ pub(super) use self::waker::Waker;
 mod gate;
 mod hold;
 mod job;
+mod retry;
 mod waker;
 
-/// The way in which handshakes are suspended.
+/// A way in which handshakes are suspended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Suspension {
+    /// OpenSSL's callback on the ClientHello, on a patched nginx.
+    Retry,
     /// OpenSSL jobs, on a patched nginx.
     Async,
     /// A gate in front of the socket, which holds the ClientHello back.
     Hello,
 }
 
+/// What is missing for a way, and what to do about it.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error, Debug)]
+pub(crate) enum Missing {
+    #[error(
+        "this nginx is not patched (no symbol \"{0}\"); apply the patch of its version from patches/ \
+         and build it anew"
+    )]
+    Patch(&'static str),
+    #[error(
+        "another module has set a callback on ClientHellos, as OpenResty's ssl_client_hello_by_lua \
+         does, and OpenSSL has room for one (SSL_CTX_set_client_hello_cb(3)); use \"suspend=async\" or \
+         \"suspend=hello\""
+    )]
+    Room,
+    #[error(
+        "it cannot be told whether another module has set a callback on ClientHellos in this OpenSSL; \
+         use \"suspend=async\" or \"suspend=hello\""
+    )]
+    Getter,
+    #[error(
+        "OpenSSL cannot run jobs here (ASYNC_is_capable() is 0); use an OpenSSL built with threads \
+         (for nginx's --with-openssl=, add --with-openssl-opt=enable-threads) on a libc with \
+         makecontext()"
+    )]
+    Jobs,
+    #[error(
+        "with \"pcre_jit on\" regular expressions take more stack than an OpenSSL job has; use \
+         \"suspend=hello\""
+    )]
+    Jit,
+    #[error(
+        "this nginx was built with PCRE, whose regular expressions can take more stack than an \
+         OpenSSL job has; build it with PCRE2"
+    )]
+    Stack,
+}
+
+/// The way that was chosen for an SSL_CTX, and why.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) way: Suspension,
+    /// The better ways, and what is missing for them; `None` where it was not for us to choose.
+    better: Option<Vec<(Suspension, Missing)>>,
+}
+
 impl fmt::Display for Suspension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Retry => "OpenSSL's ClientHello callback (suspend=retry)",
             Self::Async => "OpenSSL jobs (suspend=async)",
             Self::Hello => "the ClientHello held back (suspend=hello)",
         })
     }
 }
 
-impl Suspension {
-    /// The ways, in the order of preference.
-    pub(crate) const ALL: [Self; 2] = [Self::Async, Self::Hello];
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, ", self.way)?;
+        match self.better.as_deref() {
+            None => f.write_str("as configured"),
+            Some([]) => f.write_str("the best way"),
+            Some(better) => better.iter().enumerate().try_for_each(|(number, (way, missing))| {
+                let before = if number == 0 { "" } else { "; " };
+                write!(f, "{before}as suspend={} is not possible: {missing}", way.name())
+            }),
+        }
+    }
+}
 
-    /// The best way that works here.
-    pub(crate) fn detect() -> Self {
-        Self::Async.check().map_or(Self::Hello, |()| Self::Async)
+impl Choice {
+    /// This choice, or another way where regular expressions take the stack of a job. To be asked once
+    /// all of the configuration has been read.
+    pub(crate) fn fit(self, cycle: &ngx_cycle_t) -> Self {
+        if self.way != Suspension::Async || job::fits(cycle) {
+            return self;
+        }
+        let mut better = self.better.unwrap_or_default();
+        better.push((Suspension::Async, Missing::Jit));
+        Self { way: Suspension::Hello, better: Some(better) }
+    }
+}
+
+impl Suspension {
+    /// Chooses the way for an SSL_CTX, the one that is wanted or the best one that works. To be asked
+    /// when all modules have set their callbacks.
+    pub(crate) fn choose(wanted: Option<Self>, ctx: SslCtx) -> Result<Choice, (Self, Missing)> {
+        if let Some(way) = wanted {
+            let check = way.check(ctx).map(|()| Choice { way, better: None });
+            return check.map_err(|missing| (way, missing));
+        }
+        let mut better = Vec::new();
+        for way in [Self::Retry, Self::Async] {
+            match way.check(ctx) {
+                Ok(()) => return Ok(Choice { way, better: Some(better) }),
+                Err(missing) => better.push((way, missing)),
+            }
+        }
+        Ok(Choice { way: Self::Hello, better: Some(better) })
     }
 
     /// Whether this way works here.
-    pub(crate) fn check(self) -> Result<(), Missing> {
+    fn check(self, ctx: SslCtx) -> Result<(), Missing> {
         match self {
+            Self::Retry => retry::check(ctx),
             Self::Async => job::check(),
             Self::Hello => Ok(()),
-        }
-    }
-
-    /// This way, or the other one where regular expressions take the stack of a job. To be asked
-    /// once all of the configuration has been read.
-    pub(crate) fn fit(self, cycle: &ngx_cycle_t) -> Self {
-        match self {
-            Self::Async if !job::fits(cycle) => Self::Hello,
-            way => way,
         }
     }
 
     /// As it is configured.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Retry => "retry",
             Self::Async => "async",
             Self::Hello => "hello",
         }
     }
 
     /// Prepares an SSL_CTX.
-    pub(super) fn prepare(self, ctx: SslCtx) {
+    pub(super) fn prepare<C: ClientHellos>(self, ctx: SslCtx) {
         match self {
+            Self::Retry => retry::prepare::<C>(ctx),
             Self::Async => ctx.run_as_jobs(),
             Self::Hello => {}
         }
@@ -85,6 +166,7 @@ impl Suspension {
     /// What is to hold one handshake back.
     pub(super) fn holder(self) -> Holder {
         match self {
+            Self::Retry => Holder::Retry(Retry::default()),
             Self::Async => Holder::Job(Job::new()),
             Self::Hello => Holder::Gate(Gate::default()),
         }
@@ -93,6 +175,7 @@ impl Suspension {
 
 /// What holds one handshake back.
 pub(super) enum Holder {
+    Retry(Retry),
     Job(Job),
     Gate(Gate),
 }
@@ -100,6 +183,7 @@ pub(super) enum Holder {
 impl<H: Gated> Hold<H> for Holder {
     fn begin(&self, ssl: Ssl<'_>, handshake: &Rc<Bound<H>>) {
         match self {
+            Self::Retry(way) => way.begin(ssl, handshake),
             Self::Job(way) => way.begin(ssl, handshake),
             Self::Gate(way) => way.begin(ssl, handshake),
         }
@@ -107,6 +191,7 @@ impl<H: Gated> Hold<H> for Holder {
 
     fn can_wait(&self) -> bool {
         match self {
+            Self::Retry(way) => Hold::<H>::can_wait(way),
             Self::Job(way) => Hold::<H>::can_wait(way),
             Self::Gate(way) => Hold::<H>::can_wait(way),
         }
@@ -114,6 +199,7 @@ impl<H: Gated> Hold<H> for Holder {
 
     fn wait(&self, ssl: Ssl<'_>, is_over: impl Fn() -> bool) -> bool {
         match self {
+            Self::Retry(way) => Hold::<H>::wait(way, ssl, is_over),
             Self::Job(way) => Hold::<H>::wait(way, ssl, is_over),
             Self::Gate(way) => Hold::<H>::wait(way, ssl, is_over),
         }
@@ -121,6 +207,7 @@ impl<H: Gated> Hold<H> for Holder {
 
     fn stepped(&self, ssl: Ssl<'_>, handshake: &H) -> bool {
         match self {
+            Self::Retry(way) => way.stepped(ssl, handshake),
             Self::Job(way) => way.stepped(ssl, handshake),
             Self::Gate(way) => way.stepped(ssl, handshake),
         }
@@ -128,6 +215,7 @@ impl<H: Gated> Hold<H> for Holder {
 
     fn end(&self, ssl: Ssl<'_>) {
         match self {
+            Self::Retry(way) => Hold::<H>::end(way, ssl),
             Self::Job(way) => Hold::<H>::end(way, ssl),
             Self::Gate(way) => Hold::<H>::end(way, ssl),
         }
