@@ -17,8 +17,8 @@ use Test::Nginx;
 use SSLSessionCache::Wait;
 
 our @EXPORT = qw/
-	check_config connections growth master private_file reload resident_size
-	settled worker workers
+	check_config connections growth logged master private_file reload
+	resident_size settled worker workers
 /;
 
 ###############################################################################
@@ -189,6 +189,14 @@ sub resident_size {
 	local $/;
 
 	return <$file> =~ /^VmRSS:\s+(\d+) kB/m ? $1 : undef;
+}
+
+# How many lines of a log have this text.
+
+sub logged {
+	my ($log, $text) = @_;
+
+	return `grep -cF '$text' '$log'` + 0;
 }
 
 # What "nginx -t" says of a configuration, and its exit code.

@@ -24,9 +24,10 @@ our @EXPORT = qw/ config pair single /;
 #
 # cache: parameters of remote_ssl_session_cache; port=%%PORT_8379%%, where the
 # store is, is added to those that have neither port nor store
-# main, http, server: lines for these blocks of the configuration; a
+# main, events, http, server: lines for these blocks of the configuration; a
 # remote_ssl_session_store stands in main
 # listen: more parameters of the socket
+# quic: the port of HTTP/3, and of the second instance the one after it
 # body: what is answered to all that is asked for, "$ssl_session_reused" by default
 # store: a store that is there already
 #
@@ -38,7 +39,8 @@ sub pair {
 
 	my $store = single($t, %opts);
 	my $other = SSLSessionCache::Nginx->new($t, 'other',
-		config(%opts, port => 8444));
+		config(%opts, port => 8444,
+			defined $opts{quic} ? (quic => $opts{quic} + 1) : ()));
 
 	return ($store, $other);
 }
@@ -69,6 +71,7 @@ sub config {
 	my %part = (
 		body => '$ssl_session_reused',
 		cache => '',
+		events => '',
 		http => '',
 		listen => '',
 		main => '',
@@ -77,6 +80,8 @@ sub config {
 		%opts,
 	);
 
+	$part{server} .= "listen 127.0.0.1:%%PORT_$part{quic}_UDP%% quic;"
+		if defined $part{quic};
 	$part{cache} .= ' port=%%PORT_8379%%' unless $part{cache} =~ /\b(?:port|store)=/;
 
 	return store_config(<<"EOF");
@@ -87,6 +92,7 @@ daemon off;
 $part{main}
 
 events {
+    $part{events}
 }
 
 http {

@@ -330,7 +330,8 @@ sub write_session {
 }
 
 # A self-signed NAME.crt and NAME.key in the test's directory; the path without
-# the extensions.  Options: names, so many alternative names make it large.
+# the extensions.  Options: names, so many alternative names make it large; rsa,
+# whether its key is one of RSA.
 
 sub certificate {
 	my ($t, $name, %opts) = @_;
@@ -338,8 +339,9 @@ sub certificate {
 	my $path = $t->testdir() . "/$name";
 	my $names = join ',', map { "DNS:$_.example.com" } 1 .. $opts{names} // 0;
 	my $extension = $names ? "-addext subjectAltName=$names" : '';
+	my $key = $opts{rsa} ? 'rsa:2048' : 'ec -pkeyopt ec_paramgen_curve:P-256';
 
-	system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+	system("openssl req -x509 -newkey $key "
 		. "-nodes -subj /CN=$name -days 1 $extension "
 		. "-out $path.crt -keyout $path.key >$path.out 2>&1") == 0
 		or die "Can't create certificate for $name: "

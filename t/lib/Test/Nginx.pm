@@ -476,6 +476,12 @@ sub log_in {
 	_log('<<', @_);
 }
 
+# For Test::Nginx::HTTP3.
+
+sub log_core {
+	_log(@_);
+}
+
 sub _log {
 	my ($prefix, @text) = @_;
 
