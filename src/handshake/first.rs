@@ -268,11 +268,13 @@ impl First {
 
     /// Until when a lookup may last for nginx: it closes a handshake that has not come to its end
     /// when the timer of the connection runs out. Where what a client sends comes with its
-    /// connection (`listen ... deferred`), that is set only now. Half of what is left is for the
-    /// rest of the handshake.
+    /// connection (`listen ... deferred`), that is set only now. Over QUIC it is another one, which
+    /// nginx keeps to itself, and the connection's is that of an idle client. Half of what is left is
+    /// for the rest of the handshake.
     fn patience(&self, ssl: Ssl<'_>, now: Instant) -> Instant {
+        let all = self.cache.sockets.handshake_timeout;
         let time_left = Connection::of(ssl).and_then(Connection::time_left);
-        now + time_left.unwrap_or(self.cache.sockets.handshake_timeout) / 2
+        now + time_left.map_or(all, |left| left.min(all)) / 2
     }
 
     fn keep(&self, lookup: Rc<Lookup>) {
