@@ -15,7 +15,7 @@ use crate::store::StoreConf;
 
 use self::client_certificates::{ClientCertificates, NoDigest, Policies, NAME_COMES_FIRST};
 
-pub(crate) use self::servers::{Listener, NginxCache, Server, Servers, TlsConf, Transport};
+pub(crate) use self::servers::{Listener, NginxCache, Server, Servers, TlsConf};
 
 mod client_certificates;
 mod servers;
@@ -195,7 +195,7 @@ fn attach_server(
             server.place
         );
     }
-    if servers.of_default(server).any(|listener| listener.transport == Transport::Tcp) {
+    if servers.of_default(server).next().is_some() {
         warn_of_short_timer(cycle, server, servers.timeout_directive, &destination.store);
     }
 
@@ -352,11 +352,14 @@ fn destinations(servers: &Servers) -> impl Iterator<Item = &Destination> {
 /// OpenSSL looks a session up, and opens a ticket, before it knows the name that the client asks for:
 /// what counts is the default server of the listening socket.
 fn warn_of_ignored_servers(cycle: &ngx_cycle_t, servers: &Servers) {
-    for listener in &servers.listeners {
+    for (number, listener) in servers.listeners.iter().enumerate() {
+        if servers.listeners[..number].contains(listener) {
+            // One is for TCP, the other for QUIC.
+            continue;
+        }
         let default = servers.default_of(listener);
         for server in servers.of(listener) {
-            let over_tcp = listener.transport == Transport::Tcp;
-            if over_tcp && server.conf.destination() != default.conf.destination() {
+            if server.conf.destination() != default.conf.destination() {
                 warn_of_ignored(cycle, NAME, listener, server, default);
             }
             if server.conf.tickets() != default.conf.tickets() {

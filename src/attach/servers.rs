@@ -75,24 +75,15 @@ pub(crate) enum NginxCache {
     Other,
 }
 
-/// A socket with TLS. Servers are told by their place in [`Servers::servers`].
+/// A socket with TLS, over TCP or QUIC. Servers are told by their place in [`Servers::servers`].
+#[derive(PartialEq, Eq)]
 pub(crate) struct Listener {
     /// The address as it is configured.
     pub(crate) address: String,
-    pub(crate) transport: Transport,
     /// The server of clients that mean no other by a name.
     pub(crate) default: usize,
     /// All of its servers.
     pub(crate) servers: Vec<usize>,
-}
-
-/// How clients come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
-    Tcp,
-    /// Where nginx has HTTP/3.
-    #[cfg_attr(not(ngx_feature = "http_v3"), allow(dead_code))]
-    Quic,
 }
 
 impl Servers {

@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use nginx_sys::{ngx_array_t, ngx_cycle_t, ngx_module_t, ngx_str_t};
 use ssl_session_cache_core::report;
 
-use crate::attach::{Server, Transport};
+use crate::attach::Server;
 use crate::conf::ServerConf;
 use crate::frontend::tls::Fields;
 use crate::nginx::module;
@@ -64,7 +64,6 @@ pub(crate) unsafe trait Frontend: Sized {
 pub(crate) struct Socket<S: 'static> {
     /// The address as it is configured.
     pub(crate) address: String,
-    pub(crate) transport: Transport,
     /// The server of clients that mean no other by a name.
     pub(crate) default: &'static S,
     /// All of its servers.
@@ -143,12 +142,7 @@ impl<'a, F: Frontend> Block<'a, F> {
     ) -> Socket<F::Server> {
         // SAFETY: as the caller and the frontend promise.
         let server: &F::Server = unsafe { &*self.of_server(context, self.core).cast() };
-        Socket {
-            address: address.to_string(),
-            transport: Transport::Tcp,
-            default: server,
-            servers: vec![server],
-        }
+        Socket { address: address.to_string(), default: server, servers: vec![server] }
     }
 
     /// What is said of TLS for all servers.

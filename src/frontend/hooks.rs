@@ -100,7 +100,6 @@ fn servers<F: Frontend>(cycle: &ngx_cycle_t, block: &Block<'_, F>) -> Servers {
     let number = |server: &F::Server| numbers[&ptr::from_ref(server)];
     let listener = |socket: Socket<F::Server>| Listener {
         address: socket.address,
-        transport: socket.transport,
         default: number(socket.default),
         servers: socket.servers.into_iter().map(number).collect(),
     };

@@ -14,7 +14,7 @@ use nginx_sys::{
 use ngx::core::{NgxStr, Status};
 use ssl_session_cache_core::report;
 
-use crate::attach::{Server, Transport};
+use crate::attach::Server;
 use crate::frontend::block::{servers, Block, Frontend, Names, Socket};
 use crate::frontend::names::{configured, is_regex};
 use crate::frontend::tls::{fields, Fields};
@@ -138,7 +138,8 @@ unsafe impl Frontend for Http {
             .into_iter()
             .flat_map(|ports| unsafe { ports.as_slice::<ngx_http_conf_port_t>() })
             .flat_map(|port| unsafe { port.addrs.as_slice::<ngx_http_conf_addr_t>() })
-            .filter_map(socket)
+            .filter(|address| has_tls(address))
+            .map(socket)
             .collect()
     }
 }
@@ -161,27 +162,18 @@ fn resolver(block: &Block<'_, Http>, server: &ngx_http_core_srv_conf_t) -> Optio
     }
 }
 
-/// A socket, if it is one with TLS.
-fn socket(address: &ngx_http_conf_addr_t) -> Option<Socket<ngx_http_core_srv_conf_t>> {
+fn socket(address: &ngx_http_conf_addr_t) -> Socket<ngx_http_core_srv_conf_t> {
     // SAFETY: an address has a default server and an array of pointers to servers.
     let (default, servers) =
         unsafe { (&*address.default_server, servers(&address.servers).collect()) };
-    Some(Socket {
-        address: address.opt.addr_text.to_string(),
-        transport: transport(address)?,
-        default,
-        servers,
-    })
+    Socket { address: address.opt.addr_text.to_string(), default, servers }
 }
 
-/// How clients come; `None` without TLS.
-fn transport(address: &ngx_http_conf_addr_t) -> Option<Transport> {
-    if address.opt.ssl() != 0 {
-        return Some(Transport::Tcp);
-    }
+/// Whether an address is for TLS, over TCP or QUIC.
+fn has_tls(address: &ngx_http_conf_addr_t) -> bool {
     #[cfg(ngx_feature = "http_v3")]
     if address.opt.quic() != 0 {
-        return Some(Transport::Quic);
+        return true;
     }
-    None
+    address.opt.ssl() != 0
 }

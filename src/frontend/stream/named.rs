@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use nginx_sys::ngx_cycle_t;
 use ngx::core::NgxStr;
 
-use crate::attach::Transport;
 use crate::frontend::block::{servers, Block, Frontend, Socket};
 use crate::frontend::names::{configured, is_regex};
 use crate::nginx::bindings::{
@@ -46,10 +45,5 @@ fn socket(address: &ngx_stream_conf_addr_t) -> Socket<ngx_stream_core_srv_conf_t
     // SAFETY: an address has a default server and an array of pointers to servers.
     let (default, servers) =
         unsafe { (&*address.default_server, servers(&address.servers).collect()) };
-    Socket {
-        address: address.opt.addr_text.to_string(),
-        transport: Transport::Tcp,
-        default,
-        servers,
-    }
+    Socket { address: address.opt.addr_text.to_string(), default, servers }
 }
