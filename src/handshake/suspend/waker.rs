@@ -7,8 +7,8 @@ use crate::openssl::Bound;
 
 /// Has one handshake go on. It may live longer than the handshake, which then stays as it is.
 ///
-/// Over TCP that is the connection's read event, which nginx handles as if the client had sent
-/// something. What is woken in another way is another type behind the same trait.
+/// That is the connection's read event, which nginx handles over TCP as if the client had sent
+/// something, and over QUIC, with the patch of this project, as there is no datagram.
 pub(in crate::handshake) struct Waker(Weak<dyn Wake>);
 
 impl Waker {
@@ -31,7 +31,6 @@ trait Wake {
     fn wake(&self, why: &'static str);
 }
 
-/// Over TCP.
 impl<T> Wake for Bound<T> {
     fn wake(&self, why: &'static str) {
         self.with_ssl(|ssl| {
