@@ -249,6 +249,8 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -306,6 +308,15 @@ mod tests {
 
     fn ids_of_any<'a>(body: &'a [u8], servers: &[ServerAbilities]) -> Vec<&'a [u8]> {
         ClientHello::parse(body).unwrap().session_ids(servers).collect()
+    }
+
+    /// As OpenSSL has the extensions of a well-formed message, in which no kind is there twice.
+    fn as_taken_apart<'a>(
+        session_id: &'a [u8],
+        extensions: &'a [(u16, Vec<u8>)],
+    ) -> Option<ClientHello<'a>> {
+        let find = |kind| extensions.iter().find(|(other, _)| *other == kind);
+        ClientHello::new(session_id, |kind| find(kind).map(|(_, data)| &data[..]))
     }
 
     const LIMIT: usize = 64 * 1024;
@@ -530,6 +541,28 @@ mod tests {
         assert_eq!(ids(&body, STATEFUL).len(), 900);
     }
 
+    /// Extensions of different kinds, in any order, with what is well-formed and what is not.
+    fn extensions() -> impl Strategy<Value = Vec<(u16, Vec<u8>)>> {
+        let kind = prop_oneof![
+            Just(SESSION_TICKET),
+            Just(PRE_SHARED_KEY),
+            Just(SUPPORTED_VERSIONS),
+            any::<u16>(),
+        ];
+        let list = vec(any::<u8>(), 0..80);
+        let data = prop_oneof![
+            list.clone(),
+            list.clone().prop_map(|list| vector(&list)),
+            list.prop_map(|list| [&[list.len() as u8][..], &list].concat()),
+            Just(vec![4, 3, 4, 3, 3]),
+        ];
+        vec((kind, data), 0..8).prop_map(|mut list| {
+            let mut known = HashSet::new();
+            list.retain(|(kind, _)| known.insert(*kind));
+            list
+        })
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_read_without_a_panic(stream in vec(any::<u8>(), 0..600)) {
@@ -537,6 +570,17 @@ mod tests {
             if let Some(hello) = ClientHello::parse(&stream) {
                 hello.session_ids(&[STATEFUL]).for_each(|id| assert_eq!(id.len(), STATEFUL_TICKET));
             }
+        }
+
+        #[test]
+        fn taken_apart_it_offers_the_same(
+            session_id in vec(any::<u8>(), 0..=32),
+            extensions in extensions(),
+        ) {
+            let encoded: Vec<Vec<u8>> =
+                extensions.iter().map(|(kind, data)| extension(*kind, data)).collect();
+            let body = body(&session_id, &encoded);
+            prop_assert_eq!(as_taken_apart(&session_id, &extensions), ClientHello::parse(&body));
         }
 
         #[test]
