@@ -3,7 +3,7 @@
 # With "pcre_jit on", matching the name that a client asks for takes more stack
 # than an OpenSSL job has, and would overwrite the worker's memory.  So
 # handshakes are no jobs then, wherever the directive stands, and a warning says
-# so where they would be.
+# so where they would be.  Those that wait without a job are none the worse.
 
 ###############################################################################
 
@@ -69,20 +69,31 @@ plan(skip_all => 'no PCRE JIT')
 	if $output =~ /not support JIT|without PCRE JIT|unknown directive/;
 
 my $async = $config =~ s/=auto/=async/r;
-my $jobs = (check_config($t, $async))[0] !~ /is not possible/;
+my ($jobs, $retry) = map {
+	(check_config($t, $config =~ s/=auto/=$_/r))[0] !~ /is not possible/
+} qw/ async retry /;
 
-$t->write_file_expand('nginx.conf', $config . 'pcre_jit on;')->plan(7)->run();
+$t->write_file_expand('nginx.conf', $config . 'pcre_jit on;')->plan(8)->run();
 
 my $other = SSLSessionCache::Nginx->new($t, 'other', "pcre_jit on;\n"
 	. (($jobs ? $async : $config) =~ s/8443/8444/gr));
 
 ###############################################################################
 
-foreach my $log ($t->read_file('error.log'), $other->error_log()) {
-	is($log =~ /\[warn\].*"pcre_jit on"/, $jobs, 'warning');
-	like($log, qr/suspended with .*suspend=hello/, 'ClientHello held back');
-	unlike($log, qr/suspended with .*suspend=async/, 'no jobs');
+my @logs = ($t->read_file('error.log'), $other->error_log());
+
+foreach ([ 'auto', $logs[0], $jobs && !$retry, $retry ? 'retry' : 'hello' ],
+	[ 'async', $logs[1], $jobs, 'hello' ])
+{
+	my ($wanted, $log, $warned, $way) = @$_;
+
+	is($log =~ /\[warn\].*"pcre_jit on"/, $warned, "$wanted, warning");
+	like($log, qr/suspended with .*suspend=$way\)/, "$wanted, $way");
+	unlike($log, qr/suspended with .*suspend=async\),/, "$wanted, no jobs");
 }
+
+like($logs[1], qr/as suspend=async is not possible: (?:with "pcre_jit on"|.*not patched)/,
+	'and why');
 
 my $r = tls_get(8443);
 $redis->wait_id(session_id($r->{session}));
