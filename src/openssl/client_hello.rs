@@ -7,13 +7,13 @@ use core::{mem, slice};
 use std::sync::OnceLock;
 
 use nginx_sys::{
-    SSL_CTX_free, SSL_CTX_new, SSL_CTX_set_client_hello_cb, SSL_client_hello_get0_ext,
-    SSL_client_hello_get0_session_id, TLS_server_method, SSL, SSL_CLIENT_HELLO_RETRY,
-    SSL_CLIENT_HELLO_SUCCESS, SSL_CTX,
+    CRYPTO_get_mem_functions, CRYPTO_malloc, SSL_CTX_free, SSL_CTX_new,
+    SSL_CTX_set_client_hello_cb, SSL_client_hello_get0_ext, SSL_client_hello_get0_session_id,
+    TLS_server_method, SSL, SSL_CLIENT_HELLO_RETRY, SSL_CLIENT_HELLO_SUCCESS, SSL_CTX,
 };
 use ssl_session_cache_core::hello::ClientHello;
 
-use crate::openssl::{Ssl, SslCtx};
+use crate::openssl::{clear_errors, Ssl, SslCtx};
 
 /// Who is asked about ClientHellos.
 pub(crate) trait ClientHellos {
@@ -71,14 +71,29 @@ fn place_of_callback() -> Option<usize> {
     let callback: Callback = asked_by_nobody;
     // OpenSSL keeps both beside each other.
     let both = [callback as usize, argument as usize];
+    if !memory_is_of_malloc() {
+        return None;
+    }
     // SAFETY: the SSL_CTX is ours, one block of malloc's, of which no more is read than there is.
     unsafe {
-        let ctx = NonNull::new(SSL_CTX_new(TLS_server_method()))?;
+        let Some(ctx) = NonNull::new(SSL_CTX_new(TLS_server_method())) else {
+            clear_errors();
+            return None;
+        };
         SSL_CTX_set_client_hello_cb(ctx.as_ptr(), Some(callback), argument);
         let place = find(ctx, libc::malloc_usable_size(ctx.as_ptr().cast()), both);
         SSL_CTX_free(ctx.as_ptr());
         place
     }
+}
+
+/// Whether OpenSSL has its memory from malloc, and not from functions that somebody has set
+/// (CRYPTO_set_mem_functions(3)): how long their blocks are cannot be told.
+fn memory_is_of_malloc() -> bool {
+    let mut malloc = None;
+    // SAFETY: OpenSSL writes a function pointer, and leaves out what is not asked for.
+    unsafe { CRYPTO_get_mem_functions(&mut malloc, ptr::null_mut(), ptr::null_mut()) };
+    malloc.map(|malloc| malloc as *const ()) == Some(CRYPTO_malloc as *const ())
 }
 
 /// Where two words are in an object, if they are there once, and where words can be.
