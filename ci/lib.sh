@@ -3,6 +3,9 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
+# The ways of suspending a handshake, the best one first.
+ways=(retry async hello)
+
 say() {
     printf '== %s\n' "$*" >&2
 }
@@ -98,6 +101,11 @@ END
         logged tar --extract --file "nginx_$version.orig.tar.gz"
         echo "$apt/nginx-$version"
     )
+}
+
+# Prints those of tests with a handshake that could be suspended: with a TLS client.
+with_client() {
+    grep -lE '\b((tls|stream|mail)_(get|hello|talk)|s_client)\b|SSLSessionCache::(Frontends|Hello|Plain)' "$@"
 }
 
 # Runs tests with an nginx and a module, several at a time, as they wait more than they work, but for
