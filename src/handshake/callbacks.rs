@@ -3,14 +3,15 @@
 //!
 //! They run inside a handshake, mostly on the small stack of an OpenSSL job (see `suspend`).
 
+use core::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 use crate::handshake::cache::SessionCache;
 use crate::handshake::first::First;
 use crate::handshake::notes;
 use crate::openssl::{
-    randomise, Callbacks, ClientHellos, InfoCallback, Opened, Opening, Sealing, Session,
-    SessionRef, Ssl, SslCtx, Step, Steps, TicketCallbacks,
+    randomise, Callbacks, ClientHellos, Filter, Filters, Given, InfoCallback, Opened, Opening,
+    Sealing, Session, SessionRef, Ssl, SslCtx, Step, Steps, TicketCallbacks,
 };
 use crate::tickets::Tickets;
 
@@ -32,6 +33,19 @@ pub(super) enum Doorway {}
 impl ClientHellos for Doorway {
     fn holds(ssl: Ssl<'_>) -> bool {
         First::of(ssl).is_some_and(|first| first.holds(ssl))
+    }
+}
+
+impl Filter for Doorway {
+    fn with_filters<T>(with: impl FnOnce(&Filters<Self>) -> T) -> Option<T> {
+        thread_local! {
+            static GATES: Option<Filters<Doorway>> = Filters::new(c"ClientHello gate");
+        }
+        GATES.with(|gates| gates.as_ref().map(with))
+    }
+
+    fn read(ssl: Ssl<'_>, room: &mut [MaybeUninit<u8>]) -> Given {
+        First::of(ssl).map_or(Given::Socket, |first| first.read(ssl, room))
     }
 }
 
@@ -79,19 +93,17 @@ impl Steps for Doorway {
     fn stepped(ssl: Ssl<'_>, step: Step) {
         if step.is_start() && ssl.is_before_handshake() {
             if let Some(cache) = SessionCache::of_ssl(ssl) {
-                // Kept on the SSL: a name of the client's may switch to an SSL_CTX without this one.
-                InfoCallback::ours::<Self>().set(ssl);
-                First::begin(ssl, cache);
+                First::begin::<Self>(ssl, cache);
             }
-        } else if First::of(ssl).is_none_or(|first| first.stepped(ssl)) {
-            InfoCallback::ours::<Passage>().set(ssl);
         }
+        // Kept on the SSL: a name of the client's may switch to an SSL_CTX without this one.
+        InfoCallback::ours::<Passage>().set(ssl);
         Passage::stepped(ssl, step);
     }
 }
 
-/// Where OpenSSL enters once nothing is held back in front of it: most steps are no concern of ours
-/// then, and there are many.
+/// Where OpenSSL enters once a handshake has begun: most steps are no concern of ours then, and there are
+/// many.
 enum Passage {}
 
 impl Steps for Passage {

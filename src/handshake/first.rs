@@ -6,9 +6,9 @@
 //! finds it done.
 
 use core::cell::{Cell, RefCell};
+use core::mem::MaybeUninit;
 use core::time::Duration;
 use std::rc::Rc;
-use std::sync::OnceLock;
 
 use nginx_sys::SSL;
 use ssl_session_cache_core::hello::ClientHello;
@@ -20,9 +20,9 @@ use crate::handshake::cache::SessionCache;
 use crate::handshake::lookup::{outcome_of, Answer, Lookup, SessionId};
 use crate::handshake::notes;
 use crate::handshake::records::{Entry, Verdict};
-use crate::handshake::suspend::{Gate, Gated, Held, Hold, Holder, Waker};
+use crate::handshake::suspend::{Held, Hold, Holder, Waker};
 use crate::nginx::{debug, debug_detail, Connection};
-use crate::openssl::{Bound, Method, Session, SessionRef, Slot, Ssl};
+use crate::openssl::{Bound, Filter, Given, Session, SessionRef, Slot, Ssl};
 use crate::store::Asker;
 use crate::tickets::{Age, Tickets};
 
@@ -83,7 +83,7 @@ pub(crate) struct Report {
 impl First {
     /// A connection begins its first handshake. Without memory there is no object, and nothing is
     /// looked up.
-    pub(super) fn begin(ssl: Ssl<'_>, cache: Rc<SessionCache>) {
+    pub(super) fn begin<F: Filter>(ssl: Ssl<'_>, cache: Rc<SessionCache>) {
         if Self::of(ssl).is_some() {
             return;
         }
@@ -99,7 +99,7 @@ impl First {
             cache,
         };
         if let Some(first) = FIRST.bind(ssl, first) {
-            first.holder.begin(ssl, &first);
+            first.holder.begin::<F>(ssl);
         }
     }
 
@@ -117,6 +117,14 @@ impl First {
         match &self.holder {
             Holder::Retry(retry) => retry.holds(ssl, self),
             Holder::Job(_) | Holder::Gate(_) => false,
+        }
+    }
+
+    /// OpenSSL reads, with a gate in front of its socket.
+    pub(super) fn read(&self, ssl: Ssl<'_>, room: &mut [MaybeUninit<u8>]) -> Given {
+        match &self.holder {
+            Holder::Gate(gate) => gate.read(ssl, self, room),
+            Holder::Retry(_) | Holder::Job(_) => Given::Socket,
         }
     }
 
@@ -199,7 +207,7 @@ impl First {
 
     /// Waits until a lookup has ended; false where it will not.
     fn wait(&self, ssl: Ssl<'_>, lookup: &Lookup) -> bool {
-        Hold::<Self>::wait(&self.holder, ssl, || lookup.is_done())
+        self.holder.wait(ssl, || lookup.is_done())
     }
 
     /// The time from the first lookup to the answer of this one, if the store was asked.
@@ -218,7 +226,7 @@ impl First {
             return Err(Answer::Local(session));
         }
         let entry = self.cache.entry(id).ok_or(Answer::Missing(Outcome::Foreign))?;
-        if !Hold::<Self>::can_wait(&self.holder) {
+        if !self.holder.can_wait() {
             return Err(Answer::Missing(Outcome::Miss));
         }
         self.begin_lookup(ssl, id, entry).map_err(Answer::Missing)
@@ -304,12 +312,6 @@ impl First {
         self.has_made_session.set(true);
     }
 
-    /// The handshake has taken a step. Returns whether it need not be told of those that follow, but
-    /// of its end.
-    pub(super) fn stepped(&self, ssl: Ssl<'_>) -> bool {
-        self.holder.stepped(ssl, self)
-    }
-
     /// OpenSSL has done the server's part of the handshake. It says so twice where early data is
     /// accepted.
     pub(super) fn finished(&self, ssl: Ssl<'_>) {
@@ -351,7 +353,7 @@ impl First {
 
     fn end(&self, ssl: Ssl<'_>) {
         debug(ssl, "handshake done");
-        Hold::<Self>::end(&self.holder, ssl);
+        self.holder.end(ssl);
         self.lookups.take().iter().flatten().for_each(|lookup| lookup.cancel());
 
         let mut report = self.report.get();
@@ -381,20 +383,6 @@ impl Held for First {
 
     fn pass(&self) {
         self.state.set(State::Passed);
-    }
-}
-
-impl Gated for First {
-    fn gates() -> Option<&'static Method<Bound<Self>>> {
-        static GATES: OnceLock<Option<Method<Bound<First>>>> = OnceLock::new();
-        GATES.get_or_init(|| Method::new(c"ClientHello gate")).as_ref()
-    }
-
-    fn gate(&self) -> Option<&Gate> {
-        match &self.holder {
-            Holder::Gate(gate) => Some(gate),
-            Holder::Retry(_) | Holder::Job(_) => None,
-        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! nginx's connection of a client, found by its SSL.
 
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
+use core::slice;
 use core::time::Duration;
+use std::io;
 
 use nginx_sys::{
     ngx_connection_t, ngx_current_msec, ngx_log_error_core, ngx_msec_int_t, ngx_post_event,
@@ -15,6 +18,15 @@ use crate::openssl::{Ssl, SslCtx};
 /// The connection of a client, which lives longer than its SSL.
 #[derive(Clone, Copy)]
 pub(crate) struct Connection<'a>(NonNull<ngx_connection_t>, PhantomData<Ssl<'a>>);
+
+/// What reading from a socket came to.
+pub(crate) enum Received<'a> {
+    Bytes(&'a [u8]),
+    /// Nothing now.
+    Nothing,
+    /// The end of the stream, or an error.
+    End,
+}
 
 impl<'a> Connection<'a> {
     /// The connection of an SSL, as nginx's own ngx_ssl_get_connection() finds it.
@@ -53,6 +65,24 @@ impl<'a> Connection<'a> {
     pub(crate) fn is_tcp(self) -> bool {
         // SAFETY: the connection is valid.
         unsafe { self.0.as_ref() }.type_ == libc::SOCK_STREAM
+    }
+
+    /// Reads from the socket, once, as much as there is room for.
+    pub(crate) fn receive(self, room: &mut [MaybeUninit<u8>]) -> Received<'_> {
+        // SAFETY: the connection is valid, and there is room for as many bytes as are told.
+        let received = unsafe {
+            libc::recv(self.0.as_ref().fd, room.as_mut_ptr().cast(), room.len(), libc::MSG_DONTWAIT)
+        };
+        match usize::try_from(received) {
+            Ok(count @ 1..) => {
+                // SAFETY: so many bytes were written.
+                Received::Bytes(unsafe { slice::from_raw_parts(room.as_ptr().cast(), count) })
+            }
+            Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock => {
+                Received::Nothing
+            }
+            Ok(0) | Err(_) => Received::End,
+        }
     }
 
     /// Writes two texts as one message at nginx's debug level, formatted by nginx (ngx_string.c).

@@ -17,7 +17,7 @@ mod string;
 
 pub(crate) use self::client_tls::ClientTls;
 pub(crate) use self::clock::{duration, now, turn_is_long, unix_seconds, unix_time};
-pub(crate) use self::connection::{debug, debug_detail, Connection};
+pub(crate) use self::connection::{debug, debug_detail, Connection, Received};
 pub(crate) use self::event::{events_wait, PostedEvent, Timer};
 pub(crate) use self::log::{log, Log, BLOCK_NAME, NAME, TICKETS_NAME};
 pub(crate) use self::peer::{ConnectError, Handshake, PeerConnection, PeerEvents, Transfer};

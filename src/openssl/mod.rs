@@ -25,7 +25,7 @@ mod ssl;
 mod tickets;
 mod trust;
 
-pub(crate) use self::bio::{Filter, Given, Method, Read, Room, Source};
+pub(crate) use self::bio::{fill, Filter, Filters, Given};
 pub(crate) use self::callbacks::{Callbacks, InfoCallback, SessionCallbacks, Step, Steps};
 pub(crate) use self::cipher::{Aes, Gcm};
 pub(crate) use self::ciphers::Ciphers;

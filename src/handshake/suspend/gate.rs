@@ -9,30 +9,21 @@
 //! What cannot be read as a ClientHello is none of the gate's business, and goes on as it is.
 
 use core::cell::RefCell;
-use std::rc::Rc;
+use core::mem::MaybeUninit;
 
 use ssl_session_cache_core::hello::{ClientHello, Opening, OpeningReader};
 
 use crate::handshake::suspend::hold::{Held, Hold};
-use crate::nginx::Connection;
-use crate::openssl::{Bound, Filter, Given, Method, Read, Room, Source, Ssl};
+use crate::nginx::{Connection, Received};
+use crate::openssl::{fill, Filter, Filters, Given, Ssl};
 
-/// So many bytes are held for one client: a ClientHello, and early data behind it, of which nginx
-/// allows 16 KB. Where there is more, the handshake goes on without what was not found by then.
+/// So many bytes are held for one client, and what one read brings: a ClientHello, and early data behind it,
+/// of which nginx allows 16 KB. Where there is more, the handshake goes on without what was not found by then.
 const MAX_HELD: usize = 32 * 1024;
 
 /// What of a client's bytes is held back, as long as there is a gate in front of the socket.
 #[derive(Default)]
-pub(in crate::handshake) struct Gate(RefCell<Option<Bytes>>);
-
-/// A handshake that a gate may hold back.
-pub(in crate::handshake) trait Gated: Held + Sized + 'static {
-    /// What puts gates in front of sockets; `None` without memory.
-    fn gates() -> Option<&'static Method<Bound<Self>>>;
-
-    /// The gate that holds the handshake back, if that is the way.
-    fn gate(&self) -> Option<&Gate>;
-}
+pub(in crate::handshake) struct Gate(RefCell<Bytes>);
 
 /// What a gate holds of the client's bytes.
 #[derive(Default)]
@@ -47,71 +38,63 @@ struct Bytes {
     is_complete: bool,
 }
 
-impl<H: Gated> Hold<H> for Gate {
-    fn begin(&self, ssl: Ssl<'_>, handshake: &Rc<Bound<H>>) {
-        // Over QUIC, OpenSSL reads from no BIO.
-        let is_tcp = Connection::of(ssl).is_some_and(Connection::is_tcp);
-        if let (Some(method), true) = (H::gates(), is_tcp) {
-            self.0.replace(Some(Bytes::default()));
-            method.insert(ssl, handshake);
+impl Hold for Gate {
+    fn begin<F: Filter>(&self, ssl: Ssl<'_>) {
+        // Over QUIC, OpenSSL reads from no socket.
+        if Connection::of(ssl).is_some_and(Connection::is_tcp) {
+            F::with_filters(|filters: &Filters<F>| filters.insert(ssl));
         }
-    }
-
-    /// A gate that has let everything through goes, and OpenSSL reads from the socket itself again.
-    fn stepped(&self, ssl: Ssl<'_>, handshake: &H) -> bool {
-        let is_through = |bytes: &Bytes| !handshake.is_held() && bytes.is_empty();
-        if self.0.borrow().as_ref().is_some_and(is_through) {
-            if let Some(method) = H::gates() {
-                method.remove(ssl);
-                self.0.take();
-            }
-        }
-        self.0.borrow().is_none()
     }
 }
 
-impl<H: Gated> Filter for Bound<H> {
-    fn read(&self, source: Source<'_>, room: Room<'_>) -> Given {
-        let Some(gate) = self.gate() else { return Given::Source };
-        let read = |ssl: Ssl<'_>| match &mut *gate.0.borrow_mut() {
-            Some(bytes) => bytes.read(ssl, &**self, &source, room),
-            None => Given::Source,
-        };
-        self.with_ssl(read).unwrap_or(Given::Source)
+impl Gate {
+    /// OpenSSL reads.
+    pub(in crate::handshake) fn read(
+        &self,
+        ssl: Ssl<'_>,
+        of: &impl Held,
+        room: &mut [MaybeUninit<u8>],
+    ) -> Given {
+        let Some(client) = Connection::of(ssl) else { return Given::Socket };
+        self.0.borrow_mut().read(ssl, client, of, room)
     }
 }
 
 impl Bytes {
-    /// Whether OpenSSL has read all that was held.
-    fn is_empty(&self) -> bool {
-        self.supplied == self.held.len()
-    }
-
-    /// OpenSSL reads.
-    fn read(&mut self, ssl: Ssl<'_>, of: &impl Held, source: &Source<'_>, room: Room<'_>) -> Given {
+    fn read(
+        &mut self,
+        ssl: Ssl<'_>,
+        client: Connection<'_>,
+        of: &impl Held,
+        room: &mut [MaybeUninit<u8>],
+    ) -> Given {
         if of.is_held() {
-            if let Err(given) = self.hold(ssl, of, source) {
+            if let Err(given) = self.hold(ssl, client, of, room) {
                 return given;
             }
         }
-        let held = &self.held[self.supplied..];
-        if held.is_empty() {
+        let left = &self.held[self.supplied..];
+        if left.is_empty() {
             *self = Self::default();
-            return Given::Source;
+            return Given::Socket;
         }
-        let count = room.fill(held);
-        if count < held.len() {
+        let count = fill(room, left);
+        if count < left.len() {
             // OpenSSL may stop in the midst of them, and the socket says nothing of what is here.
-            if let Some(connection) = Connection::of(ssl) {
-                connection.post_read_event();
-            }
+            client.post_read_event();
         }
         self.supplied += count;
         Given::Held(count)
     }
 
     /// Reads until there is nothing to read now, or nothing to wait for any more.
-    fn hold(&mut self, ssl: Ssl<'_>, of: &impl Held, source: &Source<'_>) -> Result<(), Given> {
+    fn hold(
+        &mut self,
+        ssl: Ssl<'_>,
+        client: Connection<'_>,
+        of: &impl Held,
+        room: &mut [MaybeUninit<u8>],
+    ) -> Result<(), Given> {
         loop {
             if (self.is_complete && !of.waits()) || self.held.len() >= MAX_HELD {
                 of.pass();
@@ -119,12 +102,13 @@ impl Bytes {
             }
             // Also while lookups are under way: what is left in the socket would wake a
             // level-triggered event method again and again, and the client's end goes unseen.
-            match source.read(&mut self.held, MAX_HELD) {
-                Read::More => {}
-                Read::Retry => return Err(Given::Nothing),
-                Read::End(result) => return Err(Given::End(result)),
+            match client.receive(room) {
+                Received::Bytes(bytes) => self.held.extend_from_slice(bytes),
+                Received::Nothing => return Err(Given::Nothing),
+                // OpenSSL finds it there as well.
+                Received::End => return Err(Given::Socket),
             }
-            if !self.is_complete && self.held.len() >= self.until.max(1) {
+            if !self.is_complete && self.held.len() >= self.until {
                 self.examine(ssl, of);
                 if self.is_complete && of.waits() {
                     return Err(Given::Nothing);

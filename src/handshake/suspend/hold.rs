@@ -1,10 +1,8 @@
 //! What a way to hold handshakes back, and a handshake that is held, know of each other.
 
-use std::rc::Rc;
-
 use ssl_session_cache_core::hello::ClientHello;
 
-use crate::openssl::{Bound, Ssl};
+use crate::openssl::{Filter, Ssl};
 
 /// A handshake that is held back.
 pub(in crate::handshake) trait Held {
@@ -25,9 +23,9 @@ pub(in crate::handshake) trait Held {
 ///
 /// One that sees the ClientHello first asks [`Held::offers`] for lookups and holds OpenSSL back
 /// while it [waits](Held::waits); one that is asked in the get callback waits there.
-pub(in crate::handshake) trait Hold<H> {
+pub(in crate::handshake) trait Hold {
     /// The handshake has begun. OpenSSL has read nothing of it.
-    fn begin(&self, _ssl: Ssl<'_>, _handshake: &Rc<Bound<H>>) {}
+    fn begin<F: Filter>(&self, _ssl: Ssl<'_>) {}
 
     /// Whether the get callback, which asks this, can wait.
     fn can_wait(&self) -> bool {
@@ -37,12 +35,6 @@ pub(in crate::handshake) trait Hold<H> {
     /// Waits in the get callback until it is over, and returns whether it is.
     fn wait(&self, _ssl: Ssl<'_>, _is_over: impl Fn() -> bool) -> bool {
         false
-    }
-
-    /// The handshake has taken a step, and OpenSSL reads nothing now. Returns whether nothing of it is
-    /// held back any more, nor will be: it need not be told of steps that follow.
-    fn stepped(&self, _ssl: Ssl<'_>, _handshake: &H) -> bool {
-        true
     }
 
     /// The server's part is done: nothing is waited for any more.

@@ -60,7 +60,7 @@ impl Job {
     }
 }
 
-impl<H> Hold<H> for Job {
+impl Hold for Job {
     /// The get callback can run outside of a job: in a handshake over QUIC.
     fn can_wait(&self) -> bool {
         in_job()

@@ -6,16 +6,15 @@
 //! - `gate`: on any other, before OpenSSL has seen the ClientHello.
 
 use core::fmt;
-use std::rc::Rc;
 
 use nginx_sys::ngx_cycle_t;
 
-use crate::openssl::{Bound, ClientHellos, Ssl, SslCtx};
+use crate::openssl::{ClientHellos, Filter, Ssl, SslCtx};
 
 use self::job::Job;
 use self::retry::Retry;
 
-pub(super) use self::gate::{Gate, Gated};
+pub(super) use self::gate::Gate;
 pub(super) use self::hold::{Held, Hold};
 pub(super) use self::waker::Waker;
 
@@ -180,44 +179,36 @@ pub(super) enum Holder {
     Gate(Gate),
 }
 
-impl<H: Gated> Hold<H> for Holder {
-    fn begin(&self, ssl: Ssl<'_>, handshake: &Rc<Bound<H>>) {
+impl Hold for Holder {
+    fn begin<F: Filter>(&self, ssl: Ssl<'_>) {
         match self {
-            Self::Retry(way) => way.begin(ssl, handshake),
-            Self::Job(way) => way.begin(ssl, handshake),
-            Self::Gate(way) => way.begin(ssl, handshake),
+            Self::Retry(way) => way.begin::<F>(ssl),
+            Self::Job(way) => way.begin::<F>(ssl),
+            Self::Gate(way) => way.begin::<F>(ssl),
         }
     }
 
     fn can_wait(&self) -> bool {
         match self {
-            Self::Retry(way) => Hold::<H>::can_wait(way),
-            Self::Job(way) => Hold::<H>::can_wait(way),
-            Self::Gate(way) => Hold::<H>::can_wait(way),
+            Self::Retry(way) => way.can_wait(),
+            Self::Job(way) => way.can_wait(),
+            Self::Gate(way) => way.can_wait(),
         }
     }
 
     fn wait(&self, ssl: Ssl<'_>, is_over: impl Fn() -> bool) -> bool {
         match self {
-            Self::Retry(way) => Hold::<H>::wait(way, ssl, is_over),
-            Self::Job(way) => Hold::<H>::wait(way, ssl, is_over),
-            Self::Gate(way) => Hold::<H>::wait(way, ssl, is_over),
-        }
-    }
-
-    fn stepped(&self, ssl: Ssl<'_>, handshake: &H) -> bool {
-        match self {
-            Self::Retry(way) => way.stepped(ssl, handshake),
-            Self::Job(way) => way.stepped(ssl, handshake),
-            Self::Gate(way) => way.stepped(ssl, handshake),
+            Self::Retry(way) => way.wait(ssl, is_over),
+            Self::Job(way) => way.wait(ssl, is_over),
+            Self::Gate(way) => way.wait(ssl, is_over),
         }
     }
 
     fn end(&self, ssl: Ssl<'_>) {
         match self {
-            Self::Retry(way) => Hold::<H>::end(way, ssl),
-            Self::Job(way) => Hold::<H>::end(way, ssl),
-            Self::Gate(way) => Hold::<H>::end(way, ssl),
+            Self::Retry(way) => way.end(ssl),
+            Self::Job(way) => way.end(ssl),
+            Self::Gate(way) => way.end(ssl),
         }
     }
 }

@@ -68,4 +68,4 @@ impl Retry {
     }
 }
 
-impl<H> Hold<H> for Retry {}
+impl Hold for Retry {}
