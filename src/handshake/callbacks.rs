@@ -106,26 +106,38 @@ impl Steps for Doorway {
 /// many.
 enum Passage {}
 
+impl Passage {
+    /// OpenSSL has done the server's part, or can do no more for now. Apart from the steps between, which are
+    /// passed on and no more.
+    #[inline(never)]
+    fn paused(ssl: Ssl<'_>, step: Step, nginx: InfoCallback) {
+        let is_over = step.is_exit() && ssl.is_established();
+        if !step.is_end() && !is_over {
+            return;
+        }
+        let first = First::of(ssl);
+        if let Some(first) = &first {
+            if step.is_end() {
+                first.finished(ssl);
+            }
+            if is_over {
+                first.established(ssl);
+            }
+        }
+        if is_over && first.is_some_and(|first| first.waits_for_close()) {
+            InfoCallback::ours::<Closing>().set(ssl);
+        } else if is_over {
+            // Nothing that comes later is any concern of ours.
+            nginx.set(ssl);
+        }
+    }
+}
+
 impl Steps for Passage {
     fn stepped(ssl: Ssl<'_>, step: Step) {
         let Some(nginx) = NGINX_INFO.get() else { return };
         if step.is_end() || step.is_exit() {
-            let is_over = step.is_exit() && ssl.is_established();
-            let first = First::of(ssl);
-            if let Some(first) = &first {
-                if step.is_end() {
-                    first.finished(ssl);
-                }
-                if is_over {
-                    first.established(ssl);
-                }
-            }
-            if is_over && first.is_some_and(|first| first.waits_for_close()) {
-                InfoCallback::ours::<Closing>().set(ssl);
-            } else if is_over {
-                // Nothing that comes later is any concern of ours.
-                nginx.set(ssl);
-            }
+            Self::paused(ssl, step, *nginx);
         }
         nginx.call(ssl, step);
     }
