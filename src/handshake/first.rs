@@ -17,21 +17,17 @@ use ssl_session_cache_core::Instant;
 
 use crate::counters;
 use crate::handshake::cache::SessionCache;
-use crate::handshake::lookup::{outcome_of, Answer, Lookup, SessionId};
+use crate::handshake::lookup::{self, Answer, Lookups, SessionId, MAX_LOOKUPS};
 use crate::handshake::notes;
 use crate::handshake::records::{Entry, Verdict};
 use crate::handshake::suspend::{Held, Hold, Holder, Waker};
 use crate::nginx::{debug, debug_detail, Connection};
 use crate::openssl::{Bound, Filter, Given, Session, SessionRef, Slot, Ssl};
-use crate::store::Asker;
+use crate::store::{Asker, LookupId};
 use crate::tickets::{Age, Tickets};
 
 /// The first handshakes of SSLs.
 static FIRST: Slot<SSL, Bound<First>> = Slot::new();
-
-/// Lookups for one handshake, whatever the client offers: a ClientHello has room for 1,700
-/// identities, and OpenSSL asks for each.
-const MAX_LOOKUPS: usize = 4;
 
 /// The first handshake of a connection.
 pub(super) struct First {
@@ -41,7 +37,7 @@ pub(super) struct First {
     report: Cell<Report>,
     /// What was looked up: a HelloRetryRequest makes OpenSSL ask once more for what has been
     /// answered already. Empty once the handshake is done.
-    lookups: RefCell<[Option<Rc<Lookup>>; MAX_LOOKUPS]>,
+    lookups: Lookups,
     /// When the first of them began: all must end within the store's timeout from then.
     began: Cell<Option<Instant>>,
     /// The session that OpenSSL was given last. It takes the first that fits, and asks for no other
@@ -91,7 +87,7 @@ impl First {
         let first = Self {
             state: Cell::new(State::Begun),
             report: Cell::default(),
-            lookups: RefCell::default(),
+            lookups: Lookups::default(),
             began: Cell::new(None),
             found: RefCell::new(None),
             has_made_session: Cell::new(false),
@@ -191,37 +187,32 @@ impl First {
     /// What there is under an id, in the tier of this machine or in the store, and how long the
     /// handshake has waited for the store.
     fn answer(&self, ssl: Ssl<'_>, id: &[u8]) -> (Answer, Option<Duration>) {
-        let begun = self.lookup(id).map_or_else(|| self.look_up(ssl, id), Ok);
+        let begun = self.lookups.of(id).map_or_else(|| self.look_up(ssl, id), Ok);
         let lookup = match begun {
             Ok(lookup) => lookup,
             Err(answer) => return (answer, None),
         };
-        if !lookup.is_done() && !self.wait(ssl, &lookup) {
-            lookup.cancel();
+        if !lookup::is_done(lookup) && !self.wait(ssl, lookup) {
+            lookup::cancel(lookup);
         }
-        match lookup.answer() {
-            Some(answer) => (answer, self.waited_for(&lookup)),
+        match lookup::answer(lookup) {
+            Some((answer, at)) => (answer, self.waited_until(at)),
             None => (Answer::Missing(Outcome::Miss), None),
         }
     }
 
     /// Waits until a lookup has ended; false where it will not.
-    fn wait(&self, ssl: Ssl<'_>, lookup: &Lookup) -> bool {
-        self.holder.wait(ssl, || lookup.is_done())
+    fn wait(&self, ssl: Ssl<'_>, lookup: LookupId) -> bool {
+        self.holder.wait(ssl, || lookup::is_done(lookup))
     }
 
-    /// The time from the first lookup to the answer of this one, if the store was asked.
-    fn waited_for(&self, lookup: &Lookup) -> Option<Duration> {
-        Some(lookup.ended_at()?.since(self.began.get()?))
-    }
-
-    /// The lookup of an id, if it was begun.
-    fn lookup(&self, id: &[u8]) -> Option<Rc<Lookup>> {
-        self.lookups.borrow().iter().flatten().find(|lookup| lookup.session_id() == id).cloned()
+    /// The time from the first lookup to an answer of the store's, if it was asked.
+    fn waited_until(&self, at: Option<Instant>) -> Option<Duration> {
+        Some(at?.since(self.began.get()?))
     }
 
     /// Looks a session up that OpenSSL asks for, and that was not looked up ahead.
-    fn look_up(&self, ssl: Ssl<'_>, id: &[u8]) -> Result<Rc<Lookup>, Answer> {
+    fn look_up(&self, ssl: Ssl<'_>, id: &[u8]) -> Result<LookupId, Answer> {
         if let Some(session) = self.cache.local(ssl, id) {
             return Err(Answer::Local(session));
         }
@@ -242,7 +233,7 @@ impl First {
         for (id, entry) in entries.take(MAX_LOOKUPS) {
             if let Some(session) = self.cache.local(ssl, id) {
                 // OpenSSL takes the first that is found.
-                self.keep(Lookup::ended(id, Answer::Local(session)));
+                self.lookups.keep(id, Answer::Local(session));
                 return;
             }
             if let Err(outcome) = self.begin_lookup(ssl, id, entry) {
@@ -252,8 +243,8 @@ impl First {
     }
 
     /// Begins a lookup in the store, where one can be begun.
-    fn begin_lookup(&self, ssl: Ssl<'_>, id: &[u8], entry: Entry) -> Result<Rc<Lookup>, Outcome> {
-        if ssl.is_shut_down() || self.lookups.borrow().iter().all(Option::is_some) {
+    fn begin_lookup(&self, ssl: Ssl<'_>, id: &[u8], entry: Entry) -> Result<LookupId, Outcome> {
+        if ssl.is_shut_down() || self.lookups.are_full() {
             return Err(Outcome::Miss);
         }
         let store = self.cache.store().ok_or(Outcome::Down)?;
@@ -267,10 +258,9 @@ impl First {
         let decoder = self.cache.records.decoder(entry.minted);
         let waker = Waker::of(&Self::of(ssl).ok_or(Outcome::Miss)?);
         let ask = |lookup| store.get(&entry.key, site, deadline, Asker::Handshake(lookup));
-        let lookup = Lookup::begin(waker, id, decoder, ask).map_err(outcome_of)?;
+        let lookup = self.lookups.begin(id, waker, decoder, ask)?;
         debug(ssl, "lookup begun");
         self.began.set(Some(began));
-        self.keep(Rc::clone(&lookup));
         Ok(lookup)
     }
 
@@ -283,12 +273,6 @@ impl First {
         let all = self.cache.sockets.handshake_timeout;
         let time_left = Connection::of(ssl).and_then(Connection::time_left);
         now + time_left.map_or(all, |left| left.min(all)) / 2
-    }
-
-    fn keep(&self, lookup: Rc<Lookup>) {
-        if let Some(slot) = self.lookups.borrow_mut().iter_mut().find(|slot| slot.is_none()) {
-            *slot = Some(lookup);
-        }
     }
 
     /// Notes what became of a session that the client offers; `waited` is the time since the first
@@ -354,7 +338,7 @@ impl First {
     fn end(&self, ssl: Ssl<'_>) {
         debug(ssl, "handshake done");
         self.holder.end(ssl);
-        self.lookups.take().iter().flatten().for_each(|lookup| lookup.cancel());
+        self.lookups.clear();
 
         let mut report = self.report.get();
         if let Some(Found { outcome, session }) = &*self.found.borrow() {
@@ -378,17 +362,10 @@ impl Held for First {
     }
 
     fn waits(&self) -> bool {
-        self.lookups.borrow().iter().flatten().any(|lookup| !lookup.is_done())
+        self.lookups.are_under_way()
     }
 
     fn pass(&self) {
         self.state.set(State::Passed);
-    }
-}
-
-impl Drop for First {
-    /// Nobody waits any longer: an answer that comes later wakes no connection.
-    fn drop(&mut self) {
-        self.lookups.get_mut().iter().flatten().for_each(|lookup| lookup.cancel());
     }
 }
