@@ -14,9 +14,7 @@ use crate::handshake::notes;
 use crate::handshake::records::{Entry, Records};
 use crate::handshake::suspend::{Choice, Holder, Missing, Suspension};
 use crate::nginx::{debug, unix_time, Connection};
-use crate::openssl::{
-    clear_errors, Ciphers, Data, Session, SessionCallbacks, SessionRef, Slot, Ssl, SslCtx,
-};
+use crate::openssl::{Ciphers, Data, Session, SessionCallbacks, SessionRef, Slot, Ssl, SslCtx};
 use crate::store::{Store, StoreConf};
 use crate::tickets::Tickets;
 
@@ -229,12 +227,7 @@ impl SessionCache {
 
     /// Looks in the tier of this machine.
     pub(super) fn local(&self, ssl: Ssl<'_>, id: &[u8]) -> Option<Session> {
-        let session = self.nginx.get(ssl, id);
-        if session.is_none() {
-            // What failed to decode must not be taken for an error of this handshake.
-            clear_errors();
-        }
-        session
+        self.nginx.get(ssl, id)
     }
 
     /// Whether a session, from the cache or in a ticket, is one for the handshake that offers it.

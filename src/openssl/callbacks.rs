@@ -12,7 +12,7 @@ use nginx_sys::{
     SSL_CB_HANDSHAKE_DONE, SSL_CB_HANDSHAKE_START, SSL_CB_WRITE, SSL_CTX, SSL_SESSION,
 };
 
-use crate::openssl::{Session, SessionRef, Ssl, SslCtx};
+use crate::openssl::{clear_errors, Session, SessionRef, Ssl, SslCtx};
 
 /// Who is called.
 pub(crate) trait Callbacks: Steps {
@@ -103,10 +103,15 @@ impl SessionCallbacks {
         let mut is_shared = 1;
         // SAFETY: the SSL is valid, and so is the id. The session is ours unless the callback says
         // that it keeps it.
-        unsafe {
+        let session = unsafe {
             let session = get(ssl.as_ptr(), id.as_ptr(), id.len() as c_int, &mut is_shared);
             Session::from_ptr(session, is_shared != 0)
+        };
+        if session.is_none() {
+            // What failed to decode must not be taken for an error of this handshake.
+            clear_errors();
         }
+        session
     }
 
     /// A session was dropped.
