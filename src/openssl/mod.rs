@@ -22,6 +22,7 @@ mod messages;
 mod random;
 mod session;
 mod ssl;
+mod stacks;
 mod tickets;
 mod trust;
 
@@ -41,6 +42,7 @@ pub(crate) use self::messages::Messages;
 pub(crate) use self::random::{randomise, Random};
 pub(crate) use self::session::{Session, SessionRef, MAX_ID};
 pub(crate) use self::ssl::Ssl;
+pub(crate) use self::stacks::guard_stacks;
 pub(crate) use self::tickets::{Opened, Opening, Sealing, TicketCallbacks, TicketCipher};
 pub(crate) use self::trust::{sha256, Digest};
 

@@ -1,8 +1,8 @@
 //! Holds a handshake back in the get callback, as an OpenSSL job.
 //!
 //! On an nginx with the patch of this project, handshakes run as OpenSSL jobs
-//! (ASYNC_start_job(3)), each on a stack of its own: 32 KB of heap without a guard page. A job is
-//! paused in the get callback; SSL_do_handshake(3) then returns SSL_ERROR_WANT_ASYNC, and the
+//! (ASYNC_start_job(3)), each on a stack of its own: 32 KB, of heap without a guard before OpenSSL 3.4. A job
+//! is paused in the get callback; SSL_do_handshake(3) then returns SSL_ERROR_WANT_ASYNC, and the
 //! patched nginx waits for the connection's next event, which the lookup posts when it has ended.
 //! Any event of the connection resumes the job: bytes from the client, a timer, a close. So the
 //! wait is a loop that only an answer or a teardown ends.
@@ -14,7 +14,7 @@ use nginx_sys::ngx_cycle_t;
 use crate::handshake::suspend::hold::Hold;
 use crate::handshake::suspend::Missing;
 use crate::nginx::{is_pcre_jit_on, symbol};
-use crate::openssl::{has_jobs, in_job, pause_job, Ssl};
+use crate::openssl::{guard_stacks, has_jobs, in_job, pause_job, Ssl, SslCtx};
 
 /// A handshake that runs as a job.
 pub(in crate::handshake) struct Job {
@@ -44,6 +44,12 @@ pub(super) fn check() -> Result<(), Missing> {
 /// once all of the configuration has been read.
 pub(super) fn fits(cycle: &ngx_cycle_t) -> bool {
     !is_pcre_jit_on(cycle)
+}
+
+/// Has the handshakes of an SSL_CTX run as jobs.
+pub(super) fn prepare(ctx: SslCtx) {
+    guard_stacks();
+    ctx.run_as_jobs();
 }
 
 impl Job {

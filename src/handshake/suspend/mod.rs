@@ -157,7 +157,7 @@ impl Suspension {
     pub(super) fn prepare<C: ClientHellos>(self, ctx: SslCtx) {
         match self {
             Self::Retry => retry::prepare::<C>(ctx),
-            Self::Async => ctx.run_as_jobs(),
+            Self::Async => job::prepare(ctx),
             Self::Hello => {}
         }
     }
