@@ -3,7 +3,7 @@
 //!
 //! They run inside a handshake, mostly on the small stack of an OpenSSL job (see `suspend`).
 
-use core::mem::MaybeUninit;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use std::sync::OnceLock;
 
 use crate::handshake::cache::SessionCache;
@@ -39,7 +39,9 @@ impl ClientHellos for Doorway {
 impl Filter for Doorway {
     fn with_filters<T>(with: impl FnOnce(&Filters<Self>) -> T) -> Option<T> {
         thread_local! {
-            static GATES: Option<Filters<Doorway>> = Filters::new(c"ClientHello gate");
+            /// There as long as the process: SSLs may have some to the end.
+            static GATES: ManuallyDrop<Option<Filters<Doorway>>> =
+                ManuallyDrop::new(Filters::new(c"ClientHello gate"));
         }
         GATES.with(|gates| gates.as_ref().map(with))
     }
