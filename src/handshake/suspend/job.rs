@@ -12,7 +12,7 @@ use core::cell::Cell;
 use nginx_sys::ngx_cycle_t;
 
 use crate::handshake::suspend::hold::Hold;
-use crate::handshake::suspend::Missing;
+use crate::handshake::suspend::missing::Missing;
 use crate::nginx::{is_pcre_jit_on, symbol};
 use crate::openssl::{guard_stacks, has_jobs, in_job, pause_job, Ssl, SslCtx};
 

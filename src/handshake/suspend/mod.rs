@@ -16,11 +16,13 @@ use self::retry::Retry;
 
 pub(super) use self::gate::Gate;
 pub(super) use self::hold::{Held, Hold};
+pub(super) use self::missing::Missing;
 pub(super) use self::waker::Waker;
 
 mod gate;
 mod hold;
 mod job;
+mod missing;
 mod retry;
 mod waker;
 
@@ -33,43 +35,6 @@ pub(crate) enum Suspension {
     Async,
     /// A gate in front of the socket, which holds the ClientHello back.
     Hello,
-}
-
-/// What is missing for a way, and what to do about it.
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error, Debug)]
-pub(crate) enum Missing {
-    #[error(
-        "this nginx is not patched (no symbol \"{0}\"); apply the patch of its version from patches/ \
-         and build it anew"
-    )]
-    Patch(&'static str),
-    #[error(
-        "another module has set a callback on ClientHellos, as OpenResty's ssl_client_hello_by_lua \
-         does, and OpenSSL has room for one (SSL_CTX_set_client_hello_cb(3)); use \"suspend=async\" or \
-         \"suspend=hello\""
-    )]
-    Room,
-    #[error(
-        "it cannot be told whether another module has set a callback on ClientHellos in this OpenSSL; \
-         use \"suspend=async\" or \"suspend=hello\""
-    )]
-    Getter,
-    #[error(
-        "OpenSSL cannot run jobs here (ASYNC_is_capable() is 0); use an OpenSSL built with threads \
-         (for nginx's --with-openssl=, add --with-openssl-opt=enable-threads) on a libc with \
-         makecontext()"
-    )]
-    Jobs,
-    #[error(
-        "with \"pcre_jit on\" regular expressions take more stack than an OpenSSL job has; use \
-         \"suspend=hello\""
-    )]
-    Jit,
-    #[error(
-        "this nginx was built with PCRE, whose regular expressions can take more stack than an \
-         OpenSSL job has; build it with PCRE2"
-    )]
-    Stack,
 }
 
 /// The way that was chosen for an SSL_CTX, and why.

@@ -11,7 +11,7 @@
 use core::cell::Cell;
 
 use crate::handshake::suspend::hold::{Held, Hold};
-use crate::handshake::suspend::Missing;
+use crate::handshake::suspend::missing::Missing;
 use crate::nginx::symbol;
 use crate::openssl::{ClientHelloCallback, ClientHellos, Ssl, SslCtx, UnknownPlace};
 
