@@ -30,8 +30,8 @@ my $t = needs_waiting(Test::Nginx->new()->has(qw/http_v3/));
 
 my $link = SSLSessionCache::Link->new($t);
 my ($redis, $other) = pair($t,
-	cache => 'port=%%PORT_8378%% suspend=retry timeout=20s',
-	events => 'worker_connections 64;',
+	cache => 'port=%%PORT_8378%% suspend=retry timeout=60s',
+	events => 'worker_connections 32;',
 	quic => 8980,
 );
 $t->plan(10);
@@ -50,8 +50,8 @@ $_->send($_->closing()) foreach @clients;
 ok(wait_until(sub { !living() }), 'closed by clients');
 is(answered(), 0, 'their lookups were cancelled');
 
-@clients = waiting(8980, 80);
-cmp_ok(living(), '<', 64, 'the oldest of too many are closed');
+@clients = waiting(8980, 40);
+cmp_ok(living(), '<', 32, 'the oldest of too many are closed');
 cmp_ok(answered(), '>', 0, 'others are answered');
 is(worker($t), $worker, 'by the same worker');
 
