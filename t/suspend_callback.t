@@ -55,6 +55,11 @@ http {
 
 EOF
 
+# What follows is put between nginx and a libssl of its own.
+
+open my $binary, '<:raw', $Test::Nginx::NGINX or die "open() failed: $!\n";
+plan(skip_all => 'OpenSSL is linked statically') unless grep { /libssl\.so/ } <$binary>;
+
 my $redis = SSLSessionCache::Redis->new($t);
 certificate($t, 'localhost');
 
