@@ -22,17 +22,17 @@ pub(crate) enum Missing {
     #[error(
         "OpenSSL cannot run jobs here (ASYNC_is_capable() is 0); use an OpenSSL built with threads \
          (for nginx's --with-openssl=, add --with-openssl-opt=enable-threads) on a libc with \
-         makecontext()"
+         makecontext(), or use \"suspend=retry\" or \"suspend=hello\""
     )]
     Jobs,
     #[error(
         "with \"pcre_jit on\" regular expressions take more stack than an OpenSSL job has; use \
-         \"suspend=hello\""
+         \"suspend=retry\" or \"suspend=hello\""
     )]
     Jit,
     #[error(
         "this nginx was built with PCRE, whose regular expressions can take more stack than an \
-         OpenSSL job has; build it with PCRE2"
+         OpenSSL job has; build it with PCRE2, or use \"suspend=retry\" or \"suspend=hello\""
     )]
     Stack,
 }
