@@ -17,8 +17,8 @@ use crate::handshake::suspend::hold::{Held, Hold};
 use crate::nginx::{Connection, Received};
 use crate::openssl::{fill, Filter, Filters, Given, Ssl};
 
-/// So many bytes are held for one client, and what one read brings: a ClientHello, and early data behind it,
-/// of which nginx allows 16 KB. Where there is more, the handshake goes on without what was not found by then.
+/// So many bytes are held for one client: a ClientHello, and early data behind it, of which nginx allows
+/// 16 KB. Where there is more, the handshake goes on without what was not found by then.
 const MAX_HELD: usize = 32 * 1024;
 
 /// What of a client's bytes is held back, as long as there is a gate in front of the socket.
@@ -102,7 +102,8 @@ impl Bytes {
             }
             // Also while lookups are under way: what is left in the socket would wake a
             // level-triggered event method again and again, and the client's end goes unseen.
-            match client.receive(room) {
+            let len = room.len().min(MAX_HELD - self.held.len());
+            match client.receive(&mut room[..len]) {
                 Received::Bytes(bytes) => self.held.extend_from_slice(bytes),
                 Received::Nothing => return Err(Given::Nothing),
                 // OpenSSL finds it there as well.
