@@ -50,9 +50,12 @@ impl SslCtx {
         Ok(NonNull::new(callback).map(ClientHelloCallback))
     }
 
-    /// Has a type of ours be asked about ClientHellos, and then the callback that was there before, which
-    /// must not use the argument that it was set with.
-    pub(crate) fn ask_about_client_hellos<C: ClientHellos>(
+    /// Has a type of ours be asked about ClientHellos, and then the callback that was there before.
+    ///
+    /// # Safety
+    ///
+    /// That callback must not use the argument that it was set with: it gets none.
+    pub(crate) unsafe fn ask_about_client_hellos<C: ClientHellos>(
         self,
         before: Option<ClientHelloCallback>,
     ) {
@@ -96,7 +99,7 @@ fn memory_is_of_malloc() -> bool {
     malloc.map(|malloc| malloc as *const ()) == Some(CRYPTO_malloc as *const ())
 }
 
-/// Where two words are in an object, if they are there once, and where words can be.
+/// The place of two words beside each other in an object, in bytes, if they are there once, and aligned.
 ///
 /// # Safety
 ///
@@ -129,8 +132,8 @@ unsafe extern "C" fn client_hello<C: ClientHellos>(
     if unsafe { Ssl::from_ptr(ssl) }.is_some_and(C::holds) {
         return SSL_CLIENT_HELLO_RETRY;
     }
-    // SAFETY: a null pointer is none, and any other a function of this type, which wants OpenSSL's own
-    // arguments, and none of its own.
+    // SAFETY: it is what ask_about_client_hellos() has set: a null pointer, or what OpenSSL itself kept as such a
+    // function. The arguments are OpenSSL's own, and it uses none of its own, as the caller has promised there.
     unsafe {
         let before = mem::transmute::<*mut c_void, Option<Callback>>(before);
         before

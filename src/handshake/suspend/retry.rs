@@ -6,7 +6,8 @@
 //! connection's next event, which the lookup posts when it has ended. Over QUIC it does so as well.
 //! The next SSL_do_handshake(3) asks the callback again.
 //!
-//! nginx itself chooses the server by its name in that callback, since 1.29.2: it comes after ours, once.
+//! nginx itself chooses the server by its name in that callback, since 1.29.2: it comes after ours, once for each
+//! ClientHello.
 
 use core::cell::Cell;
 
@@ -34,7 +35,8 @@ pub(super) fn check(ctx: SslCtx) -> Result<(), Missing> {
 /// Has OpenSSL ask a type of ours first, for an SSL_CTX that was [checked](check).
 pub(super) fn prepare<C: ClientHellos>(ctx: SslCtx) {
     if let Ok(before) = callback_of_nginx(ctx) {
-        ctx.ask_about_client_hellos::<C>(before);
+        // SAFETY: it is nginx's own, which uses no argument.
+        unsafe { ctx.ask_about_client_hellos::<C>(before) };
     }
 }
 
