@@ -30,7 +30,7 @@ my $t = needs_waiting(Test::Nginx->new()->has(qw/http_v3/));
 my $link = SSLSessionCache::Link->new($t);
 my $redis = single($t,
 	cache => 'port=%%PORT_8378%% suspend=retry timeout=20s',
-	events => 'worker_connections 4096;',
+	events => 'worker_connections 256;',
 	server => 'client_header_timeout 3s;',
 	quic => 8980,
 );
@@ -45,7 +45,8 @@ my $session = h3_made(8980, $redis);
 
 my $client = SSLSessionCache::QUICHello->new(8980, session => $session);
 
-# those who are there together take more memory at first
+# those who are there together take more memory at first, up to 256 of them: the
+# oldest go then
 
 leave(20);
 my ($calls, $done, $living);

@@ -58,7 +58,7 @@ http {
 EOF_CONFIG
 
 my $redis = SSLSessionCache::Redis->new($t);
-SSLSessionCache::Link->new($t, delay => 0.5);
+my $link = SSLSessionCache::Link->new($t, delay => 0.5);
 certificate($t, 'localhost');
 
 # without jobs there are no stacks
@@ -80,9 +80,10 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	my $r = tls_get(8443, version => $version);
 	$redis->wait_id(session_id($r->{session}));
 
+	my $lookups = $link->lookups();
 	my @waiting = map { tls_hello(8443, version => $version,
 		session => $r->{session}) } 1 .. 3;
-	select undef, undef, undef, 0.2;
+	$link->wait_lookups($lookups + 3);
 
 	is(guarded_stacks($worker), $guards ? 3 : 0, "$version, guarded stacks");
 	is(eval { $_->get('/')->{reused} } // $@, 1, "$version, resumed")
