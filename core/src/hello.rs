@@ -145,7 +145,7 @@ impl<'a> ClientHello<'a> {
             Some(data) => hello.extend(kind, data),
             None => Some(()),
         };
-        // Only those that matter: OpenSSL goes through all that it knows, for each.
+        // Only those that session_ids() uses: OpenSSL goes through all that it knows, for each.
         add(&mut hello, SUPPORTED_VERSIONS)?;
         if hello.offers_tls13 {
             add(&mut hello, PRE_SHARED_KEY)?;

@@ -1,7 +1,7 @@
 //! What OpenSSL calls: each function here says in our own terms what has happened, and decides
 //! nothing.
 //!
-//! They run inside a handshake, mostly on the small stack of an OpenSSL job (see `suspend`).
+//! They run inside a handshake; with `suspend=async` on the small stack of an OpenSSL job (see `suspend`).
 
 use core::mem::{ManuallyDrop, MaybeUninit};
 use std::sync::OnceLock;
@@ -39,7 +39,7 @@ impl ClientHellos for Doorway {
 impl Filter for Doorway {
     fn with_filters<T>(with: impl FnOnce(&Filters<Self>) -> T) -> Option<T> {
         thread_local! {
-            /// There as long as the process: SSLs may have some to the end.
+            /// Never dropped: SSLs may still have filters when the process exits.
             static GATES: ManuallyDrop<Option<Filters<Doorway>>> =
                 ManuallyDrop::new(Filters::new(c"ClientHello gate"));
         }

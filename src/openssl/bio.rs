@@ -116,8 +116,8 @@ impl<F: Filter> Filters<F> {
 
 /// BIO_read(3).
 unsafe extern "C" fn read<F: Filter>(bio: *mut BIO, out: *mut c_char, len: c_int) -> c_int {
-    // SAFETY: OpenSSL passes a BIO of ours, that the SSL reads from which insert() has noted, and room for
-    // `len` bytes.
+    // SAFETY: OpenSSL passes a BIO of ours, and room for `len` bytes. The SSL that insert() has noted reads from
+    // it, and so is valid.
     unsafe {
         let Some((this, ssl)) = NonNull::new(bio).zip(Ssl::from_ptr(BIO_get_data(bio).cast()))
         else {
@@ -142,8 +142,8 @@ unsafe extern "C" fn read<F: Filter>(bio: *mut BIO, out: *mut c_char, len: c_int
     }
 }
 
-/// BIO_ctrl(3). A filter knows nothing but whether the socket is at its end; of the bytes that it holds the
-/// kernel knows nothing, which so is not to decrypt what comes.
+/// BIO_ctrl(3). A filter knows nothing but whether the socket is at its end. It refuses that the kernel decrypts
+/// what comes: the bytes that are held are not there.
 unsafe extern "C" fn ctrl(
     bio: *mut BIO,
     command: c_int,

@@ -7,12 +7,12 @@ use crate::openssl::Bound;
 
 /// Has one handshake go on. It may live longer than the handshake, which then stays as it is.
 ///
-/// That is the connection's read event, which nginx handles over TCP as if the client had sent
-/// something, and over QUIC, with the patch of this project, as there is no datagram.
+/// It posts the connection's read event, which nginx handles over TCP as if the client had sent
+/// something, and over QUIC, with the patch of this project, by going on with the handshake.
 pub(in crate::handshake) struct Waker(Weak<dyn Wake>);
 
 impl Waker {
-    /// What wakes a handshake over TCP.
+    /// What wakes a handshake.
     pub(in crate::handshake) fn of<T: 'static>(handshake: &Rc<Bound<T>>) -> Self {
         let handshake = Rc::downgrade(handshake);
         Self(handshake)
