@@ -77,7 +77,11 @@ ok(back(), 'back after it was stopped');
 
 cmp_ok((sort { $a <=> $b } @returns)[0], '<', 1, 'back within a second');
 
-foreach my $log ($t->read_file('error.log'), $other->error_log()) {
+# on a busy machine there is time for another attempt, which fails for another reason
+
+foreach my $log (map { s/^.* is still down: .*\n//mgr }
+	$t->read_file('error.log'), $other->error_log())
+{
 	my @changes = $log =~
 		/sslsessioncache: .*?\b(down|unavailable|up|available)\b/g;
 
