@@ -13,7 +13,7 @@ use nginx_sys::ngx_cycle_t;
 
 use crate::handshake::suspend::hold::Hold;
 use crate::handshake::suspend::missing::Missing;
-use crate::nginx::{is_pcre_jit_on, symbol};
+use crate::nginx::is_pcre_jit_on;
 use crate::openssl::{guard_stacks, has_jobs, in_job, pause_job, Ssl, SslCtx};
 
 /// A handshake that runs as a job.
@@ -24,10 +24,7 @@ pub(in crate::handshake) struct Job {
 
 /// Whether jobs work here.
 pub(super) fn check() -> Result<(), Missing> {
-    const MARK: &str = "ngx_ssl_async_handshake";
-    if symbol(c"ngx_ssl_async_handshake").is_null() {
-        return Err(Missing::Patch(MARK));
-    }
+    Missing::without_patch(c"ngx_ssl_async_handshake")?;
     if !has_jobs() {
         return Err(Missing::Jobs);
     }

@@ -1,5 +1,9 @@
 //! What keeps a way to suspend handshakes from working.
 
+use core::ffi::CStr;
+
+use crate::nginx::symbol;
+
 /// What is missing for a way, and what to do about it.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error, Debug)]
 pub(crate) enum Missing {
@@ -13,12 +17,12 @@ pub(crate) enum Missing {
          does, and OpenSSL has room for one (SSL_CTX_set_client_hello_cb(3)); use \"suspend=async\" or \
          \"suspend=hello\""
     )]
-    Room,
+    CallbackTaken,
     #[error(
         "it cannot be told whether another module has set a callback on ClientHellos in this OpenSSL; \
          use \"suspend=async\" or \"suspend=hello\""
     )]
-    Getter,
+    CallbackUnknown,
     #[error(
         "OpenSSL cannot run jobs here (ASYNC_is_capable() is 0); use an OpenSSL built with threads \
          (for nginx's --with-openssl=, add --with-openssl-opt=enable-threads) on a libc with \
@@ -35,4 +39,14 @@ pub(crate) enum Missing {
          OpenSSL job has; build it with PCRE2, or use \"suspend=retry\" or \"suspend=hello\""
     )]
     Stack,
+}
+
+impl Missing {
+    /// An error where nginx is without the hunks of its patch that this symbol stands for.
+    pub(super) fn without_patch(mark: &'static CStr) -> Result<(), Self> {
+        if symbol(mark).is_null() {
+            return Err(Self::Patch(mark.to_str().unwrap_or_default()));
+        }
+        Ok(())
+    }
 }

@@ -25,10 +25,7 @@ pub(in crate::handshake) struct Retry {
 
 /// Whether this works for an SSL_CTX.
 pub(super) fn check(ctx: SslCtx) -> Result<(), Missing> {
-    const MARK: &str = "ngx_ssl_client_hello_retry";
-    if symbol(c"ngx_ssl_client_hello_retry").is_null() {
-        return Err(Missing::Patch(MARK));
-    }
+    Missing::without_patch(c"ngx_ssl_client_hello_retry")?;
     callback_of_nginx(ctx).map(|_| ())
 }
 
@@ -45,9 +42,9 @@ fn callback_of_nginx(ctx: SslCtx) -> Result<Option<ClientHelloCallback>, Missing
     let is_of_nginx =
         |callback: &ClientHelloCallback| callback.is(symbol(c"ngx_ssl_client_hello_callback"));
     match ctx.client_hello_callback() {
-        Ok(Some(callback)) if !is_of_nginx(&callback) => Err(Missing::Room),
+        Ok(Some(callback)) if !is_of_nginx(&callback) => Err(Missing::CallbackTaken),
         Ok(callback) => Ok(callback),
-        Err(UnknownPlace) => Err(Missing::Getter),
+        Err(UnknownPlace) => Err(Missing::CallbackUnknown),
     }
 }
 
