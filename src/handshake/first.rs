@@ -192,7 +192,7 @@ impl First {
             Ok(lookup) => lookup,
             Err(answer) => return (answer, None),
         };
-        if !lookup::is_done(lookup) && !self.wait(ssl, lookup) {
+        if lookup::is_awaited(lookup) && !self.wait(ssl, lookup) {
             lookup::cancel(lookup);
         }
         match lookup::answer(lookup) {
@@ -203,7 +203,7 @@ impl First {
 
     /// Waits until a lookup has ended; false where it will not.
     fn wait(&self, ssl: Ssl<'_>, lookup: LookupId) -> bool {
-        self.holder.wait(ssl, || lookup::is_done(lookup))
+        self.holder.wait(ssl, || !lookup::is_awaited(lookup))
     }
 
     /// The time from the first lookup to an answer of the store's, if it was asked.

@@ -54,7 +54,7 @@ thread_local! {
     static LOOKUPS: RefCell<SlotMap<LookupId, Lookup>> = RefCell::default();
 }
 
-pub(super) fn outcome_of(unavailable: Unavailable) -> Outcome {
+fn outcome_of(unavailable: Unavailable) -> Outcome {
     match unavailable {
         Unavailable::Full => Outcome::Full,
         Unavailable::Timeout => Outcome::Timeout,
@@ -101,7 +101,7 @@ impl Lookups {
 
     /// Whether one of them has not ended.
     pub(super) fn are_under_way(&self) -> bool {
-        self.ids().any(|id| !is_done(id))
+        self.ids().any(is_awaited)
     }
 
     /// Cancels those that have not ended, and forgets all.
@@ -132,11 +132,6 @@ fn insert(session_id: &[u8], state: State) -> LookupId {
 fn remove(id: LookupId) {
     // Dropped once nothing is borrowed any more.
     let _lookup = LOOKUPS.with_borrow_mut(|lookups| lookups.remove(id));
-}
-
-/// Whether a lookup has ended.
-pub(super) fn is_done(id: LookupId) -> bool {
-    !is_awaited(id)
 }
 
 /// Ends a lookup that nobody waits for any longer, without an answer.
