@@ -250,8 +250,8 @@ impl First {
         let store = self.cache.store().ok_or(Outcome::Down)?;
         let now = store.now();
         let began = self.began.get().unwrap_or(now);
-        let deadline = (began + store.timeout()).min(self.patience(ssl, now));
-        if deadline <= now {
+        let deadline = began + store.timeout().min(self.cache.sockets.handshake_timeout / 2);
+        if deadline <= now || deadline > self.patience(ssl, now) {
             return Err(Outcome::Timeout);
         }
         let site = entry.site();
@@ -267,12 +267,15 @@ impl First {
     /// Until when a lookup may last for nginx: it closes a handshake that has not come to its end
     /// when the timer of the connection runs out. Where what a client sends comes with its
     /// connection (`listen ... deferred`), that is set only now. Over QUIC it is another one, which
-    /// nginx keeps to itself, and the connection's is that of an idle client. Half of what is left is
-    /// for the rest of the handshake.
+    /// nginx keeps to itself, and the connection's is that of an idle client. A quarter of what is
+    /// left is for the rest of the handshake.
+    ///
+    /// A lookup is not cut to that: it would end in vain by the client's doing, and such lookups would
+    /// have the store taken for a bad one.
     fn patience(&self, ssl: Ssl<'_>, now: Instant) -> Instant {
         let all = self.cache.sockets.handshake_timeout;
         let time_left = Connection::of(ssl).and_then(Connection::time_left);
-        now + time_left.map_or(all, |left| left.min(all)) / 2
+        now + time_left.map_or(all, |left| left.min(all)) / 4 * 3
     }
 
     /// Notes what became of a session that the client offers; `waited` is the time since the first
