@@ -58,7 +58,7 @@ my ($tcp, $quic) = map { "listen 127.0.0.1:%%PORT_8980_UDP%% $_;" } qw/ ssl quic
 
 certificate($t, 'localhost');
 
-$t->plan(8);
+$t->plan(10);
 
 ###############################################################################
 
@@ -74,7 +74,19 @@ foreach ([ 'QUIC', $quic ], [ 'TCP and QUIC', "$tcp $quic" ]) {
 	is(@short, 1, "$name, too short a timer");
 }
 
-my ($output) = check_config($t, $config =~ s/LISTEN/$quic/r =~ s/LISTEN/$tcp/r);
+# A server that only one of the two sockets has.
+
+my $third = "    server {\n        $quic\n        server_name  third;\n    }\n";
+my ($output) = check_config($t,
+	$config =~ s/LISTEN/$tcp $quic/gr =~ s/(?=^\}\n+\z)/$third/mr);
+
+foreach my $server ('other', 'third') {
+	my @ignored = $output =~ /\[warn\].*server "$server" .* has no effect on/g;
+
+	is(@ignored, 1, "different servers of TCP and QUIC, $server");
+}
+
+($output) = check_config($t, $config =~ s/LISTEN/$quic/r =~ s/LISTEN/$tcp/r);
 
 unlike($output, qr/has no effect/, 'each is looked at');
 like($output, qr/is cut to half of/, 'too short a timer on one of them');

@@ -352,18 +352,22 @@ fn destinations(servers: &Servers) -> impl Iterator<Item = &Destination> {
 /// OpenSSL looks a session up, and opens a ticket, before it knows the name that the client asks for:
 /// what counts is the default server of the listening socket.
 fn warn_of_ignored_servers(cycle: &ngx_cycle_t, servers: &Servers) {
-    for (number, listener) in servers.listeners.iter().enumerate() {
-        if servers.listeners[..number].contains(listener) {
-            // One is for TCP, the other for QUIC.
-            continue;
-        }
+    // An address may have a listener for TCP and one for QUIC.
+    let mut told = BTreeSet::new();
+    for listener in &servers.listeners {
         let default = servers.default_of(listener);
         for server in servers.of(listener) {
+            let both = (ptr::from_ref(server), ptr::from_ref(default));
+            let mut warn = |directive: &'static str| {
+                if told.insert((directive, listener.address.as_str(), both)) {
+                    warn_of_ignored(cycle, directive, listener, server, default);
+                }
+            };
             if server.conf.destination() != default.conf.destination() {
-                warn_of_ignored(cycle, NAME, listener, server, default);
+                warn(NAME);
             }
             if server.conf.tickets() != default.conf.tickets() {
-                warn_of_ignored(cycle, TICKETS_NAME, listener, server, default);
+                warn(TICKETS_NAME);
             }
         }
     }

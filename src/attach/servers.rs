@@ -76,7 +76,6 @@ pub(crate) enum NginxCache {
 }
 
 /// A socket with TLS, over TCP or QUIC. Servers are told by their place in [`Servers::servers`].
-#[derive(PartialEq, Eq)]
 pub(crate) struct Listener {
     /// The address as it is configured.
     pub(crate) address: String,
