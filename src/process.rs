@@ -12,7 +12,7 @@ use ssl_session_cache_core::Instant;
 
 use crate::conf::{CycleConf, Reported};
 use crate::frontend::mail;
-use crate::nginx::{log, process_serves_clients};
+use crate::nginx::process_serves_clients;
 use crate::store::{Asker, Store, StoreConf, Tell};
 use crate::{attach, counters, handshake, tickets};
 
@@ -33,11 +33,9 @@ pub(crate) unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_
     // SAFETY: nginx passes its current cycle, and writes to the flag on this one thread.
     let (cycle, is_test) = unsafe { (&*cycle, ngx_test_config != 0) };
     let conf = CycleConf::of(cycle);
-    attach::prepare(cycle, conf);
+    attach::prepare_suspensions(cycle, conf);
     if !is_test {
-        for choice in conf.suspensions() {
-            log!(NGX_LOG_NOTICE, cycle.log, "handshakes are suspended with {choice}");
-        }
+        attach::tell_suspensions(cycle, conf);
         conf.start_counting(cycle);
     }
     Status::NGX_OK.into()

@@ -72,7 +72,7 @@ SSLSessionCache::Nginx->new($t, 'other',
 ###############################################################################
 
 my $log = $t->read_file('error.log');
-my @said = $log =~ /\[notice\].*?: (handshakes are suspended with .*)/g;
+my @said = $log =~ /\[notice\].*?: handshakes of server "localhost" in .* are (suspended with .*)/g;
 my %names = (
 	retry => q{OpenSSL's ClientHello callback (suspend=retry)},
 	async => 'OpenSSL jobs (suspend=async)',
@@ -87,7 +87,7 @@ my $why = $retry ? qr/\Q$names{retry}\E, the best way$/
 
 like($best, qr/suspended with $why/, 'the best way, and why');
 is(join("\n", @others), join("\n", map {
-	"handshakes are suspended with $names{$_}, as configured"
+	"suspended with $names{$_}, as configured"
 } @ways[1 .. $#ways]), 'ways that are forced');
 
 foreach my $version ('TLSv1.2', 'TLSv1.3') {
@@ -100,12 +100,12 @@ foreach my $version ('TLSv1.2', 'TLSv1.3') {
 }
 
 like($output, $jobs ? qr/test is successful/
-	: qr/\[emerg\].*"suspend=async" of .* is not possible: $no_jobs/, 'async forced');
+	: qr/\[emerg\].*"suspend=async" of .* is not possible for server .*: $no_jobs/, 'async forced');
 
 ($output) = check_config($t, with_servers(8443 => 'retry'));
 
 like($output, $retry ? qr/test is successful/
-	: qr/\[emerg\].*"suspend=retry" of .* is not possible: $no_retry/, 'retry forced');
+	: qr/\[emerg\].*"suspend=retry" of .* is not possible for server .*: $no_retry/, 'retry forced');
 
 ($output) = check_config($t, with_servers(8443 => 'hello'));
 

@@ -154,7 +154,8 @@ my $why = $patched ? $room : $not_patched;
 
 like($other->error_log(), qr/suspended with .*\(suspend=$way\), as suspend=retry is not .*: $why/,
 	'somebody else');
-like($refusal, qr/\[emerg\].*"suspend=retry" of .* is not possible: $why/, 'forced');
+like($refusal, qr/\[emerg\].*"suspend=retry" of .* is not possible for server "localhost" in \S+:\d+: $why/,
+	'forced');
 
 foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	is(get(8443, $version, sni => 'refused.example')->{body}, '.',

@@ -131,7 +131,8 @@ my $why = $patched ? qr/it cannot be told whether/ : qr/this nginx is not patche
 like($t->read_file('error.log'),
 	qr/suspended with .*\(suspend=(?:async|hello)\), as suspend=retry is not .*: $why/,
 	'another way');
-like($refusal, qr/\[emerg\].*"suspend=retry" of .* is not possible: $why/, 'forced');
+like($refusal, qr/\[emerg\].*"suspend=retry" of .* is not possible for server "localhost" in \S+:\d+: $why/,
+	'forced');
 
 foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	my $r = tls_get(8443, version => $version);

@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use nginx_sys::ngx_cycle_t;
 
-use crate::conf::{CycleConf, Destination, NginxTickets, Reported};
+use crate::conf::{CycleConf, Destination, NginxTickets, Reported, ServerCache};
 use crate::counters::Counted;
-use crate::handshake::{SessionCache, Sockets, Suspension};
+use crate::handshake::{SessionCache, Sockets};
 use crate::nginx::{log, BLOCK_NAME, NAME, TICKETS_NAME};
 use crate::openssl::{narrow_id_context, NarrowError, SslCtx};
 use crate::store::StoreConf;
@@ -16,9 +16,11 @@ use crate::store::StoreConf;
 use self::client_certificates::{ClientCertificates, NoDigest, Policies, NAME_COMES_FIRST};
 
 pub(crate) use self::servers::{Listener, NginxCache, Server, Servers, TlsConf};
+pub(crate) use self::suspensions::{prepare_suspensions, tell_suspensions};
 
 mod client_certificates;
 mod servers;
+mod suspensions;
 mod tickets;
 
 /// Attaches the cache to every server of a block that it is on for.
@@ -35,6 +37,10 @@ pub(crate) fn attach(cycle: &ngx_cycle_t, servers: &Servers) -> Result<(), Repor
         if let Some(cache) = attach_server(cycle, server, servers, &policies)? {
             // Kept at once: the SSL_CTX has its address, also where what follows fails.
             conf.add_cache(Rc::clone(&cache));
+            conf.add_server_cache(ServerCache {
+                server: format!("server \"{}\" in {}", server.name, server.place),
+                cache: Rc::clone(&cache),
+            });
             caches.push(cache);
         }
     }
@@ -49,43 +55,13 @@ pub(crate) fn attach(cycle: &ngx_cycle_t, servers: &Servers) -> Result<(), Repor
 /// Checks what all blocks have come to, once all of the configuration has been read.
 pub(crate) fn finish(cycle: &mut ngx_cycle_t) -> Result<(), Reported> {
     let conf = CycleConf::of(cycle);
-    choose_suspensions(cycle, conf)?;
+    suspensions::choose_suspensions(cycle, conf)?;
     check_names(cycle, conf)?;
     tickets::check_room(cycle, conf)?;
     conf.check_stores(cycle)?;
     warn_of_sessions_in_clear(cycle, conf);
     conf.share_tickets(cycle).ok_or(Reported)?;
     count_stores(cycle, conf)
-}
-
-/// Chooses how handshakes wait. Other modules have set their callbacks by now.
-fn choose_suspensions(cycle: &ngx_cycle_t, conf: &CycleConf) -> Result<(), Reported> {
-    for cache in &*conf.caches() {
-        cache.choose_suspension().map_err(|(way, missing)| {
-            log!(
-                NGX_LOG_EMERG,
-                cycle.log,
-                "\"suspend={}\" of \"{NAME}\" is not possible: {missing}",
-                way.name()
-            );
-            Reported
-        })?;
-    }
-    Ok(())
-}
-
-/// Prepares for handshakes, once all of the configuration has been read: `pcre_jit` may come last.
-pub(crate) fn prepare(cycle: &ngx_cycle_t, conf: &CycleConf) {
-    if conf.suspensions().into_iter().any(|choice| choice.clone().fit(cycle) != choice) {
-        log!(
-            NGX_LOG_WARN,
-            cycle.log,
-            "with \"pcre_jit on\" handshakes are suspended with {}: regular expressions then take \
-             more stack than an OpenSSL job has",
-            Suspension::Hello
-        );
-    }
-    conf.caches().iter().for_each(|cache| cache.prepare(cycle));
 }
 
 /// Has the workers count what they do with the stores in use.

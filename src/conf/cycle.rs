@@ -16,7 +16,7 @@ use ssl_session_cache_core::ticket::Rotation;
 
 use crate::conf::{Destination, Reported};
 use crate::counters::{self, Counted};
-use crate::handshake::{Choice, SessionCache};
+use crate::handshake::SessionCache;
 use crate::nginx::{current_cycle, log, module, NAME};
 use crate::openssl::Sealer;
 use crate::store::{Settings, Store, StoreConf};
@@ -32,12 +32,21 @@ pub(crate) struct CycleConf {
     /// What the callbacks of an SSL_CTX use, which keeps the address: a box would forbid that, as
     /// who moves one claims to have the only pointer.
     caches: RefCell<Vec<Rc<SessionCache>>>,
+    /// The same, with their servers.
+    server_caches: RefCell<Vec<ServerCache>>,
     /// Where the sessions of servers with TLS go.
     destinations: RefCell<Vec<Destination>>,
     /// The ticket keys that servers use; equal directives share theirs.
     tickets: RefCell<Vec<Rc<TicketsConf>>>,
     /// The stores that are counted; `None` where nothing is.
     counted: RefCell<Option<Vec<Counted>>>,
+}
+
+/// The cache of a server.
+pub(crate) struct ServerCache {
+    /// For messages.
+    pub(crate) server: String,
+    pub(crate) cache: Rc<SessionCache>,
 }
 
 /// Called by nginx before it reads a configuration.
@@ -145,6 +154,16 @@ impl CycleConf {
         self.caches.borrow_mut().push(cache);
     }
 
+    /// The caches that handshakes may wait for.
+    pub(crate) fn server_caches(&self) -> Ref<'_, Vec<ServerCache>> {
+        self.server_caches.borrow()
+    }
+
+    /// Keeps one.
+    pub(crate) fn add_server_cache(&self, cache: ServerCache) {
+        self.server_caches.borrow_mut().push(cache);
+    }
+
     /// Gives the callbacks, and those that keep ticket keys, the stores as this worker has them; each is in
     /// place of the one of its configuration.
     pub(crate) fn use_stores(
@@ -180,17 +199,6 @@ impl CycleConf {
     /// Tells where those of more servers go.
     pub(crate) fn add_destinations<'a>(&self, more: impl Iterator<Item = &'a Destination>) {
         self.destinations.borrow_mut().extend(more.cloned());
-    }
-
-    /// The ways in which handshakes are suspended, each once.
-    pub(crate) fn suspensions(&self) -> Vec<Choice> {
-        let mut choices = Vec::new();
-        for choice in self.caches().iter().filter_map(|cache| cache.choice()) {
-            if !choices.contains(&choice) {
-                choices.push(choice);
-            }
-        }
-        choices
     }
 
     /// Checks the stores, once all of the configuration has been read, and what servers use is known.

@@ -25,7 +25,7 @@ use self::records::Records;
 pub(crate) use self::cache::{SessionCache, Sockets};
 pub(crate) use self::first::Report;
 pub(crate) use self::lookup::{answered, is_awaited};
-pub(crate) use self::suspend::{Choice, Suspension};
+pub(crate) use self::suspend::Suspension;
 
 mod cache;
 mod callbacks;

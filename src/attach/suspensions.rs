@@ -1,0 +1,84 @@
+//! How the handshakes of each server wait: chosen, made ready, and told of.
+
+use core::fmt;
+
+use nginx_sys::ngx_cycle_t;
+
+use crate::conf::{CycleConf, Reported, ServerCache};
+use crate::handshake::Suspension;
+use crate::nginx::{log, NAME};
+
+/// Chooses how handshakes wait. Other modules have set their callbacks by now.
+pub(super) fn choose_suspensions(cycle: &ngx_cycle_t, conf: &CycleConf) -> Result<(), Reported> {
+    for ServerCache { server, cache } in &*conf.server_caches() {
+        cache.choose_suspension().map_err(|(way, missing)| {
+            log!(
+                NGX_LOG_EMERG,
+                cycle.log,
+                "\"suspend={}\" of \"{NAME}\" is not possible for {server}: {missing}",
+                way.name()
+            );
+            Reported
+        })?;
+    }
+    Ok(())
+}
+
+/// Prepares for handshakes, once all of the configuration has been read: `pcre_jit` may come last.
+pub(crate) fn prepare_suspensions(cycle: &ngx_cycle_t, conf: &CycleConf) {
+    let caches = conf.server_caches();
+    let mut choices = caches.iter().filter_map(|known| known.cache.choice());
+    if choices.any(|choice| choice.clone().fit(cycle) != choice) {
+        log!(
+            NGX_LOG_WARN,
+            cycle.log,
+            "with \"pcre_jit on\" handshakes are suspended with {}: regular expressions then take \
+             more stack than an OpenSSL job has",
+            Suspension::Hello
+        );
+    }
+    caches.iter().for_each(|known| known.cache.prepare(cycle));
+}
+
+/// Tells how handshakes wait, and why: without servers where it is the same for all.
+pub(crate) fn tell_suspensions(cycle: &ngx_cycle_t, conf: &CycleConf) {
+    let caches = conf.server_caches();
+    let chosen = caches.iter().filter_map(|known| Some((known.cache.choice()?, &*known.server)));
+    let choices = alike(chosen);
+    if let [(choice, _)] = choices.as_slice() {
+        log!(NGX_LOG_NOTICE, cycle.log, "handshakes are suspended with {choice}");
+        return;
+    }
+    for (choice, servers) in choices {
+        log!(NGX_LOG_NOTICE, cycle.log, "handshakes of {servers} are suspended with {choice}");
+    }
+}
+
+/// Servers of which the same is told: the first few of them are named.
+struct Alike<'a>(Vec<&'a str>);
+
+/// As many as leave room for what is told of them: a line of nginx's log has 2 kB.
+const MAX_NAMED: usize = 3;
+
+impl fmt::Display for Alike<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (named, more) = self.0.split_at(self.0.len().min(MAX_NAMED));
+        f.write_str(&named.join(", "))?;
+        match more.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+/// The servers of which the same is to be told, in the order in which they come.
+fn alike<'a, T: PartialEq>(all: impl Iterator<Item = (T, &'a str)>) -> Vec<(T, Alike<'a>)> {
+    let mut told: Vec<(T, Alike<'a>)> = Vec::new();
+    for (what, server) in all {
+        match told.iter_mut().find(|(other, _)| *other == what) {
+            Some((_, servers)) => servers.0.push(server),
+            None => told.push((what, Alike(vec![server]))),
+        }
+    }
+    told
+}
