@@ -122,17 +122,30 @@ my $retry = $config =~ s/=auto/=retry/r;
 my $patched = (check_config($t, $retry))[0] !~ /is not possible/;
 my $jobs = (check_config($t, $config =~ s/=auto/=async/r))[0] !~ /is not possible/;
 
-my ($other, $refusal);
+# Behind the default server, where its way is not looked at.
+
+my $server = <<'EOF';
+
+    server {
+        listen       127.0.0.1:8443 ssl;
+        server_name  named;
+
+        remote_ssl_session_cache port=%%PORT_8379%% suspend=retry;
+    }
+EOF
+
+my ($other, $refusal, $named);
 
 {
 	local @ENV{qw/ LD_PRELOAD FOREIGN_TELLS /} = ($foreign, 1);
 	($refusal) = check_config($t, $retry);
+	($named) = check_config($t, $config =~ s/=auto/=hello/r =~ s/(?=^\}\n+\z)/$server/mr);
 }
 
 plan(skip_all => 'OpenSSL is linked statically')
 	unless $refusal =~ /a foreign callback is set/;
 
-$t->write_file_expand('nginx.conf', $config)->plan(14)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(15)->run();
 
 {
 	local $ENV{LD_PRELOAD} = $foreign;
@@ -156,6 +169,8 @@ like($other->error_log(), qr/suspended with .*\(suspend=$way\), as suspend=retry
 	'somebody else');
 like($refusal, qr/\[emerg\].*"suspend=retry" of .* is not possible for server "localhost" in \S+:\d+: $why/,
 	'forced');
+like($named, qr/"named" in \S+ has no effect .*test is successful/s,
+	'forced behind a default server');
 
 foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	is(get(8443, $version, sni => 'refused.example')->{body}, '.',

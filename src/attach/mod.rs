@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use nginx_sys::ngx_cycle_t;
 
-use crate::conf::{CycleConf, Destination, NginxTickets, Reported, ServerCache};
+use crate::conf::{CycleConf, DefaultCache, Destination, NginxTickets, Reported};
 use crate::counters::Counted;
 use crate::handshake::{SessionCache, Sockets};
 use crate::nginx::{log, BLOCK_NAME, NAME, TICKETS_NAME};
@@ -37,10 +37,12 @@ pub(crate) fn attach(cycle: &ngx_cycle_t, servers: &Servers) -> Result<(), Repor
         if let Some(cache) = attach_server(cycle, server, servers, &policies)? {
             // Kept at once: the SSL_CTX has its address, also where what follows fails.
             conf.add_cache(Rc::clone(&cache));
-            conf.add_server_cache(ServerCache {
-                server: format!("server \"{}\" in {}", server.name, server.place),
-                cache: Rc::clone(&cache),
-            });
+            if servers.of_default(server).next().is_some() {
+                conf.add_default_cache(DefaultCache {
+                    server: format!("server \"{}\" in {}", server.name, server.place),
+                    cache: Rc::clone(&cache),
+                });
+            }
             caches.push(cache);
         }
     }

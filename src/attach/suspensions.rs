@@ -1,16 +1,17 @@
-//! How the handshakes of each server wait: chosen, made ready, and told of.
+//! How handshakes wait: chosen, made ready, and told of, for each server that is the default one of a
+//! socket. What others say is not looked at.
 
 use core::fmt;
 
 use nginx_sys::ngx_cycle_t;
 
-use crate::conf::{CycleConf, Reported, ServerCache};
+use crate::conf::{CycleConf, DefaultCache, Reported};
 use crate::handshake::Suspension;
 use crate::nginx::{log, NAME};
 
 /// Chooses how handshakes wait. Other modules have set their callbacks by now.
 pub(super) fn choose_suspensions(cycle: &ngx_cycle_t, conf: &CycleConf) -> Result<(), Reported> {
-    for ServerCache { server, cache } in &*conf.server_caches() {
+    for DefaultCache { server, cache } in &*conf.default_caches() {
         cache.choose_suspension().map_err(|(way, missing)| {
             log!(
                 NGX_LOG_EMERG,
@@ -26,7 +27,7 @@ pub(super) fn choose_suspensions(cycle: &ngx_cycle_t, conf: &CycleConf) -> Resul
 
 /// Prepares for handshakes, once all of the configuration has been read: `pcre_jit` may come last.
 pub(crate) fn prepare_suspensions(cycle: &ngx_cycle_t, conf: &CycleConf) {
-    let caches = conf.server_caches();
+    let caches = conf.default_caches();
     let mut choices = caches.iter().filter_map(|known| known.cache.choice());
     if choices.any(|choice| choice.clone().fit(cycle) != choice) {
         log!(
@@ -42,7 +43,7 @@ pub(crate) fn prepare_suspensions(cycle: &ngx_cycle_t, conf: &CycleConf) {
 
 /// Tells how handshakes wait, and why: without servers where it is the same for all.
 pub(crate) fn tell_suspensions(cycle: &ngx_cycle_t, conf: &CycleConf) {
-    let caches = conf.server_caches();
+    let caches = conf.default_caches();
     let chosen = caches.iter().filter_map(|known| Some((known.cache.choice()?, &*known.server)));
     let choices = alike(chosen);
     if let [(choice, _)] = choices.as_slice() {

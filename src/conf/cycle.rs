@@ -32,8 +32,8 @@ pub(crate) struct CycleConf {
     /// What the callbacks of an SSL_CTX use, which keeps the address: a box would forbid that, as
     /// who moves one claims to have the only pointer.
     caches: RefCell<Vec<Rc<SessionCache>>>,
-    /// The same, with their servers.
-    server_caches: RefCell<Vec<ServerCache>>,
+    /// Those that handshakes begin in.
+    default_caches: RefCell<Vec<DefaultCache>>,
     /// Where the sessions of servers with TLS go.
     destinations: RefCell<Vec<Destination>>,
     /// The ticket keys that servers use; equal directives share theirs.
@@ -42,9 +42,9 @@ pub(crate) struct CycleConf {
     counted: RefCell<Option<Vec<Counted>>>,
 }
 
-/// The cache of a server.
-pub(crate) struct ServerCache {
-    /// For messages.
+/// The cache of a server that is the default one of a socket: handshakes begin in no other.
+pub(crate) struct DefaultCache {
+    /// The server, for messages.
     pub(crate) server: String,
     pub(crate) cache: Rc<SessionCache>,
 }
@@ -154,14 +154,14 @@ impl CycleConf {
         self.caches.borrow_mut().push(cache);
     }
 
-    /// The caches that handshakes may wait for.
-    pub(crate) fn server_caches(&self) -> Ref<'_, Vec<ServerCache>> {
-        self.server_caches.borrow()
+    /// The caches that handshakes begin in.
+    pub(crate) fn default_caches(&self) -> Ref<'_, Vec<DefaultCache>> {
+        self.default_caches.borrow()
     }
 
     /// Keeps one.
-    pub(crate) fn add_server_cache(&self, cache: ServerCache) {
-        self.server_caches.borrow_mut().push(cache);
+    pub(crate) fn add_default_cache(&self, cache: DefaultCache) {
+        self.default_caches.borrow_mut().push(cache);
     }
 
     /// Gives the callbacks, and those that keep ticket keys, the stores as this worker has them; each is in

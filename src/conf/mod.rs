@@ -21,7 +21,7 @@ use crate::store::{Settings, Shape, StoreConf};
 use self::error::ConfError;
 
 pub(crate) use self::block::COMMANDS;
-pub(crate) use self::cycle::{create, CycleConf, ServerCache};
+pub(crate) use self::cycle::{create, CycleConf, DefaultCache};
 
 mod block;
 mod cycle;

@@ -57,7 +57,7 @@ pub(crate) struct SessionCache {
     pub(super) tickets: Option<Tickets>,
     /// How handshakes are to wait for it, if not in whatever way works best.
     wanted: Option<Suspension>,
-    /// How they do; none until all modules have set their callbacks.
+    /// How they do; none until all modules have set their callbacks, and where none begins here.
     choice: RefCell<Option<Choice>>,
     pub(super) sockets: Sockets,
     /// What the servers are able to do that a client may be for.
@@ -153,7 +153,7 @@ impl SessionCache {
         self.choice.borrow().clone()
     }
 
-    /// What is to hold one handshake back.
+    /// What is to hold one handshake back; `None` where none begins.
     pub(super) fn holder(&self) -> Option<Holder> {
         Some(self.choice.borrow().as_ref()?.way.holder())
     }
