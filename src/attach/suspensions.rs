@@ -38,7 +38,15 @@ pub(crate) fn prepare_suspensions(cycle: &ngx_cycle_t, conf: &CycleConf) {
             Suspension::Hello
         );
     }
-    caches.iter().for_each(|known| known.cache.prepare(cycle));
+    let lost =
+        caches.iter().filter_map(|known| Some((known.cache.prepare(cycle).err()?, &*known.server)));
+    for (missing, servers) in alike(lost) {
+        log!(
+            NGX_LOG_ERR,
+            cycle.log,
+            "handshakes of {servers} look up no sessions in the store: {missing}"
+        );
+    }
 }
 
 /// Tells how handshakes wait, and why: without servers where it is the same for all.

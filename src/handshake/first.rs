@@ -218,6 +218,7 @@ impl First {
         }
         let entry = self.cache.entry(id).ok_or(Answer::Missing(Outcome::Foreign))?;
         if !self.holder.can_wait() {
+            self.holder.missed(ssl);
             return Err(Answer::Missing(Outcome::Miss));
         }
         self.begin_lookup(ssl, id, entry).map_err(Answer::Missing)

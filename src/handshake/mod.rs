@@ -21,6 +21,7 @@ use crate::tickets::Tickets;
 use self::callbacks::Doorway;
 use self::first::First;
 use self::records::Records;
+use self::suspend::Missing;
 
 pub(crate) use self::cache::{SessionCache, Sockets};
 pub(crate) use self::first::Report;
@@ -55,11 +56,13 @@ impl SessionCache {
         Some(cache)
     }
 
-    /// Prepares for handshakes, once all of the configuration has been read.
-    pub(crate) fn prepare(&self, cycle: &ngx_cycle_t) {
+    /// Prepares for handshakes, once all of the configuration has been read; an error where they will
+    /// look up nothing.
+    pub(crate) fn prepare(&self, cycle: &ngx_cycle_t) -> Result<(), Missing> {
         self.fit(cycle);
-        if let Some(choice) = self.choice() {
-            choice.way.prepare::<Doorway>(self.ctx());
+        match self.choice() {
+            Some(choice) => choice.way.prepare::<Doorway>(self.ctx()),
+            None => Ok(()),
         }
     }
 }

@@ -8,8 +8,8 @@ use core::time::Duration;
 use std::io;
 
 use nginx_sys::{
-    ngx_connection_t, ngx_current_msec, ngx_log_error_core, ngx_msec_int_t, ngx_post_event,
-    ngx_posted_events, ngx_ssl_connection_index, SSL_get_ex_data, NGX_LOG_DEBUG,
+    ngx_connection_t, ngx_current_msec, ngx_log_error_core, ngx_log_t, ngx_msec_int_t,
+    ngx_post_event, ngx_posted_events, ngx_ssl_connection_index, SSL_get_ex_data, NGX_LOG_DEBUG,
     NGX_LOG_DEBUG_EVENT,
 };
 
@@ -41,6 +41,12 @@ impl<'a> Connection<'a> {
     pub(crate) fn session_ctx(self) -> Option<SslCtx> {
         // SAFETY: the connection is valid, and so is its `ssl` while there is an SSL.
         unsafe { SslCtx::from_ptr(self.0.as_ref().ssl.as_ref()?.session_ctx) }
+    }
+
+    /// nginx's log of the connection, whose lines tell the client and the socket.
+    pub(crate) fn log(self) -> *mut ngx_log_t {
+        // SAFETY: the connection is valid.
+        unsafe { self.0.as_ref() }.log
     }
 
     /// The time until nginx's own timer of the connection runs out; `None` where it is not set.

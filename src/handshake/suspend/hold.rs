@@ -32,6 +32,9 @@ pub(in crate::handshake) trait Hold {
         false
     }
 
+    /// The get callback, which cannot wait, asks for a session that was not looked up before.
+    fn missed(&self, _ssl: Ssl<'_>) {}
+
     /// Waits in the get callback until it is over, and returns whether it is.
     fn wait(&self, _ssl: Ssl<'_>, _is_over: impl Fn() -> bool) -> bool {
         false

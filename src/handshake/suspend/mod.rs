@@ -118,13 +118,14 @@ impl Suspension {
         }
     }
 
-    /// Prepares an SSL_CTX.
-    pub(super) fn prepare<C: ClientHellos>(self, ctx: SslCtx) {
+    /// Prepares an SSL_CTX; an error where this way does not work any more.
+    pub(super) fn prepare<C: ClientHellos>(self, ctx: SslCtx) -> Result<(), Missing> {
         match self {
-            Self::Retry => retry::prepare::<C>(ctx),
+            Self::Retry => retry::prepare::<C>(ctx)?,
             Self::Async => job::prepare(ctx),
             Self::Hello => {}
         }
+        Ok(())
     }
 
     /// What is to hold one handshake back.
@@ -158,6 +159,14 @@ impl Hold for Holder {
             Self::Retry(way) => way.can_wait(),
             Self::Job(way) => way.can_wait(),
             Self::Gate(way) => way.can_wait(),
+        }
+    }
+
+    fn missed(&self, ssl: Ssl<'_>) {
+        match self {
+            Self::Retry(way) => way.missed(ssl),
+            Self::Job(way) => way.missed(ssl),
+            Self::Gate(way) => way.missed(ssl),
         }
     }
 

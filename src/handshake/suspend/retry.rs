@@ -10,10 +10,11 @@
 //! ClientHello.
 
 use core::cell::Cell;
+use std::sync::Once;
 
 use crate::handshake::suspend::hold::{Held, Hold};
 use crate::handshake::suspend::missing::Missing;
-use crate::nginx::symbol;
+use crate::nginx::{log, symbol, Connection};
 use crate::openssl::{ClientHelloCallback, ClientHellos, Ssl, SslCtx, UnknownPlace};
 
 /// A handshake whose ClientHello waits in the callback.
@@ -29,12 +30,13 @@ pub(super) fn check(ctx: SslCtx) -> Result<(), Missing> {
     callback_of_nginx(ctx).map(|_| ())
 }
 
-/// Has OpenSSL ask a type of ours first, for an SSL_CTX that was [checked](check).
-pub(super) fn prepare<C: ClientHellos>(ctx: SslCtx) {
-    if let Ok(before) = callback_of_nginx(ctx) {
-        // SAFETY: it is nginx's own, which uses no argument.
-        unsafe { ctx.ask_about_client_hellos::<C>(before) };
-    }
+/// Has OpenSSL ask a type of ours first, for an SSL_CTX that was [checked](check). Another module may
+/// have set its callback since.
+pub(super) fn prepare<C: ClientHellos>(ctx: SslCtx) -> Result<(), Missing> {
+    let before = callback_of_nginx(ctx)?;
+    // SAFETY: it is nginx's own, which uses no argument.
+    unsafe { ctx.ask_about_client_hellos::<C>(before) };
+    Ok(())
 }
 
 /// The callback that is set, which is nginx's own, if it is.
@@ -67,4 +69,25 @@ impl Retry {
     }
 }
 
-impl Hold for Retry {}
+impl Hold for Retry {
+    /// OpenSSL asks about each ClientHello before it looks for sessions, unless another module has put
+    /// its callback in place of ours. A worker tells of that once.
+    fn missed(&self, ssl: Ssl<'_>) {
+        static TOLD: Once = Once::new();
+
+        if self.is_examined.get() {
+            return;
+        }
+        if let Some(connection) = Connection::of(ssl) {
+            TOLD.call_once(|| {
+                log!(
+                    NGX_LOG_ERR,
+                    connection.log(),
+                    "another module has set its callback on ClientHellos in place of this one's: \
+                     handshakes look up no sessions in the store; use \"suspend=async\" or \
+                     \"suspend=hello\""
+                );
+            });
+        }
+    }
+}
