@@ -14,6 +14,7 @@ const MESSAGE_HEADER: usize = 4;
 
 const SESSION_TICKET: u16 = 35;
 const PRE_SHARED_KEY: u16 = 41;
+const EARLY_DATA: u16 = 42;
 const SUPPORTED_VERSIONS: u16 = 43;
 
 const TLS13: [u8; 2] = [3, 4];
@@ -114,6 +115,7 @@ pub struct ClientHello<'a> {
     offers_tls13: bool,
     /// The identities of pre-shared keys, a list that may end too early.
     identities: &'a [u8],
+    has_early_data: bool,
 }
 
 impl<'a> ClientHello<'a> {
@@ -150,6 +152,9 @@ impl<'a> ClientHello<'a> {
         if hello.offers_tls13 {
             add(&mut hello, PRE_SHARED_KEY)?;
         }
+        if !hello.identities.is_empty() {
+            add(&mut hello, EARLY_DATA)?;
+        }
         if !session_id.is_empty() {
             add(&mut hello, SESSION_TICKET)?;
         }
@@ -157,7 +162,13 @@ impl<'a> ClientHello<'a> {
     }
 
     fn without_extensions(session_id: &'a [u8]) -> Self {
-        Self { session_id, ticket: &[], offers_tls13: false, identities: &[] }
+        Self {
+            session_id,
+            ticket: &[],
+            offers_tls13: false,
+            identities: &[],
+            has_early_data: false,
+        }
     }
 
     /// Adds what an extension says; `None` where it is not well-formed.
@@ -169,6 +180,7 @@ impl<'a> ClientHello<'a> {
                 self.offers_tls13 = versions.chunks_exact(2).any(|version| version == TLS13);
             }
             PRE_SHARED_KEY => self.identities = Reader(data).vector()?,
+            EARLY_DATA => self.has_early_data = true,
             _ => {}
         }
         Some(())
@@ -191,13 +203,28 @@ impl<'a> ClientHello<'a> {
         let asks_for_tickets =
             |server: &ServerAbilities| speaks_tls13(server) && !server.stateless_tickets;
         let is_asked = servers.iter().any(asks_for_tickets);
-        let mut identities = Reader(if is_asked { self.identities } else { &[] });
-        let tickets = core::iter::from_fn(move || {
+        let tickets = is_asked.then(|| self.tickets()).into_iter().flatten();
+        session_id.into_iter().chain(tickets.filter(|ticket| ticket.len() == STATEFUL_TICKET))
+    }
+
+    /// Whether the client offers a ticket of TLS 1.3.
+    pub fn offers_ticket(&self, ticket: &[u8]) -> bool {
+        self.tickets().any(|other| other == ticket)
+    }
+
+    /// Whether early data comes with a ticket, which is the first one then (RFC 8446, section 4.2.10).
+    pub fn has_early_data_with(&self, ticket: &[u8]) -> bool {
+        self.has_early_data && self.tickets().next() == Some(ticket)
+    }
+
+    /// The identities of pre-shared keys, as far as the list is well-formed.
+    fn tickets(&self) -> impl Iterator<Item = &'a [u8]> {
+        let mut identities = Reader(self.identities);
+        core::iter::from_fn(move || {
             let identity = identities.vector()?;
             let _obfuscated_ticket_age = identities.take(4)?;
             Some(identity)
-        });
-        session_id.into_iter().chain(tickets.filter(|ticket| ticket.len() == STATEFUL_TICKET))
+        })
     }
 }
 

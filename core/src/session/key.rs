@@ -50,7 +50,7 @@ impl Keyspace {
         let mut bytes = [0; MAX_ID];
         bytes[..name.len()].copy_from_slice(name);
         let prefix = Rc::clone(&self.prefix);
-        Some(Key { prefix, name: bytes, len: name.len() as u8, is_unused: false })
+        Some(Key { prefix, name: bytes, len: name.len() as u8, mark: None })
     }
 }
 
@@ -78,8 +78,8 @@ pub struct Key {
     /// The name, in the front of as many bytes as the longest has.
     name: [u8; MAX_ID],
     len: u8,
-    /// Whether the last digit is none: no session has such a key.
-    is_unused: bool,
+    /// What stands in place of the last digit, if that is none: no session has such a key.
+    mark: Option<u8>,
 }
 
 impl Key {
@@ -115,15 +115,20 @@ impl Key {
             pair[0] = hex_digit(byte >> 4);
             pair[1] = hex_digit(byte & 0xf);
         }
-        if self.is_unused {
-            digits[2 * usize::from(self.len) - 1] = b'-';
+        if let Some(mark) = self.mark {
+            digits[2 * usize::from(self.len) - 1] = mark;
         }
         digits
     }
 
-    /// A key beside this one, with the same prefix, that is no session's.
+    /// A key beside this one, with the same prefix, that nobody uses.
     pub fn unused(&self) -> Key {
-        Key { is_unused: true, ..self.clone() }
+        Key { mark: Some(b'-'), ..self.clone() }
+    }
+
+    /// The key under which the use of the session is claimed.
+    pub fn claim(&self) -> Key {
+        Key { mark: Some(b'+'), ..self.clone() }
     }
 }
 
@@ -165,9 +170,11 @@ mod tests {
     }
 
     #[test]
-    fn an_unused_key_is_none_in_hex() {
+    fn keys_beside_that_of_a_session_are_not_in_hex() {
         let key = Keyspace::default().key(&[0x00, 0x9a]).unwrap();
         assert_eq!(text(&key.unused()), "sslsessioncache:009-");
+        assert_eq!(text(&key.claim()), "sslsessioncache:009+");
+        assert_eq!(key.claim().len(), key.len());
     }
 
     #[test]
