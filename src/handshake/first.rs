@@ -22,7 +22,7 @@ use crate::handshake::notes;
 use crate::handshake::records::{Entry, Verdict};
 use crate::handshake::suspend::{Held, Hold, Holder, Waker};
 use crate::nginx::{debug, debug_detail, Connection};
-use crate::openssl::{Bound, Filter, Given, Session, SessionRef, Slot, Ssl};
+use crate::openssl::{Bound, Filter, Given, Lifetime, Session, SessionRef, Slot, Ssl};
 use crate::store::{Asker, LookupId};
 use crate::tickets::{Age, Tickets};
 
@@ -54,7 +54,15 @@ struct Found {
     outcome: Outcome,
     /// None where a ticket holds it: with TLS 1.2 the id that OpenSSL gives it is whatever the client
     /// has sent beside.
-    session: Option<Session>,
+    session: Option<FoundSession>,
+}
+
+/// A session from the cache.
+struct FoundSession {
+    session: Session,
+    /// As it was found: nginx has one that is resumed begin anew, with what is left (`ngx_ssl_info_callback()`
+    /// in its ngx_event_openssl.c), so that the next one ends when this one does.
+    lifetime: Lifetime,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +148,9 @@ impl First {
         match session {
             Some(session) if self.cache.fits(ssl, session.as_ref()) => {
                 self.note(ssl, outcome, waited);
-                let found = Found { outcome, session: Some(session.clone()) };
+                let lifetime = session.as_ref().lifetime();
+                let found = FoundSession { session: session.clone(), lifetime };
+                let found = Found { outcome, session: Some(found) };
                 *self.found.borrow_mut() = Some(found);
                 Some(session)
             }
@@ -325,8 +335,8 @@ impl First {
     /// The id of the session from the cache that is resumed.
     pub(super) fn resumed(&self, ssl: Ssl<'_>) -> Option<SessionId> {
         let found = self.found.borrow();
-        let session = found.as_ref().filter(|_| ssl.has_resumed())?.session.as_ref()?;
-        Some(SessionId::new(session.as_ref().id()))
+        let found = found.as_ref().filter(|_| ssl.has_resumed())?.session.as_ref()?;
+        Some(SessionId::new(found.session.as_ref().id()))
     }
 
     /// The client has proved that it has the secret of the session that is resumed. With TLS 1.3
@@ -334,9 +344,19 @@ impl First {
     fn own_resumed(&self, ssl: Ssl<'_>) {
         let Some(found) = self.found.take().and_then(|found| found.session) else { return };
         let Some(session) = ssl.session() else { return };
-        if ssl.has_resumed() && found.as_ref().id() == session.id() {
+        if ssl.has_resumed() && found.session.as_ref().id() == session.id() {
             notes::own(session);
         }
+    }
+
+    /// Puts a session from the store into the tier of this machine, as it was found: OpenSSL compares its
+    /// age with what the client says (RFC 8446, section 8.3).
+    fn keep_here(&self, ssl: Ssl<'_>, found: &FoundSession) {
+        let session = found.session.as_ref();
+        let lifetime = session.lifetime();
+        session.set_lifetime(found.lifetime);
+        self.cache.nginx.put(ssl, session);
+        session.set_lifetime(lifetime);
     }
 
     fn end(&self, ssl: Ssl<'_>) {
@@ -347,8 +367,8 @@ impl First {
         let mut report = self.report.get();
         if let Some(Found { outcome, session }) = &*self.found.borrow() {
             report.outcome = if ssl.has_resumed() { *outcome } else { Outcome::Unused };
-            if let (Outcome::Hit, Some(session)) = (report.outcome, session) {
-                self.cache.nginx.put(ssl, session.as_ref());
+            if let (Outcome::Hit, Some(found)) = (report.outcome, session) {
+                self.keep_here(ssl, found);
             }
         }
         self.report.set(report);

@@ -40,7 +40,7 @@ pub(crate) use self::id_context::{id_context, narrow_id_context, NarrowError};
 pub(crate) use self::job::{has_jobs, in_job, pause_job};
 pub(crate) use self::messages::Messages;
 pub(crate) use self::random::{randomise, Random};
-pub(crate) use self::session::{Session, SessionRef, MAX_ID};
+pub(crate) use self::session::{Lifetime, Session, SessionRef, MAX_ID};
 pub(crate) use self::ssl::Ssl;
 pub(crate) use self::stacks::guard_stacks;
 pub(crate) use self::tickets::{Opened, Opening, Sealing, TicketCallbacks, TicketCipher};

@@ -8,8 +8,8 @@ use nginx_sys::{
     d2i_SSL_SESSION, i2d_SSL_SESSION, SSL_SESSION_free, SSL_SESSION_get0_hostname,
     SSL_SESSION_get0_id_context, SSL_SESSION_get_compress_id, SSL_SESSION_get_id,
     SSL_SESSION_get_protocol_version, SSL_SESSION_get_time, SSL_SESSION_get_timeout,
-    SSL_SESSION_new, SSL_SESSION_set1_id, SSL_SESSION_up_ref, SSL_MAX_SSL_SESSION_ID_LENGTH,
-    SSL_SESSION, TLS1_3_VERSION,
+    SSL_SESSION_new, SSL_SESSION_set1_id, SSL_SESSION_set_time, SSL_SESSION_set_timeout,
+    SSL_SESSION_up_ref, SSL_MAX_SSL_SESSION_ID_LENGTH, SSL_SESSION, TLS1_3_VERSION,
 };
 
 use crate::openssl::clear_errors;
@@ -87,6 +87,13 @@ impl Drop for Session {
     }
 }
 
+/// When a session was made, as a Unix time, and for how long it can be resumed, in seconds.
+#[derive(Clone, Copy)]
+pub(crate) struct Lifetime {
+    start: i64,
+    timeout: i64,
+}
+
 /// A session that somebody else holds.
 #[derive(Clone, Copy)]
 pub(crate) struct SessionRef<'a>(NonNull<SSL_SESSION>, core::marker::PhantomData<&'a Session>);
@@ -155,10 +162,25 @@ impl<'a> SessionRef<'a> {
 
     /// The Unix time at which the session is no longer resumed, in seconds.
     pub(crate) fn expires(self) -> i64 {
+        let Lifetime { start, timeout } = self.lifetime();
+        start.saturating_add(timeout)
+    }
+
+    pub(crate) fn lifetime(self) -> Lifetime {
         // SAFETY: the session is valid.
         unsafe {
-            let start = SSL_SESSION_get_time(self.as_ptr()) as i64;
-            start.saturating_add(SSL_SESSION_get_timeout(self.as_ptr()) as i64)
+            Lifetime {
+                start: SSL_SESSION_get_time(self.as_ptr()) as i64,
+                timeout: SSL_SESSION_get_timeout(self.as_ptr()) as i64,
+            }
+        }
+    }
+
+    pub(crate) fn set_lifetime(self, Lifetime { start, timeout }: Lifetime) {
+        // SAFETY: the session is valid, and used on this one thread.
+        unsafe {
+            SSL_SESSION_set_time(self.as_ptr(), start as c_long);
+            SSL_SESSION_set_timeout(self.as_ptr(), timeout as c_long);
         }
     }
 
