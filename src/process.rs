@@ -80,10 +80,9 @@ fn looked_up(asker: Asker, lookup: Lookup<'_>, now: Instant) {
     }
 }
 
-fn added(asker: Asker, addition: Addition, _now: Instant) {
+fn added(asker: Asker, addition: Addition, now: Instant) {
     match asker {
-        // Handshakes add nothing.
-        Asker::Handshake(_) => {}
+        Asker::Handshake(id) => handshake::claim_answered(id, addition, now),
         Asker::Keeper(id) => tickets::added(id, addition),
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use nginx_sys::ngx_cycle_t;
+use ssl_session_cache_core::plan::SingleUse;
 
 use crate::conf::{CycleConf, DefaultCache, Destination, NginxTickets, Reported};
 use crate::counters::Counted;
-use crate::handshake::{SessionCache, Sockets};
+use crate::handshake::{SessionCache, Sockets, Wanted};
 use crate::nginx::{log, BLOCK_NAME, NAME, TICKETS_NAME};
 use crate::openssl::{narrow_id_context, NarrowError, SslCtx};
 use crate::store::StoreConf;
@@ -173,11 +174,12 @@ fn attach_server(
             server.place
         );
     }
+    warn_of_single_use(cycle, server, destination, gives_tickets);
     if servers.of_default(server).next().is_some() {
         warn_of_short_timer(cycle, server, servers.timeout_directive, &destination.store);
     }
 
-    let Destination { store, keyspace, sealer, suspension, .. } = destination.clone();
+    let Destination { store, keyspace, sealer, suspension, single_use, .. } = destination.clone();
     store.resolve_by(server.resolver);
     let tickets = match tickets {
         Some(tickets) => tickets.put_into(ctx, cycle, server)?,
@@ -189,7 +191,7 @@ fn attach_server(
         keyspace,
         sealer,
         tickets,
-        suspension,
+        Wanted { suspension, single_use },
         Sockets {
             frontend: servers.frontend,
             wait_for_close: servers.wait_for_close,
@@ -304,6 +306,42 @@ fn warn_of_short_timer(cycle: &ngx_cycle_t, server: &Server, directive: &str, st
             timeout * 2,
             timer / 2
         );
+    }
+}
+
+/// Warns of sessions that are to be used once, and are not claimed: those in tickets, and those of other
+/// sites, which are claimed there.
+fn warn_of_single_use(
+    cycle: &ngx_cycle_t,
+    server: &Server,
+    destination: &Destination,
+    gives_tickets: bool,
+) {
+    let warn = |what: &str| {
+        log!(
+            NGX_LOG_WARN,
+            cycle.log,
+            "\"single_use={}\" of \"{NAME}\" for server \"{}\" in {}: {what}",
+            destination.single_use.name(),
+            server.name,
+            server.place
+        );
+    };
+    let has_fallback = destination.store.fallback().is_some();
+    match destination.single_use {
+        SingleUse::EarlyData if gives_tickets && server.tls.early_data => warn(
+            "no early data is accepted with the tickets that \"remote_ssl_session_tickets\" gives, whose \
+             use is not claimed; say \"single_use=off\" to accept it any number of times",
+        ),
+        SingleUse::On if gives_tickets => warn(
+            "it does not hold for the tickets that \"remote_ssl_session_tickets\" gives, which are \
+             resumed any number of times; switch one of the two off",
+        ),
+        SingleUse::On if has_fallback => warn(
+            "sessions that may be those of another site are not resumed, as their use is claimed there; \
+             say \"single_use=early_data\", or leave \"fallback\" out",
+        ),
+        SingleUse::Off | SingleUse::EarlyData | SingleUse::On => {}
     }
 }
 

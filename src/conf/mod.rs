@@ -9,7 +9,7 @@ use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_str_t, NGX_LOG_EMERG, NGX_LOG_WAR
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::ngx_conf_log_error;
 use ssl_session_cache_core::plan::{
-    Directive, PlanError, SessionsPlan, StoreSource, TicketsDirective,
+    Directive, PlanError, SessionsPlan, SingleUse, StoreSource, TicketsDirective,
 };
 use ssl_session_cache_core::session::Keyspace;
 
@@ -76,6 +76,8 @@ pub(crate) struct Destination {
     pub(crate) key_time: Option<i64>,
     /// How handshakes are to be suspended, if not in whatever way works best.
     pub(crate) suspension: Option<Suspension>,
+    /// What of a session is used once in the fleet.
+    pub(crate) single_use: SingleUse,
 }
 
 impl PartialEq for Destination {
@@ -84,6 +86,7 @@ impl PartialEq for Destination {
             && self.keyspace == other.keyspace
             && self.sealer == other.sealer
             && self.suspension == other.suspension
+            && self.single_use == other.single_use
     }
 }
 
@@ -176,6 +179,7 @@ fn setting(cf: &mut ngx_conf_t, words: &[ngx_str_t]) -> Result<Setting, ConfErro
     Ok(Setting::On(Destination {
         store,
         suspension: store::suspension(&sessions),
+        single_use: sessions.single_use,
         keyspace: sessions.keyspace,
         sealer: sealer.map(Rc::new),
         key_time,

@@ -9,6 +9,6 @@ mod stores;
 mod zone;
 
 pub(crate) use self::snapshot::take;
-pub(crate) use self::stats::{count_handshake, StoreStats};
+pub(crate) use self::stats::{count_early_data, count_handshake, StoreStats};
 pub(crate) use self::stores::Counted;
 pub(crate) use self::zone::{add_zone, configure, enter, is_counting, leave};

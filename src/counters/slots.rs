@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicU8, Ordering::Relaxed};
 
-use ssl_session_cache_core::report::{Event, Frontend, LookupResult, Outcome, BOUNDS};
+use ssl_session_cache_core::report::{EarlyData, Event, Frontend, LookupResult, Outcome, BOUNDS};
 use ssl_session_cache_core::server::State;
 
 use crate::counters::list::Zeroed;
@@ -100,6 +100,8 @@ pub(crate) struct WorkerSlot {
     pub(crate) owner: AtomicI64,
     /// By the numbers of [`Frontend`], and then of [`Outcome`].
     pub(crate) handshakes: [[Counter; Outcome::ALL.len()]; Frontend::ALL.len()],
+    /// By the numbers of [`EarlyData`].
+    pub(crate) early_data: [Counter; EarlyData::ALL.len()],
 }
 
 impl WorkerSlot {

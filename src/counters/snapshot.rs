@@ -2,7 +2,9 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use ssl_session_cache_core::report::{Counts, Frontend, Outcome, Server, Snapshot, Store, Worker};
+use ssl_session_cache_core::report::{
+    Counts, EarlyData, Frontend, Outcome, Server, Snapshot, Store, Worker,
+};
 
 use crate::counters::slots::{Counter, ServerSlot};
 use crate::counters::stores::{ServerEntry, StoreEntry};
@@ -16,15 +18,17 @@ pub(crate) fn take() -> Snapshot {
         return Snapshot { now, since: now, ..Snapshot::default() };
     };
     let mut handshakes = [[0; Outcome::ALL.len()]; Frontend::ALL.len()];
+    let mut early_data = [0; EarlyData::ALL.len()];
     for worker in shared.workers() {
-        let counters = worker.handshakes.iter().flatten();
-        for (sum, counter) in handshakes.iter_mut().flatten().zip(counters) {
+        let sums = handshakes.iter_mut().flatten().chain(&mut early_data);
+        let counters = worker.handshakes.iter().flatten().chain(&worker.early_data);
+        for (sum, counter) in sums.zip(counters) {
             *sum += counter.value();
         }
     }
     let stores = shared.stores.configured().map(|entry| store(shared, entry, now)).collect();
     let since = shared.since.load(Relaxed);
-    Snapshot { now, since, handshakes, stores, ..Snapshot::default() }
+    Snapshot { now, since, handshakes, early_data, stores, ..Snapshot::default() }
 }
 
 fn store(shared: &Shared, entry: &StoreEntry, now: i64) -> Store {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::atomic::Ordering::Relaxed;
 
-use ssl_session_cache_core::report::{Event, Frontend, LookupResult, Outcome, BOUNDS};
+use ssl_session_cache_core::report::{EarlyData, Event, Frontend, LookupResult, Outcome, BOUNDS};
 use ssl_session_cache_core::server::State;
 
 use crate::counters::slots::{ServerSlot, WorkerSlot};
@@ -88,6 +88,13 @@ impl StoreStats {
         if let (Some(store), true) = (self.store, owner == self.pid) {
             write(store);
         }
+    }
+}
+
+/// Counts early data that came with a session.
+pub(crate) fn count_early_data(result: EarlyData) {
+    if let Some(worker) = zone::own_slot() {
+        worker.early_data[result as usize].add(1);
     }
 }
 

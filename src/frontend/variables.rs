@@ -1,9 +1,8 @@
-//! `$remote_ssl_session_cache_status` and `$remote_ssl_session_cache_time`, the same in http{} and in
-//! stream{}.
+//! `$remote_ssl_session_cache_status` and its like, the same in http{} and in stream{}.
 
 use nginx_sys::{ngx_connection_t, ngx_int_t, ngx_pool_t, ngx_variable_value_t, NGX_ERROR, NGX_OK};
 use ngx::core::Pool;
-use ssl_session_cache_core::report::Outcome;
+use ssl_session_cache_core::report::{EarlyData, Outcome};
 
 use crate::handshake::{self, Report};
 use crate::openssl::Ssl;
@@ -26,8 +25,12 @@ pub(super) unsafe trait Scope {
 }
 
 /// The variables.
-pub(super) fn all<S: Scope>() -> [(&'static str, Handler<S>); 2] {
-    [("remote_ssl_session_cache_status", status::<S>), ("remote_ssl_session_cache_time", time::<S>)]
+pub(super) fn all<S: Scope>() -> [(&'static str, Handler<S>); 3] {
+    [
+        ("remote_ssl_session_cache_status", status::<S>),
+        ("remote_ssl_session_cache_time", time::<S>),
+        ("remote_ssl_session_cache_early_data", early_data::<S>),
+    ]
 }
 
 unsafe extern "C" fn status<S: Scope>(
@@ -40,6 +43,19 @@ unsafe extern "C" fn status<S: Scope>(
         let outcome = report(&*scope).map(|report| report.outcome);
         let name = outcome.filter(|outcome| *outcome != Outcome::None).map(Outcome::name);
         set(&mut *value, name.map(str::as_bytes));
+    }
+    NGX_OK as ngx_int_t
+}
+
+unsafe extern "C" fn early_data<S: Scope>(
+    scope: *mut S,
+    value: *mut ngx_variable_value_t,
+    _data: usize,
+) -> ngx_int_t {
+    // SAFETY: nginx passes a valid scope and a place for the value.
+    unsafe {
+        let result = report(&*scope).and_then(|report| report.early_data);
+        set(&mut *value, result.map(EarlyData::name).map(str::as_bytes));
     }
     NGX_OK as ngx_int_t
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use nginx_sys::{ngx_cycle_t, SSL_CTX};
 use ssl_session_cache_core::hello::ServerAbilities;
+use ssl_session_cache_core::plan::SingleUse;
 use ssl_session_cache_core::protocol::Put;
 use ssl_session_cache_core::report::Frontend;
 
@@ -23,6 +24,9 @@ use crate::tickets::Tickets;
 /// pen.
 const MAX_TTL: i64 = 365 * 24 * 60 * 60;
 const MAX_TTL_TLS13: i64 = 7 * 24 * 60 * 60;
+
+/// Clocks may differ by so many seconds, more than early data survives (RFC 8446, section 8.3).
+const MAX_SKEW: i64 = 60;
 
 /// The extension of a ClientHello that has the name of the server (RFC 6066, section 3).
 const SERVER_NAME: u32 = 0;
@@ -45,6 +49,15 @@ pub(crate) struct Sockets {
     pub(crate) handshake_timeout: Duration,
 }
 
+/// How its handshakes are to use a cache.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    /// How they wait for the store, if not in whatever way works best.
+    pub(crate) suspension: Option<Suspension>,
+    /// What of a session they use once in the fleet.
+    pub(crate) single_use: SingleUse,
+}
+
 /// What the callbacks of an SSL_CTX use.
 pub(crate) struct SessionCache {
     ctx: SslCtx,
@@ -55,9 +68,9 @@ pub(crate) struct SessionCache {
     pub(super) records: Rc<Records>,
     /// What seals and opens stateless tickets; none where clients get none, or nginx's own.
     pub(super) tickets: Option<Tickets>,
-    /// How handshakes are to wait for it, if not in whatever way works best.
-    wanted: Option<Suspension>,
-    /// How they do; none until all modules have set their callbacks, and where none begins here.
+    wanted: Wanted,
+    /// How handshakes wait for the store; none until all modules have set their callbacks, and where none
+    /// begins here.
     choice: RefCell<Option<Choice>>,
     pub(super) sockets: Sockets,
     /// What the servers are able to do that a client may be for.
@@ -75,7 +88,7 @@ impl SessionCache {
         store_conf: Rc<StoreConf>,
         records: Rc<Records>,
         tickets: Option<Tickets>,
-        wanted: Option<Suspension>,
+        wanted: Wanted,
         sockets: Sockets,
     ) -> Option<Rc<Self>> {
         if Self::of(ctx).is_some() {
@@ -134,10 +147,10 @@ impl SessionCache {
         self.store.borrow().clone()
     }
 
-    /// Chooses how the handshakes wait for it, once all modules have set their callbacks. What is
+    /// Chooses how the handshakes wait for the store, once all modules have set their callbacks. What is
     /// missing comes with the way that was wanted.
     pub(crate) fn choose_suspension(&self) -> Result<(), (Suspension, Missing)> {
-        let choice = Suspension::choose(self.wanted, self.ctx)?;
+        let choice = Suspension::choose(self.wanted.suspension, self.ctx)?;
         self.choice.replace(Some(choice));
         Ok(())
     }
@@ -148,7 +161,7 @@ impl SessionCache {
         self.choice.replace(choice);
     }
 
-    /// How the handshakes wait for it, and why.
+    /// How the handshakes wait for the store, and why.
     pub(crate) fn choice(&self) -> Option<Choice> {
         self.choice.borrow().clone()
     }
@@ -190,10 +203,7 @@ impl SessionCache {
     /// were made beside it; unless it is not ours.
     pub(super) fn session_dropped(&self, session: SessionRef<'_>) {
         for id in notes::owned(session) {
-            self.delete(id.as_bytes());
-            if let Some(session) = Session::named(id.as_bytes()) {
-                self.nginx.remove(self.ctx, session.as_ref());
-            }
+            self.forget(id.as_bytes());
         }
     }
 
@@ -223,6 +233,48 @@ impl SessionCache {
     /// The entry of a session that may be found in the store, or in its fallback.
     pub(super) fn entry(&self, id: &[u8]) -> Option<Entry> {
         self.records.entry(id).filter(|entry| self.store_conf.serves(entry.site()))
+    }
+
+    /// Whether a session of TLS 1.3 is resumed once at all.
+    pub(super) fn resumes_once(&self) -> bool {
+        self.wanted.single_use == SingleUse::On
+    }
+
+    /// Whether a session is to be claimed before it is used: as a ticket of TLS 1.3, or with early data.
+    pub(super) fn asks_for_claim(
+        &self,
+        ssl: Ssl<'_>,
+        is_ticket: impl FnOnce() -> bool,
+        has_early_data: impl FnOnce() -> bool,
+    ) -> bool {
+        match self.wanted.single_use {
+            SingleUse::Off => false,
+            SingleUse::EarlyData => has_early_data() && ssl.takes_early_data(),
+            SingleUse::On => is_ticket(),
+        }
+    }
+
+    /// For how many seconds a claim lies in the store: for as long as a session lives that has just been made.
+    pub(super) fn claim_ttl(&self) -> u32 {
+        (self.session_ttl() + 2 * MAX_SKEW) as u32
+    }
+
+    /// Whether a claim lies in the store for as long as a session lives. It does not where another machine
+    /// lets sessions live for longer.
+    pub(super) fn claim_outlives(&self, session: SessionRef<'_>) -> bool {
+        session.expires().saturating_sub(unix_time()) <= self.session_ttl() + MAX_SKEW
+    }
+
+    fn session_ttl(&self) -> i64 {
+        self.ctx.session_timeout().clamp(1, MAX_TTL_TLS13)
+    }
+
+    /// Deletes a session from the store and from the tier of this machine.
+    pub(super) fn forget(&self, id: &[u8]) {
+        self.delete(id);
+        if let Some(session) = Session::named(id) {
+            self.nginx.remove(self.ctx, session.as_ref());
+        }
     }
 
     /// Looks in the tier of this machine.

@@ -10,8 +10,8 @@ use crate::handshake::cache::SessionCache;
 use crate::handshake::first::First;
 use crate::handshake::notes;
 use crate::openssl::{
-    randomise, Callbacks, ClientHellos, Filter, Filters, Given, InfoCallback, Opened, Opening,
-    Sealing, Session, SessionRef, Ssl, SslCtx, Step, Steps, TicketCallbacks,
+    randomise, Callbacks, ClientHellos, EarlyDataGate, Filter, Filters, Given, InfoCallback,
+    Opened, Opening, Sealing, Session, SessionRef, Ssl, SslCtx, Step, Steps, TicketCallbacks,
 };
 use crate::tickets::Tickets;
 
@@ -19,11 +19,14 @@ use crate::tickets::Tickets;
 static NGINX_INFO: OnceLock<InfoCallback> = OnceLock::new();
 
 /// Has OpenSSL call what is here for an SSL_CTX.
-pub(super) fn set(ctx: SslCtx, mints_ids: bool, seals_tickets: bool) {
+pub(super) fn set(ctx: SslCtx, mints_ids: bool, seals_tickets: bool, judges_early_data: bool) {
     NGINX_INFO.get_or_init(|| InfoCallback::of(ctx));
     ctx.set_callbacks::<Doorway>(mints_ids);
     if seals_tickets {
         ctx.set_ticket_callbacks::<Doorway>();
+    }
+    if judges_early_data {
+        ctx.ask_about_early_data::<Doorway>();
     }
 }
 
@@ -33,6 +36,12 @@ pub(super) enum Doorway {}
 impl ClientHellos for Doorway {
     fn holds(ssl: Ssl<'_>) -> bool {
         First::of(ssl).is_some_and(|first| first.holds(ssl))
+    }
+}
+
+impl EarlyDataGate for Doorway {
+    fn allows(ssl: Ssl<'_>) -> bool {
+        First::of(ssl).is_some_and(|first| first.allows_early_data(ssl))
     }
 }
 

@@ -12,18 +12,21 @@ use std::rc::Rc;
 
 use nginx_sys::SSL;
 use ssl_session_cache_core::hello::ClientHello;
-use ssl_session_cache_core::report::Outcome;
+use ssl_session_cache_core::report::{EarlyData, Outcome};
+use ssl_session_cache_core::server::Addition;
+use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::Instant;
 
 use crate::counters;
 use crate::handshake::cache::SessionCache;
+use crate::handshake::claim::Claim;
 use crate::handshake::lookup::{self, Answer, Lookups, SessionId, MAX_LOOKUPS};
 use crate::handshake::notes;
 use crate::handshake::records::{Entry, Verdict};
 use crate::handshake::suspend::{Held, Hold, Holder, Waker};
 use crate::nginx::{debug, debug_detail, Connection};
 use crate::openssl::{Bound, Filter, Given, Lifetime, Session, SessionRef, Slot, Ssl};
-use crate::store::{Asker, LookupId};
+use crate::store::{Asker, LookupId, Store};
 use crate::tickets::{Age, Tickets};
 
 /// The first handshakes of SSLs.
@@ -82,6 +85,8 @@ pub(crate) struct Report {
     /// The time from the first lookup to the last answer that was waited for; none without a
     /// lookup.
     pub(crate) waited: Option<Duration>,
+    /// What became of the early data that came with the session that is resumed; none where none came.
+    pub(crate) early_data: Option<EarlyData>,
 }
 
 impl First {
@@ -147,6 +152,10 @@ impl First {
         };
         match session {
             Some(session) if self.cache.fits(ssl, session.as_ref()) => {
+                if let Some(refusal) = self.refusal(ssl, id) {
+                    self.note(ssl, refusal, waited);
+                    return None;
+                }
                 self.note(ssl, outcome, waited);
                 let lifetime = session.as_ref().lifetime();
                 let found = FoundSession { session: session.clone(), lifetime };
@@ -194,6 +203,58 @@ impl First {
         is_found
     }
 
+    /// Why a session is not to be resumed that is resumed once, if it is not: another handshake has done
+    /// so, or the store has not said that none has.
+    fn refusal(&self, ssl: Ssl<'_>, id: &[u8]) -> Option<Outcome> {
+        if !self.resumes_once(ssl) {
+            return None;
+        }
+        match self.lookups.of(id).and_then(lookup::claimed) {
+            Some(Addition::First) => None,
+            Some(Addition::Present) => Some(Outcome::Used),
+            Some(Addition::Unavailable(reason)) => Some(lookup::outcome_of(reason)),
+            None => Some(Outcome::Down),
+        }
+    }
+
+    fn resumes_once(&self, ssl: Ssl<'_>) -> bool {
+        self.cache.resumes_once() && ssl.speaks_tls13()
+    }
+
+    /// The session that is resumed is resumed once: nobody has a use for it any more.
+    fn use_up(&self, ssl: Ssl<'_>) {
+        if let Some(id) = self.resumed(ssl) {
+            if let Some(lookup) = self.lookups.of(id.as_bytes()) {
+                lookup::used(lookup);
+            }
+            self.cache.forget(id.as_bytes());
+        }
+        self.lookups.clear();
+    }
+
+    /// Early data has come with the session that is resumed. It is accepted from the one handshake in the
+    /// fleet that has claimed that.
+    pub(super) fn allows_early_data(&self, ssl: Ssl<'_>) -> bool {
+        let result = self.early_data_result(ssl);
+        debug_detail(ssl, "early data: ", result.name());
+        self.report.set(Report { early_data: Some(result), ..self.report.get() });
+        counters::count_early_data(result);
+        result == EarlyData::Claimed
+    }
+
+    fn early_data_result(&self, ssl: Ssl<'_>) -> EarlyData {
+        let Some(session) = ssl.session() else { return EarlyData::Unclaimed };
+        let Some(lookup) = self.lookups.of(session.id()) else { return EarlyData::Unclaimed };
+        match lookup::claimed(lookup) {
+            Some(Addition::First) if self.cache.claim_outlives(session) => {
+                lookup::used(lookup);
+                EarlyData::Claimed
+            }
+            Some(Addition::Present) => EarlyData::Replayed,
+            Some(Addition::First | Addition::Unavailable(_)) | None => EarlyData::Unclaimed,
+        }
+    }
+
     /// What there is under an id, in the tier of this machine or in the store, and how long the
     /// handshake has waited for the store.
     fn answer(&self, ssl: Ssl<'_>, id: &[u8]) -> (Answer, Option<Duration>) {
@@ -223,41 +284,116 @@ impl First {
 
     /// Looks a session up that OpenSSL asks for, and that was not looked up ahead.
     fn look_up(&self, ssl: Ssl<'_>, id: &[u8]) -> Result<LookupId, Answer> {
-        if let Some(session) = self.cache.local(ssl, id) {
-            return Err(Answer::Local(session));
-        }
-        let entry = self.cache.entry(id).ok_or(Answer::Missing(Outcome::Foreign))?;
+        let local = self.cache.local(ssl, id);
+        let is_claimed = self.holder.can_wait() && self.is_claimed(ssl);
+        let entry = match local {
+            Some(session) if !is_claimed => return Err(Answer::Local(session)),
+            Some(session) => {
+                let entry = self.cache.entry(id).ok_or(Answer::Local(session.clone()))?;
+                return self.keep_local(ssl, id, session, &entry, is_claimed);
+            }
+            None => self.cache.entry(id).ok_or(Answer::Missing(Outcome::Foreign))?,
+        };
         if !self.holder.can_wait() {
             self.holder.missed(ssl);
             return Err(Answer::Missing(Outcome::Miss));
         }
-        self.begin_lookup(ssl, id, entry).map_err(Answer::Missing)
+        self.begin_lookup(ssl, id, entry, is_claimed).map_err(Answer::Missing)
+    }
+
+    /// Whether the session is to be claimed that OpenSSL asks for. With early data that is the first one:
+    /// with another, OpenSSL accepts none.
+    fn is_claimed(&self, ssl: Ssl<'_>) -> bool {
+        let is_ticket = || ssl.speaks_tls13();
+        let has_early_data =
+            || ssl.speaks_tls13() && self.lookups.are_empty() && ssl.offers_early_data();
+        self.cache.asks_for_claim(ssl, is_ticket, has_early_data)
     }
 
     /// Looks for the sessions that OpenSSL is going to ask for; the handshake is held where one of
     /// them has to be waited for.
     ///
     /// Which server a session has to fit is not known yet.
-    fn look_ahead<'a>(&self, ssl: Ssl<'_>, ids: impl Iterator<Item = &'a [u8]>) {
+    fn look_ahead(&self, ssl: Ssl<'_>, hello: &ClientHello<'_>) {
         // Of those that can be in the store: no other takes the place of one.
+        let ids = hello.session_ids(self.cache.abilities());
         let entries = ids.filter_map(|id| Some((id, self.cache.entry(id)?)));
         for (id, entry) in entries.take(MAX_LOOKUPS) {
+            let (is_ticket, has_early_data) =
+                (|| hello.offers_ticket(id), || hello.has_early_data_with(id));
+            let is_claimed = self.cache.asks_for_claim(ssl, is_ticket, has_early_data);
             if let Some(session) = self.cache.local(ssl, id) {
                 // OpenSSL takes the first that is found.
-                self.lookups.keep(id, Answer::Local(session));
+                let _ = self.keep_local(ssl, id, session, &entry, is_claimed);
                 return;
             }
-            if let Err(outcome) = self.begin_lookup(ssl, id, entry) {
+            if let Err(outcome) = self.begin_lookup(ssl, id, entry, is_claimed) {
                 self.note(ssl, outcome, None);
             }
         }
     }
 
-    /// Begins a lookup in the store, where one can be begun.
-    fn begin_lookup(&self, ssl: Ssl<'_>, id: &[u8], entry: Entry) -> Result<LookupId, Outcome> {
+    /// Keeps a session from the tier of this machine, and claims it in the store.
+    fn keep_local(
+        &self,
+        ssl: Ssl<'_>,
+        id: &[u8],
+        session: Session,
+        entry: &Entry,
+        is_claimed: bool,
+    ) -> Result<LookupId, Answer> {
+        let answer = Answer::Local(session);
+        let lookup = self.lookups.keep(id, answer.clone()).ok_or(answer)?;
+        if is_claimed {
+            if let Ok((store, deadline)) = self.store_and_deadline(ssl) {
+                self.claim(ssl, lookup, &store, &entry.key, entry.site(), deadline);
+            }
+        }
+        Ok(lookup)
+    }
+
+    /// Begins a lookup in the store, where one can be begun, with a claim behind it.
+    fn begin_lookup(
+        &self,
+        ssl: Ssl<'_>,
+        id: &[u8],
+        entry: Entry,
+        is_claimed: bool,
+    ) -> Result<LookupId, Outcome> {
         if ssl.is_shut_down() || self.lookups.are_full() {
             return Err(Outcome::Miss);
         }
+        let (store, deadline) = self.store_and_deadline(ssl)?;
+        let site = entry.site();
+        let decoder = self.cache.records.decoder(entry.minted);
+        let waker = Waker::of(&Self::of(ssl).ok_or(Outcome::Miss)?);
+        let ask = |lookup| store.get(&entry.key, site, deadline, Asker::Handshake(lookup));
+        let lookup = self.lookups.begin(id, waker, decoder, ask)?;
+        debug(ssl, "lookup begun");
+        if is_claimed {
+            self.claim(ssl, lookup, &store, &entry.key, site, deadline);
+        }
+        Ok(lookup)
+    }
+
+    /// Claims the session that is looked up, where one store knows of all such claims.
+    fn claim(
+        &self,
+        ssl: Ssl<'_>,
+        lookup: LookupId,
+        store: &Rc<Store>,
+        session: &Key,
+        site: u8,
+        deadline: Instant,
+    ) {
+        let Some(first) = Self::of(ssl).filter(|_| store.knows_all_claims(site)) else { return };
+        let ttl = self.cache.claim_ttl();
+        let claim = Claim::begin(Rc::clone(store), session, ttl, deadline, lookup);
+        lookup::claim(lookup, claim, Waker::of(&first));
+    }
+
+    /// The store, and until when it may take to answer.
+    fn store_and_deadline(&self, ssl: Ssl<'_>) -> Result<(Rc<Store>, Instant), Outcome> {
         let store = self.cache.store().ok_or(Outcome::Down)?;
         let now = store.now();
         let began = self.began.get().unwrap_or(now);
@@ -265,14 +401,8 @@ impl First {
         if deadline <= now || deadline > self.patience(ssl, now) {
             return Err(Outcome::Timeout);
         }
-        let site = entry.site();
-        let decoder = self.cache.records.decoder(entry.minted);
-        let waker = Waker::of(&Self::of(ssl).ok_or(Outcome::Miss)?);
-        let ask = |lookup| store.get(&entry.key, site, deadline, Asker::Handshake(lookup));
-        let lookup = self.lookups.begin(id, waker, decoder, ask)?;
-        debug(ssl, "lookup begun");
         self.began.set(Some(began));
-        Ok(lookup)
+        Ok((store, deadline))
     }
 
     /// Until when a lookup may last for nginx: it closes a handshake that has not come to its end
@@ -297,6 +427,7 @@ impl First {
         self.report.set(Report {
             outcome: report.outcome.max(outcome),
             waited: report.waited.max(waited),
+            ..report
         });
     }
 
@@ -321,6 +452,9 @@ impl First {
     /// All of the handshake is done: the client has proved that it has the session's secret, and
     /// tickets are made.
     pub(super) fn established(&self, ssl: Ssl<'_>) {
+        if self.resumes_once(ssl) {
+            self.use_up(ssl);
+        }
         self.own_resumed(ssl);
         if let (true, Some(store)) = (self.has_made_session.get(), self.cache.store()) {
             store.flush();
@@ -362,23 +496,28 @@ impl First {
     fn end(&self, ssl: Ssl<'_>) {
         debug(ssl, "handshake done");
         self.holder.end(ssl);
-        self.lookups.clear();
 
         let mut report = self.report.get();
         if let Some(Found { outcome, session }) = &*self.found.borrow() {
             report.outcome = if ssl.has_resumed() { *outcome } else { Outcome::Unused };
-            if let (Outcome::Hit, Some(found)) = (report.outcome, session) {
-                self.keep_here(ssl, found);
+            match session {
+                Some(found) if report.outcome == Outcome::Hit && !self.resumes_once(ssl) => {
+                    self.keep_here(ssl, found);
+                }
+                Some(_) | None => {}
             }
         }
         self.report.set(report);
+        if !self.resumes_once(ssl) {
+            self.lookups.clear();
+        }
         counters::count_handshake(self.cache.sockets.frontend, report.outcome);
     }
 }
 
 impl Held for First {
     fn offers(&self, ssl: Ssl<'_>, hello: ClientHello<'_>) {
-        self.look_ahead(ssl, hello.session_ids(self.cache.abilities()));
+        self.look_ahead(ssl, &hello);
     }
 
     fn is_held(&self) -> bool {

@@ -12,6 +12,7 @@
 use std::rc::Rc;
 
 use nginx_sys::ngx_cycle_t;
+use ssl_session_cache_core::plan::SingleUse;
 use ssl_session_cache_core::session::Keyspace;
 
 use crate::openssl::{Sealer, Ssl, SslCtx};
@@ -23,13 +24,14 @@ use self::first::First;
 use self::records::Records;
 use self::suspend::Missing;
 
-pub(crate) use self::cache::{SessionCache, Sockets};
+pub(crate) use self::cache::{SessionCache, Sockets, Wanted};
 pub(crate) use self::first::Report;
-pub(crate) use self::lookup::{answered, is_awaited};
+pub(crate) use self::lookup::{answered, claim_answered, is_awaited};
 pub(crate) use self::suspend::Suspension;
 
 mod cache;
 mod callbacks;
+mod claim;
 mod first;
 mod lookup;
 mod notes;
@@ -45,13 +47,14 @@ impl SessionCache {
         keyspace: Keyspace,
         sealer: Option<Rc<Sealer>>,
         tickets: Option<Tickets>,
-        wanted: Option<Suspension>,
+        wanted: Wanted,
         sockets: Sockets,
     ) -> Option<Rc<Self>> {
         let records = Records::new(keyspace, sealer, store_conf.settings().site.unwrap_or(0));
         let (mints_ids, seals_tickets) = (records.are_sealed(), tickets.is_some());
+        let judges_early_data = wanted.single_use != SingleUse::Off;
         let cache = Self::put_into(ctx, store_conf, records, tickets, wanted, sockets)?;
-        callbacks::set(ctx, mints_ids, seals_tickets);
+        callbacks::set(ctx, mints_ids, seals_tickets, judges_early_data);
         ctx.cache_externally();
         Some(cache)
     }

@@ -4,9 +4,9 @@ use core::ffi::{c_int, c_long};
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    SSL_CTX_ctrl, SSL_CTX_get_options, SSL_CTX_set_options, SSL_CTRL_GET_MAX_PROTO_VERSION,
-    SSL_CTRL_MODE, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX, SSL_MODE_ASYNC,
-    SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER, TLS1_3_VERSION,
+    SSL_CTX_ctrl, SSL_CTX_get_options, SSL_CTX_get_timeout, SSL_CTX_set_options,
+    SSL_CTRL_GET_MAX_PROTO_VERSION, SSL_CTRL_MODE, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_CTX,
+    SSL_MODE_ASYNC, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER, TLS1_3_VERSION,
 };
 use ssl_session_cache_core::hello::ServerAbilities;
 
@@ -45,6 +45,12 @@ impl SslCtx {
     pub(crate) fn prevents_replay(self) -> bool {
         // SAFETY: the SSL_CTX is valid.
         unsafe { SSL_CTX_get_options(self.as_ptr()) & SSL_OP_NO_ANTI_REPLAY == 0 }
+    }
+
+    /// For how long sessions that are made can be resumed, in seconds.
+    pub(crate) fn session_timeout(self) -> i64 {
+        // SAFETY: the SSL_CTX is valid.
+        unsafe { SSL_CTX_get_timeout(self.as_ptr()) }
     }
 
     /// What a server makes of what its client offers.

@@ -245,6 +245,13 @@ impl Store {
         }
     }
 
+    /// Whether all who use a session that was made at a site, and may claim that, claim it here: none of
+    /// the sites that share a fallback does.
+    pub(crate) fn knows_all_claims(&self, site: u8) -> bool {
+        let fallback = self.fallback.as_ref();
+        self.serves(site) && !fallback.is_some_and(|fallback| fallback.store.serves(site))
+    }
+
     /// Whether a session of this site may lie in this store.
     fn serves(&self, site: u8) -> bool {
         self.settings.serves(site)

@@ -326,7 +326,7 @@ mod tests {
         // Where "server" was forgotten.
         let shown = format!("unknown parameter \"...\", expected {list}");
         refused(&["redis://u:secret@a"], &shown);
-        for name in ["key", "prefix", "suspend", "store"] {
+        for name in ["key", "prefix", "suspend", "single_use", "store"] {
             refused(
                 &["server a", &format!("{name} x")],
                 &format!(

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::plan::error::{incomplete, invalid, text, unexpected, unknown, PlanError};
 use crate::plan::table::{Group, Known, Parameter, Words, PARAMETERS};
 use crate::plan::types::{Auth, AuthFile, Kind, Place, SessionsPlan, Shape, StorePlan};
-use crate::plan::types::{Suspend, TlsPlan};
+use crate::plan::types::{SingleUse, Suspend, TlsPlan};
 use crate::plan::value::Refusal;
 use crate::protocol::Credentials;
 
@@ -115,6 +115,7 @@ impl<'a> Words<'a> {
         SessionsPlan {
             keyspace: self.keyspace.unwrap_or_default(),
             suspend: self.suspend.unwrap_or(Suspend::Auto),
+            single_use: self.single_use.unwrap_or(SingleUse::EarlyData),
             keys: self.keys,
         }
     }

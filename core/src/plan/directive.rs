@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::plan::table::{Parameter, PARAMETERS};
-    use crate::plan::types::{Auth, Kind, Peer, StorePlan, Suspend, TlsPlan};
+    use crate::plan::types::{Auth, Kind, Peer, SingleUse, StorePlan, Suspend, TlsPlan};
     use crate::protocol::Credentials;
     use crate::session::Keyspace;
 
@@ -149,7 +149,7 @@ mod tests {
         let list = "\"on\", \"off\", \"store=\", \"addr=\", \"port=\", \"type=\", \"interval=\", \"count=\", \
                     \"timeout=\", \"user=\", \"auth=\", \"auth_file=\", \"db=\", \"prefix=\", \"tls=\", \
                     \"tls_ca=\", \"tls_name=\", \"tls_cert=\", \"tls_key=\", \"tls_verify=\", \
-                    \"suspend=\" or \"key=\"";
+                    \"suspend=\", \"single_use=\" or \"key=\"";
         for (word, shown) in
             [("yes", "yes"), ("ON", "ON"), ("port", "port"), ("pass=x", "pass="), ("", "")]
         {
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn named() {
-        let plan = on(&["store=fleet", "key=k", "prefix=p:", "suspend=hello"]);
+        let plan = on(&["store=fleet", "key=k", "prefix=p:", "suspend=hello", "single_use=on"]);
         assert!(plan.store == StoreSource::Named(b"fleet"));
         assert_eq!(plan.sessions.keys, [b"k"]);
         assert!(parse(&["off", "store=fleet"]) == Ok(None));
@@ -186,7 +186,7 @@ mod tests {
         for Parameter { name, default, .. } in known() {
             let word = format!("{name}={}", default.unwrap_or("1"));
             match *name {
-                "store" | "prefix" | "suspend" | "key" => continue,
+                "store" | "prefix" | "suspend" | "single_use" | "key" => continue,
                 _ => refused(
                     &["store=fleet", &word],
                     &format!("unexpected parameter \"{name}\", expected none beside \"store\""),
@@ -474,6 +474,17 @@ mod tests {
             assert_eq!(sessions(&[&format!("suspend={name}")]).suspend, way);
         }
         invalid_values("suspend", &["", "on"], "auto, retry, async or hello");
+    }
+
+    #[test]
+    fn single_use() {
+        let values =
+            [("off", SingleUse::Off), ("early_data", SingleUse::EarlyData), ("on", SingleUse::On)];
+        for (name, value) in values {
+            assert_eq!(sessions(&[&format!("single_use={name}")]).single_use, value);
+        }
+        assert_eq!(sessions(&[]).single_use, SingleUse::EarlyData);
+        invalid_values("single_use", &["", "ON"], "off, early_data or on");
     }
 
     #[test]

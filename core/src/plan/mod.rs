@@ -23,7 +23,7 @@ pub use self::error::{text, PlanError};
 pub use self::table::{Group, Known, Parameter, PARAMETERS};
 pub use self::tickets::TicketsDirective;
 pub use self::types::{
-    Auth, AuthFile, Kind, Peer, Place, SessionsPlan, Shape, StorePlan, StoreSource, Suspend,
-    TlsPlan,
+    Auth, AuthFile, Kind, Peer, Place, SessionsPlan, Shape, SingleUse, StorePlan, StoreSource,
+    Suspend, TlsPlan,
 };
 pub use self::value::UNIX_PATH;

@@ -9,7 +9,7 @@ use core::time::Duration;
 use std::borrow::Cow;
 
 use crate::plan::server::{self, Server};
-use crate::plan::types::{Kind, Peer, Suspend};
+use crate::plan::types::{Kind, Peer, SingleUse, Suspend};
 use crate::plan::value::{self, Refusal};
 use crate::session::Keyspace;
 
@@ -180,6 +180,9 @@ parameters! {
     Sessions "suspend" => suspend: Option<Suspend>,
         "`auto` \\| `retry` \\| `async` \\| `hello`" default "auto",
         value::suspend, "auto, retry, async or hello";
+    Sessions "single_use" => single_use: Option<SingleUse>,
+        "`off` \\| `early_data` \\| `on`" default "early_data",
+        value::single_use, "off, early_data or on";
     /// Key files, the first to seal with.
     Sessions "key" => keys: Vec<&'a [u8]>,
         "*file* ...",

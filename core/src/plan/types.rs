@@ -68,6 +68,8 @@ pub struct SessionsPlan<'a> {
     pub keyspace: Keyspace,
     /// How handshakes wait.
     pub suspend: Suspend,
+    /// What of a session is used once.
+    pub single_use: SingleUse,
     /// Key files, the first to seal with; none where sessions are stored in clear.
     pub keys: Vec<&'a [u8]>,
 }
@@ -104,6 +106,28 @@ pub enum Suspend {
     Async,
     /// With the ClientHello held back.
     Hello,
+}
+
+/// What of a session of TLS 1.3 is used once in the whole fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SingleUse {
+    /// Nothing.
+    Off,
+    /// Its early data is accepted once.
+    EarlyData,
+    /// It is resumed once, and so is its early data.
+    On,
+}
+
+impl SingleUse {
+    /// As it is configured.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::EarlyData => "early_data",
+            Self::On => "on",
+        }
+    }
 }
 
 /// Who the client of a store says it is.

@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::borrow::Cow;
 
 use crate::plan::time::nginx_time;
-use crate::plan::types::{Kind, Peer, Suspend};
+use crate::plan::types::{Kind, Peer, SingleUse, Suspend};
 use crate::session::{Keyspace, PrefixError};
 
 /// The longest `interval` and `timeout`: a day. Longer ones are a slip of the pen.
@@ -144,6 +144,15 @@ pub(super) fn suspend(value: &[u8]) -> Result<Suspend, Refusal> {
         b"retry" => Ok(Suspend::Retry),
         b"async" => Ok(Suspend::Async),
         b"hello" => Ok(Suspend::Hello),
+        _ => Err(Refusal::Value),
+    }
+}
+
+pub(super) fn single_use(value: &[u8]) -> Result<SingleUse, Refusal> {
+    match value {
+        b"off" => Ok(SingleUse::Off),
+        b"early_data" => Ok(SingleUse::EarlyData),
+        b"on" => Ok(SingleUse::On),
         _ => Err(Refusal::Value),
     }
 }

@@ -3,8 +3,8 @@
 use core::fmt::{self, Display};
 
 use crate::report::{
-    Counts, Event, Frontend, LookupResult, Outcome, Server, Snapshot, Store, Tickets, Worker,
-    BOUNDS,
+    Counts, EarlyData, Event, Frontend, LookupResult, Outcome, Server, Snapshot, Store, Tickets,
+    Worker, BOUNDS,
 };
 
 /// The page: one object, and a newline.
@@ -18,6 +18,7 @@ pub fn render(snapshot: &Snapshot) -> String {
         ("since", snapshot.since.to_string()),
         ("handshakes", handshakes(&snapshot.all_handshakes())),
         ("frontends", object(frontends)),
+        ("early_data", early_data(&snapshot.early_data)),
         ("stores", array(&stores)),
         ("tickets", array(&tickets)),
     ]) + "\n"
@@ -25,6 +26,10 @@ pub fn render(snapshot: &Snapshot) -> String {
 
 fn handshakes(counts: &[u64; Outcome::ALL.len()]) -> String {
     object(Outcome::ALL.map(|outcome| (outcome.label(), counts[outcome as usize].to_string())))
+}
+
+fn early_data(counts: &[u64; EarlyData::ALL.len()]) -> String {
+    object(EarlyData::ALL.map(|result| (result.label(), counts[result as usize].to_string())))
 }
 
 fn store(store: &Store) -> String {

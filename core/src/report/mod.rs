@@ -7,5 +7,5 @@ mod snapshot;
 pub mod json;
 pub mod prometheus;
 
-pub use self::names::{Event, Frontend, LookupResult, Outcome};
+pub use self::names::{EarlyData, Event, Frontend, LookupResult, Outcome};
 pub use self::snapshot::{Counts, Server, Snapshot, Store, Tickets, Worker, BOUNDS};

@@ -56,6 +56,8 @@ pub enum Outcome {
     /// Found, and not resumed: it is of use to another machine, at another time or to another
     /// server, or its client has not gone on with it.
     Unused,
+    /// Found, and not resumed: another handshake has done so, and each is resumed once.
+    Used,
     /// Resumed from the tier of this machine.
     Local,
     /// Resumed from the store.
@@ -69,7 +71,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, each at its number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::None,
         Self::Foreign,
         Self::TicketUnknown,
@@ -79,6 +81,7 @@ impl Outcome {
         Self::Down,
         Self::Timeout,
         Self::Unused,
+        Self::Used,
         Self::Local,
         Self::Hit,
         Self::TicketOld,
@@ -97,6 +100,7 @@ impl Outcome {
             Self::Down => "DOWN",
             Self::Timeout => "TIMEOUT",
             Self::Unused => "UNUSED",
+            Self::Used => "USED",
             Self::Local => "LOCAL",
             Self::Hit => "HIT",
             Self::TicketOld => "TICKET_OLD",
@@ -110,6 +114,37 @@ impl Outcome {
             Self::None => "none".to_owned(),
             _ => self.name().to_ascii_lowercase(),
         }
+    }
+}
+
+/// What became of early data that came with a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum EarlyData {
+    /// Accepted: no other handshake has had the session's, nor will one.
+    Claimed,
+    /// Refused: another handshake has had the session's, or this is a replay of that.
+    Replayed,
+    /// Refused: the store has not said whether another handshake has, or cannot know of all.
+    Unclaimed,
+}
+
+impl EarlyData {
+    /// All of them, each at its number.
+    pub const ALL: [Self; 3] = [Self::Claimed, Self::Replayed, Self::Unclaimed];
+
+    /// As the variable shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Claimed => "CLAIMED",
+            Self::Replayed => "REPLAYED",
+            Self::Unclaimed => "UNCLAIMED",
+        }
+    }
+
+    /// As the status page shows it.
+    pub fn label(self) -> String {
+        self.name().to_ascii_lowercase()
     }
 }
 
@@ -272,6 +307,7 @@ mod tests {
         let numbers = [
             Frontend::ALL.map(|frontend| frontend as usize).to_vec(),
             Outcome::ALL.map(|outcome| outcome as usize).to_vec(),
+            EarlyData::ALL.map(|early_data| early_data as usize).to_vec(),
             LookupResult::ALL.map(|result| result as usize).to_vec(),
             Event::ALL.map(|event| event as usize).to_vec(),
             State::ALL.map(|state| state as usize).to_vec(),

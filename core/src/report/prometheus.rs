@@ -5,7 +5,8 @@ use core::fmt::Display;
 
 use crate::report::json::Seconds;
 use crate::report::{
-    Counts, Event, Frontend, LookupResult, Outcome, Server, Snapshot, Tickets, Worker, BOUNDS,
+    Counts, EarlyData, Event, Frontend, LookupResult, Outcome, Server, Snapshot, Tickets, Worker,
+    BOUNDS,
 };
 use crate::server::State;
 use crate::ticket::Origin;
@@ -41,6 +42,12 @@ pub fn render(snapshot: &Snapshot) -> String {
             let count = snapshot.handshakes[frontend as usize][outcome as usize];
             page.sample("handshakes_total", &labels.with("result", &outcome.label()), count);
         }
+    }
+
+    page.family("early_data_total", "counter", "Early data of sessions, by what became of it.");
+    for result in EarlyData::ALL {
+        let labels = Labels::of("result", &result.label());
+        page.sample("early_data_total", &labels, snapshot.early_data[result as usize]);
     }
 
     page.family("key_age_seconds", "gauge", "Age of the key file that sessions are sealed with.");

@@ -1,6 +1,6 @@
 //! All counters at one time, those of all workers together.
 
-use crate::report::{Event, Frontend, LookupResult, Outcome};
+use crate::report::{EarlyData, Event, Frontend, LookupResult, Outcome};
 use crate::server::State;
 use crate::ticket::Origin;
 
@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub since: i64,
     /// By the numbers of [`Frontend`], and then of [`Outcome`].
     pub handshakes: [[u64; Outcome::ALL.len()]; Frontend::ALL.len()],
+    /// The early data that came with sessions, by the numbers of [`EarlyData`].
+    pub early_data: [u64; EarlyData::ALL.len()],
     /// The stores of the configuration.
     pub stores: Vec<Store>,
     /// The ticket keys of the configuration: those of a store may be several, where servers differ in
