@@ -2268,8 +2268,8 @@ sub parse_tls_encrypted_extensions {
 	my $off = 0;
 	my $content;
 
-	while ($off < length($buf)) {
-		return 0 if length($buf) < 4;
+	while (1) {
+		return 0 if length($buf) < $off + 4;
 		my $type = unpack("C", substr($buf, $off, 1));
 		my $len = unpack("n", substr($buf, $off + 2, 2));
 		$content = substr($buf, $off + 4, $len);
@@ -2288,8 +2288,8 @@ sub parse_tls_certificate {
 	my $off = 0;
 	my $content;
 
-	while ($off < length($buf)) {
-		return 0 if length($buf) < 4;
+	while (1) {
+		return 0 if length($buf) < $off + 4;
 		my $type = unpack("C", substr($buf, $off, 1));
 		my $len = unpack("n", substr($buf, $off + 2, 2));
 		$content = substr($buf, $off + 4, $len);
@@ -2308,8 +2308,8 @@ sub parse_tls_certificate_verify {
 	my $off = 0;
 	my $content;
 
-	while ($off < length($buf)) {
-		return 0 if length($buf) < 4;
+	while (1) {
+		return 0 if length($buf) < $off + 4;
 		my $type = unpack("C", substr($buf, $off, 1));
 		my $len = unpack("n", substr($buf, $off + 2, 2));
 		$content = substr($buf, $off + 4, $len);
@@ -2328,8 +2328,8 @@ sub parse_tls_finished {
 	my $off = 0;
 	my $content;
 
-	while ($off < length($buf)) {
-		return 0 if length($buf) < 4;
+	while (1) {
+		return 0 if length($buf) < $off + 4;
 		my $type = unpack("C", substr($buf, $off, 1));
 		my $len = unpack("n", substr($buf, $off + 2, 2));
 		$content = substr($buf, $off + 4, $len);
