@@ -92,6 +92,20 @@ sub closing {
 	return $self->datagram("\x1c\0\0\0");
 }
 
+# Reads the Retry of a server that wants to know whether an address is its client's:
+# what is sent from now on has the token in it.
+
+sub validated {
+	my ($self) = @_;
+
+	my $socket = $self->{socket};
+	IO::Select->new($socket)->can_read(3) or die "no Retry\n";
+	$socket->sysread(my $packet, 65527);
+	$self->{token} = ($self->decrypt_aead($packet))[3] or die "no token\n";
+
+	return $self->retry(probe => 1);
+}
+
 # What a HelloRetryRequest asks for: another ClientHello, with a key share for
 # secp384r1.  What binds the session is over all three messages (RFC 8446,
 # section 4.4.1).
