@@ -249,7 +249,7 @@ impl SessionCache {
     ) -> bool {
         match self.wanted.single_use {
             SingleUse::Off => false,
-            SingleUse::EarlyData => has_early_data() && ssl.takes_early_data(),
+            SingleUse::EarlyData => has_early_data() && takes_early_data(ssl),
             SingleUse::On => is_ticket(),
         }
     }
@@ -300,6 +300,13 @@ impl SessionCache {
             && session.server_name() != server_name(ssl);
         session.version() == ssl.version() && !fails && !is_of_another
     }
+}
+
+/// Whether early data can be accepted from a client whose handshake waits for the store. nginx drops what
+/// comes over QUIC meanwhile, as it has no keys for it, and a client that is not told that it was refused
+/// finds out late.
+pub(super) fn takes_early_data(ssl: Ssl<'_>) -> bool {
+    ssl.takes_early_data() && Connection::of(ssl).is_some_and(Connection::is_tcp)
 }
 
 /// The name of the server that a client asks for, where OpenSSL looks for its session; empty without one.

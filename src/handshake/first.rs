@@ -18,7 +18,7 @@ use ssl_session_cache_core::session::Key;
 use ssl_session_cache_core::Instant;
 
 use crate::counters;
-use crate::handshake::cache::SessionCache;
+use crate::handshake::cache::{takes_early_data, SessionCache};
 use crate::handshake::claim::Claim;
 use crate::handshake::lookup::{self, Answer, Lookups, SessionId, MAX_LOOKUPS};
 use crate::handshake::notes;
@@ -246,6 +246,7 @@ impl First {
         let Some(session) = ssl.session() else { return EarlyData::Unclaimed };
         let Some(lookup) = self.lookups.of(session.id()) else { return EarlyData::Unclaimed };
         match lookup::claimed(lookup) {
+            _ if !takes_early_data(ssl) => EarlyData::Unclaimed,
             Some(Addition::First) if self.cache.claim_outlives(session) => {
                 lookup::used(lookup);
                 EarlyData::Claimed
