@@ -198,9 +198,9 @@ impl Fleet {
         (0..self.nodes.len()).for_each(|node| self.tell(node));
     }
 
-    /// Slots begin to move to a master.
+    /// Slots begin to move to a master. Where there is no cluster, none do: what a server has stays there.
     pub fn begin_move(&mut self, slots: impl IntoIterator<Item = u16>, to: usize) {
-        if self.nodes[to].master.is_some() {
+        if !self.is_cluster || self.nodes[to].master.is_some() {
             return;
         }
         for slot in slots {
