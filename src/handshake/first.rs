@@ -487,6 +487,9 @@ impl First {
     /// Puts a session from the store into the tier of this machine, as it was found: OpenSSL compares its
     /// age with what the client says (RFC 8446, section 8.3).
     fn keep_here(&self, ssl: Ssl<'_>, found: &FoundSession) {
+        if !self.cache.nginx.take_sessions() {
+            return;
+        }
         let session = found.session.as_ref();
         let lifetime = session.lifetime();
         session.set_lifetime(found.lifetime);

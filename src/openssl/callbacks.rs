@@ -91,6 +91,11 @@ impl SessionCallbacks {
         }
     }
 
+    /// Whether anybody is told of sessions that are made.
+    pub(crate) fn take_sessions(&self) -> bool {
+        self.new.is_some()
+    }
+
     /// A session was made; true where a reference to it was taken over.
     pub(crate) fn put(&self, ssl: Ssl<'_>, session: SessionRef<'_>) -> bool {
         // SAFETY: the SSL and the session are valid.
