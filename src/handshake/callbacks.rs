@@ -122,13 +122,15 @@ impl Passage {
     /// passed on and no more.
     #[inline(never)]
     fn paused(ssl: Ssl<'_>, step: Step, nginx: InfoCallback) {
+        // With SSL_read_early_data(3) OpenSSL tells of an end behind a HelloRetryRequest as well.
+        let is_done = step.is_end() && ssl.has_finished();
         let is_over = step.is_exit() && ssl.is_established();
-        if !step.is_end() && !is_over {
+        if !is_done && !is_over {
             return;
         }
         let first = First::of(ssl);
         if let Some(first) = &first {
-            if step.is_end() {
+            if is_done {
                 first.finished(ssl);
             }
             if is_over {

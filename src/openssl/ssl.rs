@@ -5,10 +5,10 @@ use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    SSL_ctrl, SSL_get_client_random, SSL_get_options, SSL_get_session, SSL_get_shutdown,
-    SSL_get_verify_mode, SSL_in_before, SSL_is_init_finished, SSL_session_reused, SSL_set_options,
-    SSL_version, SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_MODE, SSL_MODE_ASYNC, SSL_VERIFY_NONE,
-    TLS1_3_VERSION,
+    SSL_ctrl, SSL_get_client_random, SSL_get_finished, SSL_get_options, SSL_get_session,
+    SSL_get_shutdown, SSL_get_verify_mode, SSL_in_before, SSL_is_init_finished, SSL_session_reused,
+    SSL_set_options, SSL_version, SSL, SSL_CTRL_CLEAR_MODE, SSL_CTRL_MODE, SSL_MODE_ASYNC,
+    SSL_VERIFY_NONE, TLS1_3_VERSION,
 };
 use ssl_session_cache_core::session::sealed::HELLO_RANDOM_LEN;
 
@@ -51,6 +51,13 @@ impl<'a> Ssl<'a> {
     pub(crate) fn has_resumed(self) -> bool {
         // SAFETY: the SSL is valid.
         unsafe { SSL_session_reused(self.as_ptr()) != 0 }
+    }
+
+    /// Whether the server has made its Finished.
+    pub(crate) fn has_finished(self) -> bool {
+        let mut room = [0u8; 1];
+        // SAFETY: the SSL is valid, and nothing is written where there is room for nothing.
+        unsafe { SSL_get_finished(self.as_ptr(), room.as_mut_ptr().cast(), 0) != 0 }
     }
 
     /// Whether the client is asked for a certificate.
