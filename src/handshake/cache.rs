@@ -262,7 +262,8 @@ impl SessionCache {
     /// Whether a claim lies in the store for as long as a session lives. It does not where another machine
     /// lets sessions live for longer.
     pub(super) fn claim_outlives(&self, session: SessionRef<'_>) -> bool {
-        session.expires().saturating_sub(unix_time()) <= self.session_ttl() + MAX_SKEW
+        let time_left = session.expires().saturating_sub(unix_time()).min(MAX_TTL_TLS13);
+        time_left <= self.session_ttl() + MAX_SKEW
     }
 
     fn session_ttl(&self) -> i64 {
