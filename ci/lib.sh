@@ -105,7 +105,7 @@ END
 
 # Prints those of tests with a handshake that could be suspended: with a TLS client.
 with_client() {
-    grep -lE '\b((tls|stream|mail)_(get|hello|talk)|s_client)\b|SSLSessionCache::(Frontends|Hello|Plain)' "$@"
+    grep -lE '\b((tls|stream|mail)_(get|hello|talk)|s_client)\b|SSLSessionCache::(EarlyData|Frontends|Hello|Plain)' "$@"
 }
 
 # Runs tests with an nginx and a module, several at a time, as they wait more than they work, but for
