@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{json, Value};
 use ssl_session_cache_core::report::{
-    json, prometheus, Counts, Event, Frontend, LookupResult, Outcome, Server, Snapshot, Store,
-    Tickets, Worker, BOUNDS,
+    json, prometheus, Counts, EarlyData, Event, Frontend, LookupResult, Outcome, Server, Snapshot,
+    Store, Tickets, Worker, BOUNDS,
 };
 use ssl_session_cache_core::server::State;
 use ssl_session_cache_core::ticket::Origin;
@@ -20,13 +20,14 @@ fn nothing_counted() {
     let text = json::render(&snapshot);
     let none =
         "{\"none\":0,\"foreign\":0,\"ticket_unknown\":0,\"miss\":0,\"invalid\":0,\"full\":0,\
-        \"down\":0,\"timeout\":0,\"unused\":0,\"local\":0,\"hit\":0,\"ticket_old\":0,\"ticket\":0}";
+        \"down\":0,\"timeout\":0,\"unused\":0,\"used\":0,\"local\":0,\"hit\":0,\"ticket_old\":0,\"ticket\":0}";
     let frontends = format!("{{\"http\":{none},\"stream\":{none},\"mail\":{none}}}");
+    let early_data = "{\"claimed\":0,\"replayed\":0,\"unclaimed\":0}";
     assert_eq!(
         text,
         format!(
             "{{\"now\":7,\"since\":5,\"handshakes\":{none},\"frontends\":{frontends},\
-             \"stores\":[],\"tickets\":[]}}\n"
+             \"early_data\":{early_data},\"stores\":[],\"tickets\":[]}}\n"
         )
     );
 
@@ -37,7 +38,10 @@ fn nothing_counted() {
             assert_eq!(samples[&handshakes_total(frontend, result)], "0");
         }
     }
-    assert_eq!(samples.len(), 1 + 3 * Outcome::ALL.len());
+    for result in ["claimed", "replayed", "unclaimed"] {
+        assert_eq!(samples[&early_data_total(result)], "0");
+    }
+    assert_eq!(samples.len(), 1 + 3 * Outcome::ALL.len() + EarlyData::ALL.len());
 }
 
 #[test]
@@ -63,6 +67,24 @@ fn handshakes_by_frontend() {
             assert_eq!(*sample, count.to_string(), "{frontend}: {result}");
         }
     }
+}
+
+#[test]
+fn early_data() {
+    let mut snapshot = snapshot(Vec::new());
+    snapshot.early_data[EarlyData::Claimed as usize] = 8;
+    snapshot.early_data[EarlyData::Replayed as usize] = 9;
+    snapshot.early_data[EarlyData::Unclaimed as usize] = 10;
+    snapshot.handshakes[Frontend::Http as usize][Outcome::Used as usize] = 11;
+
+    let parsed = parse(&snapshot);
+    assert_eq!(parsed["early_data"], json!({ "claimed": 8, "replayed": 9, "unclaimed": 10 }));
+    assert_eq!(parsed["handshakes"]["used"], 11);
+    let samples = samples(&prometheus::render(&snapshot));
+    for (result, count) in [("claimed", "8"), ("replayed", "9"), ("unclaimed", "10")] {
+        assert_eq!(samples[&early_data_total(result)], count, "{result}");
+    }
+    assert_eq!(samples[&handshakes_total("http", "used")], "11");
 }
 
 #[test]
@@ -114,6 +136,10 @@ fn order_of_members() {
         "mail",
         "none",
         "ticket",
+        "early_data",
+        "claimed",
+        "replayed",
+        "unclaimed",
         "stores",
         "name",
         "key_age",
@@ -411,6 +437,10 @@ fn snapshot(stores: Vec<Store>) -> Snapshot {
 
 fn handshakes_total(frontend: &str, result: &str) -> String {
     format!("handshakes_total{{frontend=\"{frontend}\",result=\"{result}\"}}")
+}
+
+fn early_data_total(result: &str) -> String {
+    format!("early_data_total{{result=\"{result}\"}}")
 }
 
 fn store(name: &str, servers: Vec<Server>) -> Store {
