@@ -297,6 +297,8 @@ sub prometheus {
 			= $frontends->{$name}{$_} foreach keys %{$frontends->{$name}};
 	}
 
+	$text{qq(early_data_total{result="$_"})} = $status->{early_data}{$_}
+		foreach keys %{$status->{early_data}};
 	$text{qq(lookups_total{$of,result="$_"})} = $lookups->{$_}
 		foreach keys %$lookups;
 	$text{"${_}_total{$of}"} = $s->{$_}
