@@ -21,6 +21,7 @@ use SSLSessionCache::EarlyData;
 use SSLSessionCache::Nginx;
 use SSLSessionCache::Store;
 use SSLSessionCache::TLS;
+use SSLSessionCache::Wait;
 
 ###############################################################################
 
@@ -40,11 +41,16 @@ certificate($t, 'localhost');
 my $store = store($t);
 
 $t->write_file_expand('nginx.conf', config(8440));
-$t->plan(6 * @servers);
+$t->plan(6 * @servers + 1);
 $t->run();
 SSLSessionCache::Nginx->new($t, 'other', config(8450));
 
 ###############################################################################
+
+ok(wait_until(sub { my $r = tls_get(8440, version => 'TLSv1.3');
+	$store->wait_id(session_id($r->{session}));
+	tls_get(8450, version => 'TLSv1.3', session => $r->{session})->{reused} }),
+	'sessions cross machines');
 
 foreach my $number (0 .. $#servers) {
 	my ($name) = @{ $servers[$number] };
