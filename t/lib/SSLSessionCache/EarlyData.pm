@@ -56,7 +56,7 @@ sub address {
 # Offers one session: a request goes with the ClientHello, and another one behind
 # the handshake.  What the server answers has angle brackets around it.  Tells in
 # words: reused or full, accepted or rejected, and the last answer.  Options are
-# s_client's.
+# s_client's, and body: so many bytes behind the early request.
 
 sub offer_early {
 	my ($t, $port, $session, @options) = @_;
@@ -148,10 +148,11 @@ sub _s_client {
 	my ($t, $address, $session, %options) = @_;
 
 	my $uri = delete $options{uri} // '/early';
+	my $body = delete $options{body} // 0;
 	my $path = write_session($t, 'early.session', $session);
 
-	$t->write_file('early.request',
-		"GET $uri HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	$t->write_file('early.request', "GET $uri HTTP/1.1\r\nHost: localhost\r\n"
+		. "Content-Length: $body\r\n\r\n" . 'x' x $body);
 
 	return join ' ', 'openssl s_client -tls1_3 -ign_eof -servername localhost',
 		"-sess_in $path -early_data", $t->testdir() . '/early.request',
