@@ -35,8 +35,9 @@ enum State {
     /// Lookups are turned away; a probe is on its way.
     Probing,
     /// The probe was answered in time: lookups go out one at a time, the next one when the one
-    /// before has ended. They have been answered in time since `good_since`.
-    Trying { good_since: Option<Instant>, is_out: bool },
+    /// before has ended, with one request to add behind each. They have been answered in time since
+    /// `good_since`.
+    Trying { good_since: Option<Instant>, is_out: bool, is_followed: bool },
 }
 
 impl Breaker {
@@ -78,6 +79,12 @@ impl Breaker {
         matches!(self.state, State::Closed { .. } | State::Trying { is_out: false, .. })
     }
 
+    /// As [`admits`](Self::admits), for a request to add: one goes out behind a lookup, and takes no time of
+    /// its own.
+    pub(crate) fn admits_addition(&self) -> bool {
+        self.admits() || matches!(self.state, State::Trying { is_followed: false, .. })
+    }
+
     /// When a probe must be sent.
     pub(crate) fn probe_at(&self) -> Option<Instant> {
         match self.state {
@@ -87,7 +94,15 @@ impl Breaker {
     }
 
     pub(crate) fn lookup_sent(&mut self) {
-        if let State::Trying { is_out, .. } = &mut self.state {
+        if let State::Trying { is_out, is_followed, .. } = &mut self.state {
+            *is_out = true;
+            *is_followed = false;
+        }
+    }
+
+    pub(crate) fn addition_sent(&mut self) {
+        if let State::Trying { is_out, is_followed, .. } = &mut self.state {
+            *is_followed = *is_out;
             *is_out = true;
         }
     }
@@ -96,7 +111,7 @@ impl Breaker {
     pub(crate) fn lookup_answered(&mut self, now: Instant) {
         match &mut self.state {
             State::Closed { in_vain } => *in_vain = 0,
-            State::Trying { good_since, is_out } => {
+            State::Trying { good_since, is_out, .. } => {
                 good_since.get_or_insert(now);
                 *is_out = false;
                 self.close_if_tried(now);
@@ -140,7 +155,7 @@ impl Breaker {
         match self.state {
             State::Open { probe_at } if probe_at > now => {}
             State::Open { .. } | State::Probing if in_time => {
-                self.state = State::Trying { good_since: None, is_out: false };
+                self.state = State::Trying { good_since: None, is_out: false, is_followed: false };
             }
             State::Open { .. } | State::Probing => {
                 self.state = State::Open { probe_at: now + self.settings.interval };
@@ -177,7 +192,9 @@ impl Breaker {
 
     fn close_if_tried(&mut self, now: Instant) {
         let span = self.settings.timeout.saturating_mul(self.doublings().min(Self::MAX_TRIAL));
-        let State::Trying { good_since: Some(since), is_out: false } = self.state else { return };
+        let State::Trying { good_since: Some(since), is_out: false, .. } = self.state else {
+            return;
+        };
         if now.since(since) >= span {
             self.state = State::Closed { in_vain: 0 };
             self.closed_at = Some(now);

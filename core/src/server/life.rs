@@ -39,8 +39,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// The wait between attempts to connect, and the idleness after which the server is probed.
     pub interval: Duration,
-    /// So many requests may be without a reply, in the queue and on their way; `None` for any
-    /// number.
+    /// So many requests may be without a reply, in the queue and on their way, and as many again to
+    /// delete; `None` for any number.
     pub max_requests: Option<usize>,
 }
 
@@ -149,7 +149,8 @@ enum Failure {
 /// `timeout`; a late probe is followed by the next after `interval`. After a `timeout` in which all
 /// were answered (twice that after a second failure, four times at most) all lookups are let
 /// through. Records are put and deleted all the while; one to [add](Self::add) is waited for, and so
-/// counts as a lookup in all of this.
+/// counts as a lookup in all of this; but where lookups are let through one at a time, one to add goes
+/// with each.
 ///
 /// # Drop behaviour
 ///
@@ -393,14 +394,14 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         now: Instant,
     ) -> Result<(), Unavailable> {
         let is_asking = mem::take(&mut self.is_asking);
-        if !self.breaker.admits() {
+        if !self.breaker.admits_addition() {
             return Err(Unavailable::Down);
         }
         self.admit()?;
         if put.record.len() > MAX_RECORD {
             return Err(Unavailable::Full);
         }
-        self.breaker.lookup_sent();
+        self.breaker.addition_sent();
         self.has_asked = true;
         self.ask_first(is_asking, now);
         self.key.get_or_insert_with(|| put.key.clone());
@@ -420,7 +421,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     /// [`completions`](Self::completions). On an error nothing was queued.
     pub fn delete(&mut self, key: &Key, token: Option<T>, now: Instant) -> Result<(), Unavailable> {
         let is_asking = mem::take(&mut self.is_asking);
-        self.admit()?;
+        self.admit_among(2)?;
         self.ask_first(is_asking, now);
         self.pipeline.ask(Request::Delete(key), now + self.settings.timeout, token, now);
         Ok(())
@@ -434,6 +435,12 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     }
 
     fn admit(&self) -> Result<(), Unavailable> {
+        self.admit_among(1)
+    }
+
+    /// Whether a request is accepted, where so many times the requests may wait that are allowed: what is
+    /// to be deleted is that of lookups, which may have filled the queue by now.
+    fn admit_among(&self, times: usize) -> Result<(), Unavailable> {
         let accepts = match self.phase {
             Phase::Closed { accepts, .. }
             | Phase::Connecting { accepts, .. }
@@ -445,8 +452,9 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         if !accepts {
             return Err(Unavailable::Down);
         }
-        let full = self.settings.max_requests.is_some_and(|max| self.waiting_requests() >= max);
-        if full || self.waiting_bytes() >= MAX_WAITING {
+        let max = self.settings.max_requests.map(|max| max.saturating_mul(times));
+        let is_full = max.is_some_and(|max| self.waiting_requests() >= max);
+        if is_full || self.waiting_bytes() >= MAX_WAITING.saturating_mul(times as u64) {
             return Err(Unavailable::Full);
         }
         Ok(())
@@ -1212,9 +1220,13 @@ mod tests {
         fixture.get(3).unwrap();
         assert_eq!(fixture.get(4), Err(Unavailable::Full));
         assert_eq!(fixture.put(4, b"four"), Err(Unavailable::Full));
+        for _ in 0..3 {
+            fixture.server.delete(&key(4), None, fixture.now).unwrap();
+        }
         assert_eq!(fixture.server.delete(&key(4), None, fixture.now), Err(Unavailable::Full));
 
-        fixture.receive(b"$-1\r\n").unwrap();
+        fixture.send();
+        fixture.receive(b"$-1\r\n+OK\r\n$-1\r\n:1\r\n").unwrap();
         fixture.get(4).unwrap();
     }
 
@@ -1381,6 +1393,22 @@ mod tests {
         assert!(!fixture.server.is_paused());
         fixture.get(7).unwrap();
         fixture.get(8).unwrap();
+    }
+
+    #[test]
+    fn a_request_to_add_goes_with_a_lookup_that_tries() {
+        let mut fixture = paused();
+        fixture.receive(&b"$-1\r\n".repeat(5)).unwrap();
+        fixture.receive(b"+PONG\r\n").unwrap();
+        fixture.get(6).unwrap();
+        fixture.add(7, b"claim").unwrap();
+        assert_eq!(fixture.add(8, b"claim"), Err(Unavailable::Down), "one with each");
+        assert_eq!(fixture.get(8), Err(Unavailable::Down), "one at a time");
+        fixture.send();
+        fixture.receive(b"$-1\r\n+OK\r\n").unwrap();
+        assert!(fixture.server.breaker.is_answering());
+        fixture.add(8, b"claim").unwrap();
+        assert_eq!(fixture.get(6), Err(Unavailable::Down), "an addition tries as well");
     }
 
     #[test]

@@ -438,12 +438,12 @@ impl Simulation {
         }
         assert!(self.server.waiting_requests() > 0 || waiting.is_empty());
         if let Some(max) = self.max_requests {
-            // A probe goes out over the limit.
+            // What is to be deleted has as much room again, and a probe goes out over the limit.
             let requests = self.store.borrow().requests.len();
             assert!(waiting.len() <= max);
-            assert!(requests <= max + 2 || self.world.noisy || !self.connected);
+            assert!(requests <= 2 * max + 2 || self.world.noisy || !self.connected);
         }
-        let limit = MAX_WAITING as usize + MAX_RECORD + 400;
+        let limit = 2 * MAX_WAITING as usize + MAX_RECORD + 400;
         assert!(self.server.unsent().len() <= limit);
     }
 
