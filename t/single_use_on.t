@@ -36,7 +36,7 @@ my ($store) = pair($t, @options,
 	server => 'ssl_early_data on; ssl_session_tickets off;');
 SSLSessionCache::Nginx->new($t, "tier$_", config(@options, port => $_,
 	server => 'ssl_session_cache shared:SSL:1m;')) foreach 8445, 8446;
-$t->plan(34);
+$t->plan(35);
 
 ###############################################################################
 
@@ -90,6 +90,13 @@ $session = made(8443, 'TLSv1.3');
 is(offer_early($t, 8444, $session), 'reused accepted HIT CLAIMED', 'early data');
 wait_until(sub { !$store->has_key($store->key(session_id($session))) });
 is(offer_early($t, 8444, $session), 'full rejected MISS', 'early data, once');
+
+# also where nothing follows it: the answer may end the connection
+
+$session = made(8443, 'TLSv1.3');
+answer_to(8444, early_flight($t, $session));
+ok(wait_until(sub { !$store->has_key($store->key(session_id($session))) }),
+	'early data and nothing more, deleted');
 
 # who has no proof takes it from nobody
 

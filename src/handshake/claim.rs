@@ -5,6 +5,8 @@
 //! may live, unless its handshake has made no use of it: then it is given back, as until the client
 //! has proved that it has the session's secret, anybody can have offered it who has seen its name.
 
+use core::mem;
+use core::time::Duration;
 use std::rc::Rc;
 
 use ssl_session_cache_core::protocol::Put;
@@ -18,10 +20,16 @@ use crate::store::{Asker, LookupId, Store};
 /// What lies under the key of a claim: that it is there says all.
 const RECORD: &[u8] = b"1";
 
+/// So long before its time is over, a claim is not taken for our own any more: the store's time may have
+/// begun earlier, and what is to be deleted may wait.
+const MARGIN: Duration = Duration::from_secs(60);
+
 /// A claim on one session.
 pub(super) struct Claim {
     store: Rc<Store>,
     key: Key,
+    /// Until when the claim lies in the store for sure, if that has granted it.
+    until: Instant,
     state: State,
 }
 
@@ -45,11 +53,12 @@ impl Claim {
     ) -> Self {
         let key = session.claim();
         let put = Put { key: &key, record: RECORD, ttl, unix_now: unix_time() as u64 };
+        let until = store.now() + Duration::from_secs(u64::from(ttl)).saturating_sub(MARGIN);
         let state = match store.add(put, deadline, Asker::Handshake(lookup)) {
             Ok(()) => State::UnderWay,
             Err(unavailable) => State::Ended(Addition::Unavailable(unavailable), store.now()),
         };
-        Self { store, key, state }
+        Self { store, key, until, state }
     }
 
     pub(super) fn is_under_way(&self) -> bool {
@@ -69,15 +78,17 @@ impl Claim {
         self.state = State::Ended(addition, now);
     }
 
-    /// The session is used: the claim stays in the store.
-    pub(super) fn used(&mut self) {
-        self.state = State::Used;
+    /// The session is used: the claim stays in the store. False where it was told so before.
+    pub(super) fn used(&mut self) -> bool {
+        !matches!(mem::replace(&mut self.state, State::Used), State::Used)
     }
 
     /// Has the store forget a claim that it has granted and that no use was made of. Whether one was
-    /// granted that the store has not answered is not known, nor whether it is another handshake's.
+    /// granted that the store has not answered is not known, nor whose one is that lies there when the
+    /// time of this one is over.
     pub(super) fn give_back(self) {
-        if let State::Ended(Addition::First, _) = self.state {
+        let is_ours = self.store.now() < self.until;
+        if let (State::Ended(Addition::First, _), true) = (self.state, is_ours) {
             self.store.delete(&self.key);
         }
     }

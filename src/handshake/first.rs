@@ -152,7 +152,7 @@ impl First {
         };
         match session {
             Some(session) if self.cache.fits(ssl, session.as_ref()) => {
-                if let Some(refusal) = self.refusal(ssl, id) {
+                if let Some(refusal) = self.refusal(ssl, session.as_ref()) {
                     self.note(ssl, refusal, waited);
                     return None;
                 }
@@ -204,13 +204,14 @@ impl First {
     }
 
     /// Why a session is not to be resumed that is resumed once, if it is not: another handshake has done
-    /// so, or the store has not said that none has.
-    fn refusal(&self, ssl: Ssl<'_>, id: &[u8]) -> Option<Outcome> {
+    /// so, the store has not said that none has, or it would forget that before the session's time is over.
+    fn refusal(&self, ssl: Ssl<'_>, session: SessionRef<'_>) -> Option<Outcome> {
         if !self.resumes_once(ssl) {
             return None;
         }
-        match self.lookups.of(id).and_then(lookup::claimed) {
-            Some(Addition::First) => None,
+        match self.lookups.of(session.id()).and_then(lookup::claimed) {
+            Some(Addition::First) if self.cache.claim_outlives(session) => None,
+            Some(Addition::First) => Some(Outcome::Unused),
             Some(Addition::Present) => Some(Outcome::Used),
             Some(Addition::Unavailable(reason)) => Some(lookup::outcome_of(reason)),
             None => Some(Outcome::Down),
@@ -221,15 +222,12 @@ impl First {
         self.cache.resumes_once() && ssl.speaks_tls13()
     }
 
-    /// The session that is resumed is resumed once: nobody has a use for it any more.
-    fn use_up(&self, ssl: Ssl<'_>) {
-        if let Some(id) = self.resumed(ssl) {
-            if let Some(lookup) = self.lookups.of(id.as_bytes()) {
-                lookup::used(lookup);
-            }
-            self.cache.forget(id.as_bytes());
+    /// What was claimed of a session is used. Where it is resumed once, nobody has a use for it any more.
+    fn use_up(&self, ssl: Ssl<'_>, id: &[u8]) {
+        let is_used_now = self.lookups.of(id).is_some_and(lookup::used);
+        if is_used_now && self.resumes_once(ssl) {
+            self.cache.forget(id);
         }
-        self.lookups.clear();
     }
 
     /// Early data has come with the session that is resumed. It is accepted from the one handshake in the
@@ -248,7 +246,7 @@ impl First {
         match lookup::claimed(lookup) {
             _ if !takes_early_data(ssl) => EarlyData::Unclaimed,
             Some(Addition::First) if self.cache.claim_outlives(session) => {
-                lookup::used(lookup);
+                self.use_up(ssl, session.id());
                 EarlyData::Claimed
             }
             Some(Addition::Present) => EarlyData::Replayed,
@@ -454,7 +452,10 @@ impl First {
     /// tickets are made.
     pub(super) fn established(&self, ssl: Ssl<'_>) {
         if self.resumes_once(ssl) {
-            self.use_up(ssl);
+            if let Some(id) = self.resumed(ssl) {
+                self.use_up(ssl, id.as_bytes());
+            }
+            self.lookups.clear();
         }
         self.own_resumed(ssl);
         if let (true, Some(store)) = (self.has_made_session.get(), self.cache.store()) {

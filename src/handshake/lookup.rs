@@ -181,13 +181,12 @@ pub(super) fn claimed(id: LookupId) -> Option<Addition> {
     LOOKUPS.with_borrow(|lookups| Some(lookups.get(id)?.claim.as_ref()?.answer()?.0))
 }
 
-/// The session is used that was claimed.
-pub(super) fn used(id: LookupId) {
+/// The session is used that was claimed. False where there is no claim, or it was told so before.
+pub(super) fn used(id: LookupId) -> bool {
     LOOKUPS.with_borrow_mut(|lookups| {
-        if let Some(claim) = lookups.get_mut(id).and_then(|lookup| lookup.claim.as_mut()) {
-            claim.used();
-        }
-    });
+        let claim = lookups.get_mut(id).and_then(|lookup| lookup.claim.as_mut());
+        claim.is_some_and(|claim| claim.used())
+    })
 }
 
 /// Ends a lookup that nobody waits for any longer, without an answer.
