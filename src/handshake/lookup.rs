@@ -189,12 +189,14 @@ pub(super) fn used(id: LookupId) -> bool {
     })
 }
 
-/// Ends a lookup that nobody waits for any longer, without an answer.
+/// Ends a lookup that nobody waits for any longer: without an answer, if it has none.
 pub(super) fn cancel(id: LookupId) {
     let ended = State::Ended(Answer::Missing(Outcome::Miss), None);
     // Dropped once nothing is borrowed any more.
     let _state = LOOKUPS.with_borrow_mut(|lookups| {
-        lookups.get_mut(id).map(|lookup| mem::replace(&mut lookup.state, ended))
+        let is_under_way = |lookup: &&mut Lookup| matches!(lookup.state, State::UnderWay(_));
+        let lookup = lookups.get_mut(id).filter(is_under_way)?;
+        Some(mem::replace(&mut lookup.state, ended))
     });
 }
 
