@@ -4,6 +4,7 @@
 # configuration has been read takes the place of this one's: no session is looked up in
 # the store any more.  The log tells of it, at the start, or once for each worker where
 # it comes later.  Otherwise an operator would see full handshakes, and no reason.
+# To the other ways to wait such a callback is nothing.
 
 ###############################################################################
 
@@ -155,8 +156,8 @@ my $foreign = "$dir/foreign.so";
 system("cc -shared -fPIC -o $foreign $dir/foreign.c -ldl") == 0
 	or die "Can't compile\n";
 
-plan(skip_all => 'no suspend=retry here')
-	if (check_config($t, $config))[0] =~ /is not possible/;
+my $retries = (check_config($t, $config))[0] !~ /is not possible/;
+$config =~ s/suspend=retry/suspend=auto/ unless $retries;
 
 my $output;
 
@@ -188,25 +189,36 @@ unlike($t->read_file('error.log'), qr/$at_start|$at_client/, 'no other module');
 
 my @said = $start->error_log() =~ /\[error\].*: ($at_start.*)/g;
 
-is(@said, 1, 'at the start, told once');
-like($said[0], qr/of server "one" in \S+start\.conf:\d+, server "two" in \S+:\d+ look up/,
-	'at the start, the servers');
-like($said[0], qr/another module has set .* use "suspend=async" or "suspend=hello"/,
-	'at the start, what it is');
+is(@said, $retries ? 1 : 0, 'at the start, told once');
+
+SKIP: {
+	skip 'no suspend=retry here', 2 unless $retries;
+
+	like($said[0],
+		qr/of server "one" in \S+start\.conf:\d+, server "two" in \S+:\d+ look up/,
+		'at the start, the servers');
+	like($said[0], qr/another module has set .* use "suspend=async" or "suspend=hello"/,
+		'at the start, what it is');
+}
 
 unlike($later->error_log(), qr/$at_start/, 'later, not at the start');
 
 foreach my $version ('TLSv1.2', 'TLSv1.3') {
 	is(resumed(8443, $version), 'r', "$version, no other module");
-	is(resumed(8444, $version), '.', "$version, at the start");
-	is(resumed(8445, $version), '.', "$version, later");
+	is(resumed(8444, $version), $retries ? '.' : 'r', "$version, at the start");
+	is(resumed(8445, $version), $retries ? '.' : 'r', "$version, later");
 }
 
 @said = $later->error_log() =~ /\[error\].*(: $at_client.*)/g;
 
-is(@said, 1, 'later, told once');
-like($said[0], qr/: $at_client.* use "suspend=async" or "suspend=hello".*, client: /,
-	'later, what it is');
+is(@said, $retries ? 1 : 0, 'later, told once');
+
+SKIP: {
+	skip 'no suspend=retry here', 1 unless $retries;
+
+	like($said[0], qr/: $at_client.* use "suspend=async" or "suspend=hello".*, client: /,
+		'later, what it is');
+}
 
 ###############################################################################
 
