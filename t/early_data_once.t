@@ -18,15 +18,11 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::EarlyData;
-use SSLSessionCache::Nginx;
-use SSLSessionCache::Store;
-use SSLSessionCache::TLS;
-use SSLSessionCache::Wait;
+use SSLSessionCache::Workers;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
+my $t = Test::Nginx->new();
 my $count = 500;
 
 # the tier of each machine on and off, sessions in clear and sealed
@@ -36,21 +32,14 @@ my @servers = map { my $tier = $_; map { [ "$tier, $_->[0]", $tier, $_->[1] ] }
 	'shared:', 'none';
 
 $t->write_file('cache.key', join '', map { chr rand 256 } 1 .. 32);
-certificate($t, 'localhost');
 
-my $store = store($t);
-
-$t->write_file_expand('nginx.conf', config(8440));
+my (undef, $is_crossed) = four_workers($t, '$remote_ssl_session_cache_early_data',
+	map { [ $_->[1], "type=%%STORE%% $_->[2]" ] } @servers);
 $t->plan(6 * @servers + 1);
-$t->run();
-SSLSessionCache::Nginx->new($t, 'other', config(8450));
 
 ###############################################################################
 
-ok(wait_until(sub { my $r = tls_get(8440, version => 'TLSv1.3');
-	$store->wait_id(session_id($r->{session}));
-	tls_get(8450, version => 'TLSv1.3', session => $r->{session})->{reused} }),
-	'sessions cross machines');
+ok($is_crossed, 'sessions cross machines');
 
 foreach my $number (0 .. $#servers) {
 	my ($name) = @{ $servers[$number] };
@@ -65,53 +54,6 @@ foreach my $number (0 .. $#servers) {
 	is(($r->{answers}{REPLAYED} // 0) + ($r->{answers}{UNCLAIMED} // 0),
 		4 * $count - $r->{accepted}[1], "$name, others refused");
 	diag("$name: @{$r->{accepted}} ", explain $r->{answers}) if $ENV{TEST_NGINX_VERBOSE};
-}
-
-###############################################################################
-
-sub config {
-	my ($port) = @_;
-
-	my $servers = join '', map {
-		my (undef, $tier, $key) = @$_;
-		my $cache = $tier eq 'none' ? 'none' : "shared:tier$port:5m";
-		my $listen = $port++;
-		<<"EOC" } @servers;
-    server {
-        listen       127.0.0.1:$listen ssl;
-        server_name  localhost;
-
-        ssl_session_cache $cache;
-        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8379%% timeout=5s $key;
-
-        location / {
-            return 200 \$remote_ssl_session_cache_early_data;
-        }
-    }
-EOC
-
-	return store_config(<<"EOC");
-
-%%TEST_GLOBALS%%
-
-daemon off;
-worker_processes 2;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-    ssl_protocols       TLSv1.3;
-    ssl_early_data      on;
-
-$servers
-}
-
-EOC
 }
 
 ###############################################################################

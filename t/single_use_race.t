@@ -17,34 +17,22 @@ BEGIN { push @INC, "$FindBin::Bin/lib"; }
 use Test::Nginx;
 
 use SSLSessionCache::EarlyData;
-use SSLSessionCache::Nginx;
-use SSLSessionCache::Store;
-use SSLSessionCache::TLS;
-use SSLSessionCache::Wait;
+use SSLSessionCache::Workers;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl');
+my $t = Test::Nginx->new();
 my $count = 200;
 
 my @servers = ([ 'a tier of each machine', 'shared:' ], [ 'no tier', 'none' ]);
 
-certificate($t, 'localhost');
-
-my $store = store($t);
-
-$t->write_file_expand('nginx.conf', config(8440));
+my ($store, $is_crossed) = four_workers($t, '$remote_ssl_session_cache_status',
+	map { [ $_->[1], 'type=%%STORE%% single_use=on' ] } @servers);
 $t->plan(6 * @servers + 1);
-$t->run();
-SSLSessionCache::Nginx->new($t, 'other', config(8450));
 
 ###############################################################################
 
-ok(wait_until(sub { my $r = tls_get(8440, version => 'TLSv1.3');
-	$store->wait_id(session_id($r->{session}));
-	tls_get(8450, version => 'TLSv1.3', session => $r->{session})->{reused} }),
-	'sessions cross machines');
+ok($is_crossed, 'sessions cross machines');
 
 foreach my $number (0 .. $#servers) {
 	my ($name) = @{$servers[$number]};
@@ -62,52 +50,6 @@ foreach my $number (0 .. $#servers) {
 	is("@{$r->{accepted}}[2 .. 4]", '0 0 0', "$name, and never twice");
 	cmp_ok($r->{answers}{USED} // 0, '>', 0, "$name, told of it");
 	diag(explain $r) if $ENV{TEST_NGINX_VERBOSE};
-}
-
-###############################################################################
-
-sub config {
-	my ($port) = @_;
-
-	my $servers = join '', map {
-		my $listen = $port++;
-		my $cache = $_->[1] eq 'none' ? 'none' : "shared:tier$listen:5m";
-		<<"EOC" } @servers;
-    server {
-        listen       127.0.0.1:$listen ssl;
-        server_name  localhost;
-
-        ssl_session_cache $cache;
-        remote_ssl_session_cache type=%%STORE%% port=%%PORT_8379%% timeout=5s single_use=on;
-
-        location / {
-            return 200 \$remote_ssl_session_cache_status;
-        }
-    }
-EOC
-
-	return store_config(<<"EOC");
-
-%%TEST_GLOBALS%%
-
-daemon off;
-worker_processes 2;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-    ssl_protocols       TLSv1.3;
-    ssl_early_data      on;
-
-$servers
-}
-
-EOC
 }
 
 ###############################################################################
