@@ -174,8 +174,8 @@ fn attach_server(
             server.place
         );
     }
-    warn_of_single_use(cycle, server, destination, gives_tickets);
     if servers.of_default(server).next().is_some() {
+        warn_of_single_use(cycle, server, destination, gives_tickets);
         warn_of_short_timer(cycle, server, servers.timeout_directive, &destination.store);
     }
 
