@@ -1,8 +1,8 @@
 //! The table of parameters: what each is called, how its value is read, and what is expected of it.
 //!
 //! It serves the directives, where a parameter is `name=value`, and the block of a store, where it is
-//! `name value;`. All else comes from it: the struct of values, the messages, and the syntax in the
-//! README, whose tests are here.
+//! `name value;`. All else comes from it: the struct of values, the messages, and the syntax in
+//! docs/directives.md, whose tests are here.
 
 use core::fmt;
 use core::time::Duration;
@@ -37,7 +37,7 @@ pub struct Parameter {
     pub name: &'static str,
     /// What it is about.
     pub group: Group,
-    /// What its value may be, in the README's markup.
+    /// What its value may be, in the markup of docs/directives.md.
     pub values: &'static str,
     /// Whether a block has several values behind it.
     pub has_several: bool,
@@ -251,9 +251,9 @@ mod tests {
     use crate::plan::types::SENTINEL_PORT;
     use crate::plan::{Directive, TicketsDirective};
 
-    const README: &str = include_str!("../../../README.md");
+    const REFERENCE: &str = include_str!("../../../docs/directives.md");
 
-    /// A directive, or a block, as the README describes it.
+    /// A directive, or a block, as the reference describes it.
     struct Section {
         text: &'static str,
         /// The words that are described there.
@@ -262,9 +262,8 @@ mod tests {
 
     impl Section {
         fn of(name: &str, known: Known) -> Self {
-            let (_, text) = README.split_once(&format!("\n### {name}\n")).unwrap();
-            let end = text.find("\n### ").into_iter().chain(text.find("\n## ")).min();
-            Self { text: &text[..end.unwrap()], known }
+            let (_, text) = REFERENCE.split_once(&format!("\n## {name}\n")).unwrap();
+            Self { text: text.split("\n## ").next().unwrap(), known }
         }
 
         fn directives() -> [Self; 2] {
@@ -283,13 +282,16 @@ mod tests {
             Self::directives().into_iter().chain([Self::block()])
         }
 
+        /// The headings of parameters, each with its description.
+        fn headings(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+            let parts = self.text.split("\n### ").filter(|part| part.starts_with('`'));
+            parts.map(|part| part.split_once("\n\n").unwrap())
+        }
+
         /// The parameters that are described, each with its description on one line, without markup.
         fn descriptions(&self) -> Vec<(&'static str, String)> {
             let mut found = Vec::new();
-            for paragraph in self.text.split("\n\n") {
-                let Some((terms, text)) = paragraph.trim_start().split_once("\n: ") else {
-                    continue;
-                };
+            for (terms, text) in self.headings() {
                 let text = text.replace('`', "").split_whitespace().collect::<Vec<_>>().join(" ");
                 for term in terms.split(", ") {
                     let name = term.strip_prefix('`').and_then(|term| term.split_once('`'));
@@ -302,33 +304,32 @@ mod tests {
         }
     }
 
-    /// The words of a directive as the README has them.
+    /// The words of a directive as the reference has them, without markup.
     fn syntax(known: Known) -> String {
-        let mut syntax = "`on` \\| `off`".to_owned();
+        let mut syntax = "on | off".to_owned();
         for Parameter { name, values, in_place_of, .. } in known.parameters() {
-            let value = format!("`{name}`={values}");
+            let value = format!("{name}={}", values.replace(['`', '*', '\\'], ""));
             if in_place_of.is_some() {
                 syntax.truncate(syntax.len() - 1);
-                syntax += &format!(" \\| {value}]");
+                syntax += &format!(" | {value}]");
             } else {
-                syntax += &format!(" [{value}]");
+                syntax += &format!("\n              [{value}]");
             }
         }
         syntax
     }
 
     #[test]
-    fn the_readme_has_the_syntax() {
+    fn the_reference_has_the_syntax() {
         let names = ["remote_ssl_session_cache", "remote_ssl_session_tickets"];
         for (name, Section { text, known }) in names.into_iter().zip(Section::directives()) {
-            let row = format!("| **{name}** {};", syntax(known));
-            let found = text.lines().find(|line| line.contains("**Syntax:**")).unwrap();
-            assert_eq!(found, format!("| **Syntax:** {row} |"));
+            let expected = format!("\nSyntax:   {name} {};\n", syntax(known));
+            assert!(text.contains(&expected), "{expected}");
         }
     }
 
     #[test]
-    fn the_readme_describes_each_parameter() {
+    fn the_reference_describes_each_parameter() {
         for section in Section::all() {
             let described: Vec<_> =
                 section.descriptions().into_iter().map(|(name, _)| name).collect();
@@ -339,20 +340,20 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_has_the_values() {
+    fn the_reference_has_the_values() {
         for section in Section::all() {
             for Parameter { name, values, has_several, .. } in section.known.parameters() {
                 let values = values.replace("\\|", "|");
                 let values = if *has_several { &values } else { values.trim_end_matches(" ...") };
                 let term = format!("`{name}`{}{values}", section.known.equals);
-                let is_term = |line: &str| line.split(", ").any(|one| one == term);
-                assert!(section.text.lines().any(is_term), "{term}");
+                let is_term = |terms: &str| terms.split(", ").any(|one| one == term);
+                assert!(section.headings().any(|(terms, _)| is_term(terms)), "{term}");
             }
         }
     }
 
     #[test]
-    fn the_readme_has_the_defaults() {
+    fn the_reference_has_the_defaults() {
         for section in Section::all() {
             let descriptions = section.descriptions();
             for Parameter { name, default, .. } in section.known.parameters() {
@@ -365,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_has_the_ports() {
+    fn the_reference_has_the_ports() {
         let ([directive, _], block) = (Section::directives(), Section::block());
         let says = |section: &Section, name: &str, what: &str| {
             section.descriptions().iter().any(|(other, text)| *other == name && text.contains(what))
@@ -377,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_tells_which_words_of_the_directive_a_block_takes() {
+    fn the_reference_tells_which_words_of_the_directive_a_block_takes() {
         let Section { text, .. } = Section::block();
         let words: Vec<_> = PARAMETERS
             .iter()
