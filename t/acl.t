@@ -100,10 +100,10 @@ http {
 
 EOF
 
-# the smallest ACL is that of the README
+# the smallest ACL is that of docs/stores.md
 
-my $readme = do { local (@ARGV, $/) = "$FindBin::Bin/../README.md"; <> };
-my @nginx = split ' ', $readme =~ /^ {4}user nginx (.*)/m ? $1 : die "no ACL\n";
+my $stores = do { local (@ARGV, $/) = "$FindBin::Bin/../docs/stores.md"; <> };
+my @nginx = split ' ', $stores =~ /^user nginx (.*)/m ? $1 : die "no ACL\n";
 
 my $redis = SSLSessionCache::Redis->new($t);
 

@@ -112,7 +112,7 @@ $t->write_file('sentinel.password', 'sesame');
 
 my $docs = do { local (@ARGV, $/) = "$FindBin::Bin/../docs/stores.md"; <> };
 my ($section) = $docs =~ /^## Rights\n(.*?)^## /ms;
-my @users = map { [ split ' ' ] } $section =~ /^ {4}user (.*)/mg;
+my @users = map { [ split ' ' ] } $section =~ /^user ((?:nginx|reader) .*)/mg;
 
 my ($one, $other, $master) = map { redis($t, $_) } 8379 .. 8381;
 my $cluster = redis($t, 8383, '--cluster-enabled', 'yes',
@@ -125,7 +125,7 @@ my @stores = ($one, $master, $cluster, $other);
 my ($for_sentinels) = splice @users, 2, 1;
 $stores[$_]->command('ACL', 'SETUSER', @{$users[$_]}) foreach 0 .. $#stores;
 
-my ($tickets) = $section =~ /remote_ssl_session_tickets\]\(tickets\.md\), add `(\+\w+)`/;
+my ($tickets) = $section =~ /remote_ssl_session_tickets\]\(tickets\.md\) \| `(\+\w+)`/;
 $one->command('ACL', 'SETUSER', 'nginx', $tickets);
 
 $t->write_file('sentinel.conf', <<"EOF");

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# The smallest rights and set-ups of a store in README.md, as they are written
-# there, are enough.  Otherwise operators who follow it look for the missing
-# right, or give all.
+# The set-ups of a store with TLS or a socket in docs/stores.md, with the smallest
+# rights there and Redis' user "default" off, are enough.  Otherwise operators who
+# follow it look for what is missing, or give all rights.
 
 ###############################################################################
 
@@ -28,12 +28,13 @@ my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
 	->has_daemon('memcached');
 
 my $dir = $t->testdir();
-my $readme = do { local (@ARGV, $/) = "$FindBin::Bin/../README.md"; <> };
-my ($section) = $readme =~ /^## A store with no more rights.*?\n(.*?)^## /ms;
-my ($acl, $redis, $redis_way, $memcached) = $section =~ /((?:^ {4}.*\n)+)/mg;
+my $stores = do { local (@ARGV, $/) = "$FindBin::Bin/../docs/stores.md"; <> };
+my $acl = join '', $stores =~ /^(user (?:default|admin) .*\n)/mg,
+	$stores =~ /^(user nginx .*\n)/m;
+my ($section) = $stores =~ /^## TLS to the store\n(.*?)^## /ms;
+my ($redis, $redis_way, $memcached, $memcached_way, $socket, $socket_way)
+	= map { s/^\$ //r } $section =~ /^```\w+\n(.*?)^```/msg;
 my ($login) = $section =~ /one line `(\S+)` in a file/;
-my ($memcached_way) = $section =~ /`(type=memcached .*?)`/;
-my ($socket, $socket_way) = $section =~ /`(memcached -s .*?)`.*?`(addr=.*?)`/s;
 
 # what is different here: addresses, and where files are
 
@@ -42,8 +43,9 @@ my $port = port(8381);
 $redis =~ s/6379/$port/;
 s/=(\w+\.\w+)/=$dir\/$1/g, s/-Y /-Y $dir\//, s/\/run\//$dir\//
 	foreach $memcached, $socket, $socket_way;
-$redis_way =~ s/addr=(\S+)/addr=127.0.0.1 port=$port tls_name=$1/;
-$memcached_way =~ s/\.{3}/memcached.password/;
+s/addr=(\w\S+\.net)/addr=127.0.0.1 tls_name=$1/ foreach $redis_way, $memcached_way;
+$redis_way =~ s/ addr=/ port=$port addr=/;
+$memcached_way =~ s/ addr=/ port=%%PORT_8382%% addr=/;
 
 my $user = $> == 0 ? 'user root;' : '';
 
@@ -76,7 +78,7 @@ http {
     server {
         listen       127.0.0.1:8444 ssl;
 
-        remote_ssl_session_cache $memcached_way port=%%PORT_8382%%;
+        $memcached_way
 
         location / {
             return 200 "";
@@ -86,7 +88,7 @@ http {
     server {
         listen       127.0.0.1:8445 ssl;
 
-        remote_ssl_session_cache type=memcached $socket_way;
+        $socket_way
 
         location / {
             return 200 "";
@@ -99,7 +101,7 @@ EOF
 certificate($t, 'localhost');
 SSLSessionCache::Authority->new($t, 'ca')
 	->issue('redis', names => 'DNS:redis.example.net')
-	->issue('memcached', names => 'IP:127.0.0.1')
+	->issue('memcached', names => 'DNS:memcached.example.net')
 	->issue('nginx');
 
 $t->write_file('redis.conf', "bind 127.0.0.1\ndir $dir\nsave ''\n$acl$redis");
@@ -113,9 +115,11 @@ SSLSessionCache::Daemon->new($t)->launch(@$_) foreach
 	[ split(' ', $memcached), '-l', '127.0.0.1', '-p', port(8382), @root ],
 	[ split(' ', $socket), @root ];
 
-$t->plan(7)->run();
+$t->plan(8)->run();
 
 ###############################################################################
+
+is(() = $acl =~ /^user /mg, 3, 'users');
 
 foreach my $case ([ 8443, 'redis' ], [ 8444, 'memcached' ],
 	[ 8445, 'memcached, unix socket' ])
