@@ -37,7 +37,7 @@ seal_key($t, 'cache.key');
 private_file($t, "$_.password", 'secret') foreach 'redis', 'sentinel';
 
 my ($added) = content("$examples/debian.md")
-	=~ m!^`/etc/nginx/conf\.d/.*\n\n((?:    .*\n)+)!m;
+	=~ m!^`/etc/nginx/conf\.d/.*\n\n```nginx\n(.*?)^```!ms;
 
 $examples{'debian.md'} = <<"EOF";
 %%TEST_GLOBALS%%
@@ -58,18 +58,13 @@ $added
 }
 EOF
 
-# what is in docs/stores.md, with a cache where there is none
+# what is in docs/stores.md
 
 my @stores = content("$FindBin::Bin/../docs/stores.md")
-	=~ m!^((?: {4}remote_ssl_session_store .*\n(?: {4}.*\n|\n(?= {4}))*))!mg;
+	=~ m!^```nginx\n(remote_ssl_session_store .*?)^```!msg;
 
 foreach my $number (1 .. @stores) {
-	my $stores = $stores[$number - 1] =~ s/^ {4}//mgr;
-
-	$stores =~ s/^ +\.\.\.\n//m;
-	$stores .= "\nhttp {\n    remote_ssl_session_cache store=fleet key=cache.key;\n}\n"
-		unless $stores =~ /^http /m;
-	$stores =~ s/^\}\n\z/<<"EOF"/me;
+	my $stores = $stores[$number - 1] =~ s/^\}\n\z/<<"EOF"/mer;
 
     ssl_certificate      /etc/nginx/example.crt;
     ssl_certificate_key  /etc/nginx/example.key;
