@@ -39,7 +39,7 @@ my %now = (cache => 'key=old.key', zone => 'shared:one:1m', http => '');
 my $redis = single($t, options());
 my @versions = ('TLSv1.2', 'TLSv1.3');
 
-$t->plan(29);
+$t->plan(33);
 
 ###############################################################################
 
@@ -90,6 +90,12 @@ change($t, http => 'remote_ssl_session_tickets on;', zone => 'none');
 @made = made(tickets => 1);
 change($t, zone => 'off');
 resumed($_, 0, 'tickets, off') foreach @made;
+
+# what is left, nginx's own tickets, can be turned off as well
+
+made(tickets => 1);
+change($t, http => 'ssl_session_tickets off;');
+resumed(tls_get(8443, version => $_), 0, 'nothing is left') foreach @versions;
 
 ###############################################################################
 
