@@ -1,8 +1,7 @@
 #!/usr/bin/perl
 
 # Every nginx.conf in examples/ passes "nginx -t", and so does what is to be
-# added to Debian's, and each store in docs/stores.md.  Whoever copies one that
-# does not begins with an error.
+# added to Debian's.  Whoever copies one that does not begins with an error.
 
 ###############################################################################
 
@@ -58,42 +57,11 @@ $added
 }
 EOF
 
-# what is in docs/stores.md
-
-my @stores = content("$FindBin::Bin/../docs/stores.md")
-	=~ m!^```nginx\n(remote_ssl_session_store .*?)^```!msg;
-
-foreach my $number (1 .. @stores) {
-	my $stores = $stores[$number - 1] =~ s/^\}\n\z/<<"EOF"/mer;
-
-    ssl_certificate      /etc/nginx/example.crt;
-    ssl_certificate_key  /etc/nginx/example.key;
-    access_log           off;
-
-    server {
-        listen       443 ssl;
-    }
-}
-EOF
-
-	$examples{"stores.md, $number"} = <<"EOF";
-%%TEST_GLOBALS%%
-
-error_log  /var/log/nginx/error.log;
-
-events {
-}
-
-$stores
-EOF
-}
-
-$t->plan(2 + 2 * keys %examples);
+$t->plan(1 + 2 * keys %examples);
 
 ###############################################################################
 
-cmp_ok(keys %examples, '>=', 11, 'examples');
-is(@stores, 4, 'stores in docs/stores.md');
+cmp_ok(keys %examples, '>=', 8, 'examples');
 
 foreach my $example (sort keys %examples) {
 	my ($name) = $example =~ m!([^/]+)$!;

@@ -18,6 +18,7 @@ use Test::Nginx;
 
 use SSLSessionCache::Authority;
 use SSLSessionCache::Daemon;
+use SSLSessionCache::Seal;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
@@ -99,6 +100,7 @@ http {
 EOF
 
 certificate($t, 'localhost');
+seal_key($t, 'cache.key');
 SSLSessionCache::Authority->new($t, 'ca')
 	->issue('redis', names => 'DNS:redis.example.net')
 	->issue('memcached', names => 'DNS:memcached.example.net')
