@@ -14,7 +14,7 @@ use ssl_session_cache_core::plan::{text, PlanError};
 use ssl_session_cache_core::session::Keyspace;
 use ssl_session_cache_core::ticket::Rotation;
 
-use crate::conf::{Destination, Reported};
+use crate::conf::destination::{Destination, Reported};
 use crate::counters::{self, Counted};
 use crate::handshake::SessionCache;
 use crate::nginx::{current_cycle, log, module, NAME};

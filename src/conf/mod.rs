@@ -9,30 +9,26 @@ use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_str_t, NGX_LOG_EMERG, NGX_LOG_WAR
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::ngx_conf_log_error;
 use ssl_session_cache_core::plan::{
-    Directive, PlanError, SessionsPlan, SingleUse, StoreSource, TicketsDirective,
+    Directive, PlanError, SessionsPlan, StoreSource, TicketsDirective,
 };
-use ssl_session_cache_core::session::Keyspace;
 
-use crate::handshake::Suspension;
 use crate::nginx::{NAME, TICKETS_NAME};
-use crate::openssl::Sealer;
-use crate::store::{Settings, Shape, StoreConf};
+use crate::store::{Settings, Shape};
 
 use self::error::ConfError;
 
 pub(crate) use self::block::COMMANDS;
 pub(crate) use self::cycle::{create, CycleConf, DefaultCache};
+pub(crate) use self::destination::{Destination, Reported};
 
 mod block;
 mod cycle;
+mod destination;
 mod error;
 mod file;
 mod key_file;
 mod store;
 mod tls;
-
-/// An error that has been written to the log already.
-pub(crate) struct Reported;
 
 /// What is kept for a block and for each server in it.
 #[derive(Default)]
@@ -62,32 +58,6 @@ pub(crate) enum NginxTickets {
 enum Setting {
     Off,
     On(Destination),
-}
-
-/// Where a server's sessions go, and by what means.
-#[derive(Clone)]
-pub(crate) struct Destination {
-    pub(crate) store: Rc<StoreConf>,
-    /// The keys of its sessions in the store.
-    pub(crate) keyspace: Keyspace,
-    /// None where sessions are stored in clear.
-    pub(crate) sealer: Option<Rc<Sealer>>,
-    /// The time of the file of the key that sessions are sealed with, in Unix seconds.
-    pub(crate) key_time: Option<i64>,
-    /// How handshakes are to be suspended, if not in whatever way works best.
-    pub(crate) suspension: Option<Suspension>,
-    /// What of a session is used once in the fleet.
-    pub(crate) single_use: SingleUse,
-}
-
-impl PartialEq for Destination {
-    fn eq(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.store, &other.store)
-            && self.keyspace == other.keyspace
-            && self.sealer == other.sealer
-            && self.suspension == other.suspension
-            && self.single_use == other.single_use
-    }
 }
 
 impl ServerConf {
