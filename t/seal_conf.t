@@ -115,7 +115,7 @@ foreach my $mode (@open) {
 	my ($output, $code) = check($t, 'key=one.key');
 
 	is($code, 0, "mode $name");
-	like($output, qr/\[warn\].*"one\.key".*chmod 600/, "mode $name, warning");
+	like($output, qr/\[warn\].*one\.key".*chmod 600/, "mode $name, warning");
 }
 
 chmod 0600, "$dir/one.key";

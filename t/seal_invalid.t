@@ -41,11 +41,11 @@ http {
     ssl_certificate     localhost.crt;
     ssl_certificate_key localhost.key;
 
-    remote_ssl_session_cache on port=%%PORT_8379%% key=cache.key;
-
     server {
         listen       127.0.0.1:8443 ssl;
         server_name  localhost;
+
+        remote_ssl_session_cache on port=%%PORT_8379%% key=cache.key;
 
         location / {
             return 200 $remote_ssl_session_cache_status;
@@ -55,6 +55,8 @@ http {
     server {
         listen       127.0.0.1:8444 ssl;
         server_name  localhost;
+
+        remote_ssl_session_cache on port=%%PORT_8379%% key=cache.key;
 
         ssl_session_timeout 2s;
 

@@ -4,13 +4,13 @@
 
 use libfuzzer_sys::fuzz_target;
 use ssl_session_cache_core::plan::{
-    Auth, Block, Directive, Place, PlanError, SessionsPlan, Shape, StorePlan, StoreSource,
-    TicketsDirective, PARAMETERS,
+    Auth, Block, Directive, DirectivePlan, Place, PlanError, SessionsPlan, Shape, StorePlan,
+    StoreSource, TicketsDirective, PARAMETERS,
 };
 
 // Words, one on a line; or "{", and a word and its values on each line. What is refused is refused
 // with the name of a parameter and what would be right, and without a password; what is accepted means
-// the same in any order, and has been checked.
+// the same in any order, inherited as well, and has been checked.
 fuzz_target!(|text: &[u8]| {
     let mut lines: Vec<_> = text.split(|byte| *byte == b'\n').collect();
     if lines[0] == b"{" {
@@ -25,14 +25,24 @@ fuzz_target!(|text: &[u8]| {
 });
 
 fn check_directive(words: &[&[u8]]) {
-    let plan = match Directive::parse(words.iter().copied()) {
+    let plan = match plan(words.iter().copied()) {
         Ok(plan) => plan,
         Err(error) => return check_error(&error),
     };
+    let directive = |words: &[&'static [u8]]| Directive::parse(words.iter().copied()).ok().unwrap();
+    let outer = Directive::parse(words.iter().copied()).ok().unwrap();
+    match directive(&[b"on"]).inherit(&outer).and_then(|merged| merged.plan()) {
+        Ok(inherited) => assert!(plan.is_none() || inherited == plan),
+        Err(error) => check_error(&error),
+    }
+    let inner = directive(&[b"addr=unix:/s", b"type=memcached", b"tls=off", b"auth_file=f"]);
+    if let Err(error) = inner.inherit(&outer).and_then(|merged| merged.plan()) {
+        check_error(&error);
+    }
     // The order of the keys says which one seals.
     let (keys, others): (Vec<&[u8]>, _) = words.iter().partition(|word| word.starts_with(b"key="));
-    assert!(Directive::parse(others.into_iter().rev().chain(keys)) == Ok(plan));
-    if let Ok(Some(Directive { store, sessions })) = Directive::parse(words.iter().copied()) {
+    assert!(self::plan(others.into_iter().rev().chain(keys)) == Ok(plan));
+    if let Ok(Some(DirectivePlan { store, sessions })) = self::plan(words.iter().copied()) {
         match store {
             StoreSource::Said(store) => {
                 assert_eq!(store.servers.len(), 1);
@@ -43,6 +53,10 @@ fn check_directive(words: &[&[u8]]) {
         }
         check_sessions(&sessions);
     }
+}
+
+fn plan<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Option<DirectivePlan<'a>>, PlanError> {
+    Directive::parse(words)?.plan()
 }
 
 fn check_block(lines: &[&[u8]]) {

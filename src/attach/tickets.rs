@@ -4,7 +4,7 @@ use core::ptr;
 use std::rc::Rc;
 
 use nginx_sys::ngx_cycle_t;
-use ssl_session_cache_core::plan::TicketsDirective;
+use ssl_session_cache_core::plan::TicketsPlan;
 use ssl_session_cache_core::ticket::{Ring, Rotation, RotationError};
 
 use crate::attach::servers::{Server, Servers};
@@ -68,7 +68,7 @@ pub(super) fn wanted<'a>(
     let timeout = server.tls.session_timeout;
     let rotation = Rotation::new(directive.rotate(timeout), timeout).map_err(|error| {
         let RotationError::TooShort(least) = error;
-        let (timeout, longest) = (timeout.as_secs(), TicketsDirective::LONGEST.as_secs());
+        let (timeout, longest) = (timeout.as_secs(), TicketsPlan::LONGEST.as_secs());
         refuse(&if least > longest {
             format!(
                 "expected \"ssl_session_timeout\" of at most {} seconds there, it is {timeout}: too many \

@@ -1,11 +1,11 @@
 //! The block `remote_ssl_session_store`: a store with a name, which http, stream and mail share.
 
 use core::ffi::{c_char, c_void};
-use core::{ptr, slice};
+use core::ptr;
 
 use nginx_sys::{
-    ngx_command_t, ngx_conf_include, ngx_conf_parse, ngx_conf_t, ngx_str_t, ngx_uint_t,
-    NGX_CONF_BLOCK, NGX_CONF_TAKE1, NGX_DIRECT_CONF, NGX_MAIN_CONF,
+    ngx_command_t, ngx_conf_include, ngx_conf_parse, ngx_conf_t, ngx_uint_t, NGX_CONF_BLOCK,
+    NGX_CONF_TAKE1, NGX_DIRECT_CONF, NGX_MAIN_CONF,
 };
 use ngx::core::NGX_CONF_OK;
 use ngx::ngx_string;
@@ -13,7 +13,7 @@ use ssl_session_cache_core::plan::{text, Block, PlanError, StorePlan};
 
 use crate::conf::cycle::CycleConf;
 use crate::conf::error::ConfError;
-use crate::conf::{refuse, store};
+use crate::conf::{refuse, store, words};
 use crate::net::Resolver;
 use crate::nginx::BLOCK_NAME;
 use crate::store::StoreConf;
@@ -77,19 +77,6 @@ unsafe extern "C" fn set_word(
             Ok(()) => NGX_CONF_OK,
             Err(error) => refuse(&mut *cf, BLOCK_NAME, &error.into()),
         }
-    }
-}
-
-/// The words of a line, its name first.
-///
-/// # Safety
-///
-/// The words may be used only as long as the pool of the configuration is there.
-unsafe fn words<'a>(cf: &ngx_conf_t) -> Vec<&'a [u8]> {
-    // SAFETY: nginx keeps the words of a line as an array of ngx_str_t, and their bytes in the pool.
-    unsafe {
-        let words = (*cf.args).as_slice::<ngx_str_t>();
-        words.iter().map(|word| slice::from_raw_parts(word.data, word.len)).collect()
     }
 }
 

@@ -6,11 +6,13 @@
 use core::cell::{Ref, RefCell};
 use core::ffi::c_void;
 use core::ptr;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_module_t};
 use ngx::core::Pool;
-use ssl_session_cache_core::plan::{text, PlanError};
+use ssl_session_cache_core::plan::{text, DirectivePlan, PlanError};
 use ssl_session_cache_core::session::Keyspace;
 use ssl_session_cache_core::ticket::Rotation;
 
@@ -27,6 +29,10 @@ use crate::tickets::{self, TicketsConf};
 pub(crate) struct CycleConf {
     /// The stores that the configuration names; equal directives share one.
     stores: RefCell<Vec<Rc<StoreConf>>>,
+    /// What directives have come to.
+    made: RefCell<Vec<(DirectivePlan<'static>, Destination)>>,
+    /// Files that more than nginx can read, of which a warning has told.
+    open_files: RefCell<BTreeSet<PathBuf>>,
     /// The stores as this worker has them.
     running: RefCell<Vec<Rc<Store>>>,
     /// What the callbacks of an SSL_CTX use, which keeps the address: a box would forbid that, as
@@ -71,6 +77,22 @@ impl CycleConf {
     pub(crate) fn being_read(cf: &ngx_conf_t) -> &'static Self {
         // SAFETY: a configuration is read for a cycle.
         Self::of(unsafe { &*cf.cycle })
+    }
+
+    /// What an equal directive has come to.
+    pub(super) fn made(&self, plan: &DirectivePlan<'_>) -> Option<Destination> {
+        let made = self.made.borrow();
+        made.iter().find(|(other, _)| other == plan).map(|(_, destination)| destination.clone())
+    }
+
+    /// Keeps what a directive has come to. Its words lie in the pool of this configuration.
+    pub(super) fn add_made(&self, plan: DirectivePlan<'static>, destination: Destination) {
+        self.made.borrow_mut().push((plan, destination));
+    }
+
+    /// Whether a file that more than nginx can read is to be warned of: several directives may name it.
+    pub(super) fn warns_of(&self, file: &Path) -> bool {
+        self.open_files.borrow_mut().insert(file.to_owned())
     }
 
     /// The store for these settings: the one that an equal directive made, or a new one.

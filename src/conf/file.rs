@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use nginx_sys::{ngx_conf_full_name, ngx_conf_t, NGX_LOG_WARN, NGX_OK};
 use ngx::ngx_conf_log_error;
 
+use crate::conf::cycle::CycleConf;
 use crate::nginx::borrowed;
 
 /// Longer than any password: what is larger is another file.
@@ -66,7 +67,7 @@ pub(crate) fn read_secret(
     if secret.contains(&b'\n') {
         return Err(SecretError::Lines);
     }
-    if mode & 0o004 != 0 {
+    if mode & 0o004 != 0 && CycleConf::being_read(cf).warns_of(&path) {
         ngx_conf_log_error!(
             NGX_LOG_WARN,
             cf,

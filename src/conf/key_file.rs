@@ -9,6 +9,7 @@ use ngx::ngx_conf_log_error;
 use ssl_session_cache_core::session::sealed::{KeyError, KEY_LEN};
 use zeroize::Zeroizing;
 
+use crate::conf::cycle::CycleConf;
 use crate::conf::file::full_name;
 use crate::nginx::NAME;
 use crate::openssl::{Aes, Gcm, Sealer};
@@ -54,18 +55,20 @@ fn error(file: &[u8], reason: Reason) -> KeyFileError {
 
 /// Adds a key, and tells the time of its file.
 fn add(sealer: &mut Sealer, cf: &mut ngx_conf_t, file: &[u8]) -> Result<i64, Reason> {
-    let mut opened = File::open(full_name(cf, file)?)?;
+    let path = full_name(cf, file)?;
+    let mut opened = File::open(&path)?;
     let metadata = opened.metadata()?;
     if metadata.len() != KEY_LEN as u64 {
         return Err(Reason::Length);
     }
-    if metadata.permissions().mode() & 0o077 != 0 {
+    let is_open = metadata.permissions().mode() & 0o077 != 0;
+    if is_open && CycleConf::being_read(cf).warns_of(&path) {
         ngx_conf_log_error!(
             NGX_LOG_WARN,
             cf,
             "\"{NAME}\" directive: key file \"{}\" is open to others than its owner; \
              \"chmod 600\" it",
-            String::from_utf8_lossy(file)
+            path.display()
         );
     }
     let mut key = Zeroizing::new([0; KEY_LEN]);

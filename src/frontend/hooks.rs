@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use nginx_sys::{
     ngx_command_t, ngx_conf_t, ngx_cycle_t, ngx_int_t, ngx_uint_t, NGX_CONF_1MORE, NGX_CONF_TAKE12,
 };
-use ngx::core::{Pool, Status, NGX_CONF_OK};
+use ngx::core::{Pool, Status, NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::ngx_string;
 
 use crate::attach::{self, Listener, Servers};
@@ -46,13 +46,18 @@ pub(super) unsafe extern "C" fn create_server(cf: *mut ngx_conf_t) -> *mut c_voi
 
 /// Has a server inherit what it does not say itself.
 pub(super) unsafe extern "C" fn merge_server(
-    _cf: *mut ngx_conf_t,
+    cf: *mut ngx_conf_t,
     outer: *mut c_void,
     server: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx passes what create_server() has made for the block and for the server.
-    unsafe { (*server.cast::<ServerConf>()).inherit(&*outer.cast::<ServerConf>()) };
-    NGX_CONF_OK
+    // SAFETY: nginx passes its configuration context, and what create_server() has made for the block and
+    // for the server.
+    let (cf, outer, server) =
+        unsafe { (&mut *cf, &*outer.cast::<ServerConf>(), &mut *server.cast::<ServerConf>()) };
+    match server.inherit(cf, outer) {
+        Ok(()) => NGX_CONF_OK,
+        Err(Reported) => NGX_CONF_ERROR,
+    }
 }
 
 /// Remembers what servers say of stateless tickets themselves.

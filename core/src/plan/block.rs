@@ -42,7 +42,8 @@ impl<'a> Block<'a> {
             return Err(PlanError::Missing { name: "server", expected: "one at least" });
         }
         self.take_urls()?;
-        self.words.check()?;
+        self.words.check_conflicts()?;
+        self.words.check_needs()?;
         self.check_shape()?;
         if self.words.fallback == Some(self.name) {
             return Err(invalid("fallback", self.name, "another store"));
@@ -274,12 +275,11 @@ mod tests {
                 &["addr=a", "tls=on", "tls_ca=f", "tls_name=b", "timeout=2s"],
             ),
         ] {
-            let Ok(Some(directive)) = Directive::parse(words.iter().map(|word| word.as_bytes()))
-            else {
-                panic!("{words:?}")
-            };
+            let directive = Directive::parse(words.iter().map(|word| word.as_bytes()));
+            let plan = directive.and_then(|directive| directive.plan());
+            let Ok(Some(directive)) = plan else { panic!("{words:?}") };
             let StoreSource::Said(said) = directive.store else { panic!("{words:?}") };
-            assert!(plan(line) == *said, "{line:?}");
+            assert!(self::plan(line) == *said, "{line:?}");
         }
     }
 
@@ -304,7 +304,8 @@ mod tests {
             ("user", "nginx"),
         ] {
             let word = format!("{name}={value}");
-            let error = Directive::parse([word.as_bytes()]).err().unwrap();
+            let directive = Directive::parse([word.as_bytes()]);
+            let error = directive.and_then(|directive| directive.plan()).err().unwrap();
             refused(&["server a", &format!("{name} {value}")], &error.to_string());
         }
     }

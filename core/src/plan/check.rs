@@ -10,20 +10,18 @@ use crate::plan::value::Refusal;
 use crate::protocol::Credentials;
 
 impl<'a> Words<'a> {
-    /// Takes the words of a directive, each `on`, `off`, or `name=value`, and tells of each parameter.
-    /// Returns whether they say `on`, which may be left out.
+    /// Takes the words of a directive, each `on`, `off`, or `name=value`. Returns whether they say `on`,
+    /// which may be left out.
     pub(super) fn read(
         &mut self,
         words: impl IntoIterator<Item = &'a [u8]>,
         known: Known,
-        mut tell: impl FnMut(&'static Parameter),
     ) -> Result<bool, PlanError> {
         let mut is_on = None;
         for word in words {
             if let Some(equals) = word.iter().position(|byte| *byte == b'=') {
                 let parameter = Parameter::find(&word[..equals], known)?;
                 self.set(parameter, &word[equals + 1..])?;
-                tell(parameter);
                 continue;
             }
             let (name, value) = match word {
@@ -55,36 +53,38 @@ impl<'a> Words<'a> {
         self.kind.unwrap_or(Kind::Redis)
     }
 
-    /// Whether the words that the directive and the block have in common go with each other.
-    pub(super) fn check(&self) -> Result<(), PlanError> {
+    /// Whether none of the words that the directive and the block have in common excludes another.
+    pub(super) fn check_conflicts(&self) -> Result<(), PlanError> {
         if self.database.is_some() && self.kind() != Kind::Redis {
             return Err(unexpected("db", "where type is memcached"));
         }
         if self.auth_file.is_some() && self.auth.is_some() {
             return Err(unexpected("auth_file", "beside \"auth\""));
         }
+        match self.of_tls() {
+            Some(name) if self.tls == Some(false) => Err(needs_tls(name)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether each of these words has what it needs with it.
+    pub(super) fn check_needs(&self) -> Result<(), PlanError> {
         if self.user.is_some() && self.auth.is_none() && self.auth_file.is_none() {
             return Err(incomplete("user", "\"auth\" or \"auth_file\""));
         }
-        self.check_tls()
-    }
-
-    fn check_tls(&self) -> Result<(), PlanError> {
-        let given = [
-            ("tls_ca", self.tls_ca.is_some()),
-            ("tls_name", self.tls_name.is_some()),
-            ("tls_cert", self.tls_cert.is_some()),
-            ("tls_key", self.tls_key.is_some()),
-            ("tls_verify", self.tls_verify.is_some()),
-        ];
-        match given.into_iter().find(|(_, given)| *given) {
-            Some((name, _)) if self.tls != Some(true) => Err(incomplete(name, "\"tls\" set to on")),
+        match self.of_tls() {
+            Some(name) if self.tls != Some(true) => Err(needs_tls(name)),
             _ => match (self.tls_cert, self.tls_key) {
                 (Some(_), None) => Err(incomplete("tls_cert", "\"tls_key\"")),
                 (None, Some(_)) => Err(incomplete("tls_key", "\"tls_cert\"")),
                 _ => Ok(()),
             },
         }
+    }
+
+    /// The first parameter that says how TLS is spoken.
+    fn of_tls(&self) -> Option<&'static str> {
+        self.said().map(|row| row.name).find(|name| name.starts_with("tls_"))
     }
 
     /// What is said of the store whose servers these are, with the defaults filled in.
@@ -111,12 +111,12 @@ impl<'a> Words<'a> {
     }
 
     /// What is said of the sessions, with the defaults filled in.
-    pub(super) fn sessions(self) -> SessionsPlan<'a> {
+    pub(super) fn sessions(&self) -> SessionsPlan<'a> {
         SessionsPlan {
-            keyspace: self.keyspace.unwrap_or_default(),
+            keyspace: self.keyspace.clone().unwrap_or_default(),
             suspend: self.suspend.unwrap_or(Suspend::Auto),
             single_use: self.single_use.unwrap_or(SingleUse::EarlyData),
-            keys: self.keys,
+            keys: self.keys.clone(),
         }
     }
 
@@ -146,6 +146,10 @@ impl<'a> Words<'a> {
         let identity = self.tls_cert.zip(self.tls_key);
         Ok(Some(TlsPlan { name: self.tls_name.clone(), verify, ca: self.tls_ca, identity }))
     }
+}
+
+fn needs_tls(name: &'static str) -> PlanError {
+    incomplete(name, "\"tls\" set to on")
 }
 
 impl Parameter {

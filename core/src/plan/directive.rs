@@ -1,17 +1,15 @@
 //! The directive: all words.
 
-use crate::plan::error::{invalid, unexpected, PlanError};
-use crate::plan::table::{Group, Known, Words};
-use crate::plan::types::{Place, SessionsPlan, Shape, StoreSource};
-use crate::plan::value::{is_host, is_unix_path, UNIX_PATH};
+use crate::plan::error::{unexpected, PlanError};
+use crate::plan::server::Spot;
+use crate::plan::table::{Group, Known, Parameter, Words};
+use crate::plan::types::{DirectivePlan, Kind, Shape, StoreSource};
 
-/// What the directive says, where it does not say `off`.
-#[derive(PartialEq, Eq)]
+/// What one directive says, the value of each word checked by itself.
+#[derive(Clone)]
 pub struct Directive<'a> {
-    /// Of the store.
-    pub store: StoreSource<'a>,
-    /// Of the sessions there.
-    pub sessions: SessionsPlan<'a>,
+    is_on: bool,
+    words: Words<'a>,
 }
 
 impl<'a> Directive<'a> {
@@ -21,56 +19,96 @@ impl<'a> Directive<'a> {
         equals: "=",
     };
 
-    /// Reads the words after the directive's name; `None` where they say `off`: what would be looked
-    /// up or opened need not be right then.
-    pub fn parse(words: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<Self>, PlanError> {
+    /// Reads the words after the directive's name.
+    ///
+    /// What they need may be said by the level above. What does not go together in one directive is
+    /// refused here: neither of the two would be dropped.
+    pub fn parse(words: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, PlanError> {
         let mut values = Words::default();
-        let mut of_store = None;
-        let is_on = values.read(words, Self::KNOWN, |parameter| {
-            if matches!(parameter.group, Group::One | Group::Store) {
-                of_store = of_store.or(Some(parameter.name));
+        let is_on = values.read(words, Self::KNOWN)?;
+        let directive = Self { is_on, words: values };
+        directive.check_conflicts()?;
+        Ok(directive)
+    }
+
+    /// What is said here, and else what the level above says, as far as it can stand beside that.
+    pub fn inherit(&self, outer: &Self) -> Result<Self, PlanError> {
+        let said = &self.words;
+        if let (true, Some(_), Some(name)) = (self.is_on, outer.words.store, said.of_store()) {
+            // Without an address it would be the default one, which nobody has asked for.
+            if said.addr.is_none() {
+                let context = "without \"addr=\", as the level above says \"store=\"";
+                return Err(unexpected(name, context));
             }
-        })?;
-        if let (Some(_), Some(name)) = (values.store, of_store) {
-            return Err(unexpected(name, "beside \"store\""));
         }
-        if values.port.is_some() && values.unix_path().is_some() {
-            return Err(unexpected("port", "with a unix socket"));
-        }
-        values.check()?;
-        if !is_on {
+        let mut words = said.clone();
+        words.fill(&outer.words, |parameter| said.goes_with(parameter));
+        Ok(Self { is_on: self.is_on, words })
+    }
+
+    /// What the levels come to; `None` where it is off: what would be looked up or opened need not be
+    /// right then.
+    pub fn plan(&self) -> Result<Option<DirectivePlan<'a>>, PlanError> {
+        if !self.is_on {
             return Ok(None);
         }
-        let store = match values.store {
+        self.check_conflicts()?;
+        self.words.check_needs()?;
+        let store = match self.words.store {
             Some(name) => StoreSource::Named(name),
             None => {
-                let plan = values.store(vec![values.place()?], Shape::Servers)?;
+                let place = self.words.spot().place(self.words.port());
+                let plan = self.words.store(vec![place], Shape::Servers)?;
                 StoreSource::Said(Box::new(plan))
             }
         };
-        Ok(Some(Self { store, sessions: values.sessions() }))
+        Ok(Some(DirectivePlan { store, sessions: self.words.sessions() }))
+    }
+
+    fn check_conflicts(&self) -> Result<(), PlanError> {
+        let words = &self.words;
+        if let (Some(_), Some(name)) = (words.store, words.of_store()) {
+            return Err(unexpected(name, "beside \"store\""));
+        }
+        if words.port.is_some() && words.spot().is_unix() {
+            return Err(unexpected("port", "with a unix socket"));
+        }
+        words.check_conflicts()
     }
 }
 
-/// The store of one server.
+/// The store of one server, and what of the level above goes with what is said.
 impl<'a> Words<'a> {
-    fn unix_path(&self) -> Option<&'a [u8]> {
-        self.addr.and_then(|addr| addr.strip_prefix(b"unix:"))
+    fn spot(&self) -> Spot<'a> {
+        self.addr.unwrap_or(Spot::Host(b"127.0.0.1", None))
     }
 
-    fn place(&self) -> Result<Place<'a>, PlanError> {
-        let host = self.addr.unwrap_or(b"127.0.0.1");
-        if let Some(path) = self.unix_path() {
-            if !is_unix_path(path) {
-                return Err(invalid("addr", host, UNIX_PATH));
+    fn port(&self) -> u16 {
+        self.port.unwrap_or(self.kind().default_port())
+    }
+
+    /// The first parameter that says where a store is, or how it is spoken to.
+    fn of_store(&self) -> Option<&'static str> {
+        let is_of_store = |row: &&Parameter| matches!(row.group, Group::One | Group::Store);
+        self.said().find(is_of_store).map(|row| row.name)
+    }
+
+    /// Whether a parameter of the level above can stand beside what is said here.
+    fn goes_with(&self, outer: &Parameter) -> bool {
+        if matches!(outer.group, Group::One | Group::Store) && self.store.is_some() {
+            return false;
+        }
+        match outer.name {
+            "store" => self.of_store().is_none(),
+            "port" => !self.spot().is_unix(),
+            "auth" => self.auth_file.is_none(),
+            "auth_file" => self.auth.is_none(),
+            "db" => self.kind != Some(Kind::Memcached),
+            "tls_ca" | "tls_name" | "tls_cert" | "tls_key" | "tls_verify" => {
+                self.tls != Some(false)
             }
-            return Ok(Place::Unix(path));
+            _ => true,
         }
-        if !is_host(host) {
-            let expected = "an IP address or a name; the port goes into \"port=\"";
-            return Err(invalid("addr", host, expected));
-        }
-        Ok(Place::Host(host, self.port.unwrap_or(self.kind().default_port())))
     }
 }
 
@@ -79,16 +117,23 @@ mod tests {
     use core::time::Duration;
 
     use super::*;
-    use crate::plan::table::{Parameter, PARAMETERS};
-    use crate::plan::types::{Auth, Kind, Peer, SingleUse, StorePlan, Suspend, TlsPlan};
+    use crate::plan::table::PARAMETERS;
+    use crate::plan::types::{
+        Auth, Peer, Place, SessionsPlan, SingleUse, StorePlan, Suspend, TlsPlan,
+    };
+    use crate::plan::UNIX_PATH;
     use crate::protocol::Credentials;
     use crate::session::Keyspace;
 
-    fn parse<'a>(words: &[&'a str]) -> Result<Option<Directive<'a>>, PlanError> {
+    fn directive<'a>(words: &[&'a str]) -> Result<Directive<'a>, PlanError> {
         Directive::parse(words.iter().map(|word| word.as_bytes()))
     }
 
-    fn on<'a>(words: &[&'a str]) -> Directive<'a> {
+    fn parse<'a>(words: &[&'a str]) -> Result<Option<DirectivePlan<'a>>, PlanError> {
+        directive(words)?.plan()
+    }
+
+    fn on<'a>(words: &[&'a str]) -> DirectivePlan<'a> {
         match parse(words) {
             Ok(Some(directive)) => directive,
             Ok(None) => panic!("{words:?} is off"),
@@ -135,9 +180,9 @@ mod tests {
     }
 
     #[test]
-    fn off_needs_no_address_that_is_right() {
-        assert!(parse(&["off", "addr=unix:relative"]) == Ok(None));
+    fn off_needs_no_more_than_values_that_are_right() {
         assert!(parse(&["off", "type=memcached", "auth=secret"]) == Ok(None));
+        assert!(parse(&["off", "user=nginx", "tls_cert=f"]) == Ok(None));
         refused(
             &["off", "port=0"],
             "invalid value \"0\" of parameter \"port\", expected a number from 1 to 65535",
@@ -154,6 +199,148 @@ mod tests {
             [("yes", "yes"), ("ON", "ON"), ("port", "port"), ("pass=x", "pass="), ("", "")]
         {
             refused(&[word], &format!("unknown parameter \"{shown}\", expected {list}"));
+        }
+    }
+
+    /// What the words of two levels come to.
+    fn merged<'a>(
+        outer: &[&'a str],
+        inner: &[&'a str],
+    ) -> Result<Option<DirectivePlan<'a>>, PlanError> {
+        let told = |error| panic!("{outer:?}, {inner:?}: {error}");
+        let [outer, inner] = [outer, inner].map(|words| directive(words).unwrap_or_else(told));
+        inner.inherit(&outer)?.plan()
+    }
+
+    #[track_caller]
+    fn inherits(outer: &[&str], inner: &[&str], both: &[&str]) {
+        match merged(outer, inner) {
+            Ok(plan) => assert!(Ok(plan) == parse(both), "{outer:?}, {inner:?} is not {both:?}"),
+            Err(error) => panic!("{outer:?}, {inner:?}: {error}"),
+        }
+    }
+
+    #[track_caller]
+    fn contradict(outer: &[&str], inner: &[&str], message: &str) {
+        match merged(outer, inner) {
+            Ok(_) => panic!("{outer:?}, {inner:?} is accepted"),
+            Err(error) => assert_eq!(error.to_string(), message),
+        }
+    }
+
+    #[test]
+    fn each_parameter_is_inherited() {
+        let outer = ["addr=a", "tls=on", "user=u", "auth=p", "tls_cert=c", "tls_key=k"];
+        for Parameter { name, default, .. } in known() {
+            if matches!(*name, "store" | "auth_file" | "tls") {
+                continue;
+            }
+            let word = format!("{name}={}", default.unwrap_or("1"));
+            let others: Vec<_> = outer
+                .into_iter()
+                .filter(|other| !other.starts_with(&word[..=name.len()]))
+                .collect();
+            let all = [&others[..], &[&word]].concat();
+            inherits(&all, &["on"], &all);
+            inherits(&others, &[&word], &all);
+        }
+    }
+
+    #[test]
+    fn what_is_said_again_takes_precedence() {
+        inherits(&["addr=a", "key=k"], &["timeout=100ms"], &["addr=a", "key=k", "timeout=100ms"]);
+        inherits(&["addr=a", "port=1"], &["addr=b"], &["addr=b", "port=1"]);
+        inherits(
+            &["prefix=a:", "single_use=off"],
+            &["prefix=b:"],
+            &["prefix=b:", "single_use=off"],
+        );
+        inherits(&["key=a", "key=b"], &["key=c"], &["key=c"]);
+        inherits(&["key=a"], &["key=b", "key=a"], &["key=b", "key=a"]);
+        inherits(&["store=a", "key=k"], &["store=b"], &["store=b", "key=k"]);
+    }
+
+    #[test]
+    fn on_and_off_of_two_levels() {
+        inherits(&["addr=a"], &["on"], &["addr=a"]);
+        inherits(&["off", "addr=a"], &["on"], &["addr=a"]);
+        inherits(&["off", "addr=a"], &["port=1"], &["addr=a", "port=1"]);
+        assert!(merged(&["addr=a"], &["off"]) == Ok(None));
+        assert!(merged(&["store=a"], &["off", "timeout=1s"]) == Ok(None));
+        assert!(merged(&["tls=off"], &["off", "tls_ca=f"]) == Ok(None));
+    }
+
+    #[test]
+    fn what_cannot_stand_beside_is_not_inherited() {
+        inherits(&["auth=p"], &["auth_file=f"], &["auth_file=f"]);
+        inherits(&["user=u", "auth_file=f"], &["auth=p"], &["user=u", "auth=p"]);
+        inherits(&["store=a", "key=k"], &["addr=b"], &["addr=b", "key=k"]);
+        inherits(
+            &["addr=a", "port=1", "type=memcached", "auth=u:p", "timeout=1s", "key=k"],
+            &["store=b"],
+            &["store=b", "key=k"],
+        );
+        inherits(&["addr=a", "port=1"], &["addr=unix:/s"], &["addr=unix:/s"]);
+        inherits(&["db=1", "port=1"], &["type=memcached"], &["type=memcached", "port=1"]);
+        let tls = ["tls=on", "tls_ca=f", "tls_name=n", "tls_cert=c", "tls_key=k", "tls_verify=off"];
+        inherits(&[&tls[..], &["addr=a"]].concat(), &["tls=off"], &["tls=off", "addr=a"]);
+        inherits(&tls[..2], &["tls_name=n"], &tls[..3]);
+    }
+
+    #[test]
+    fn what_two_levels_lack_or_contradict() {
+        contradict(
+            &["addr=a"],
+            &["user=u"],
+            "incomplete parameter \"user\", expected \"auth\" or \"auth_file\" with it",
+        );
+        contradict(
+            &["addr=unix:/s"],
+            &["port=1"],
+            "unexpected parameter \"port\", expected none with a unix socket",
+        );
+        contradict(
+            &["type=memcached"],
+            &["db=1"],
+            "unexpected parameter \"db\", expected none where type is memcached",
+        );
+        contradict(
+            &["tls=off"],
+            &["tls_ca=f"],
+            "incomplete parameter \"tls_ca\", expected \"tls\" set to on with it",
+        );
+        contradict(
+            &["tls=on", "tls_name=n"],
+            &["tls_cert=c"],
+            "incomplete parameter \"tls_cert\", expected \"tls_key\" with it",
+        );
+        contradict(
+            &["auth=secret"],
+            &["type=memcached"],
+            "invalid value of parameter \"auth\", expected user:password where type is memcached",
+        );
+        contradict(
+            &["store=a"],
+            &["timeout=100ms"],
+            "unexpected parameter \"timeout\", expected none without \"addr=\", as the level above \
+             says \"store=\"",
+        );
+    }
+
+    #[test]
+    fn what_excludes_itself_is_told_of_one_directive() {
+        for (words, name) in [
+            (["auth=p", "auth_file=f"], "auth_file"),
+            (["store=a", "port=1"], "port"),
+            (["addr=unix:/s", "port=1"], "port"),
+            (["type=memcached", "db=1"], "db"),
+            (["tls=off", "tls_ca=f"], "tls_ca"),
+        ] {
+            let error = directive(&words).err().expect(name).to_string();
+            assert!(error.contains(&format!("parameter \"{name}\", expected")), "{error}");
+        }
+        for words in [["user=u", "on"], ["tls_ca=f", "on"], ["tls_cert=c", "tls=on"]] {
+            assert!(directive(&words).is_ok(), "{words:?}");
         }
     }
 

@@ -3,7 +3,8 @@
 //! Nothing here opens a file, looks up a name or knows of nginx. The words come from a directive or a
 //! block of nginx's, or from whoever else has the same words: [`Directive::parse`] takes all of them,
 //! a [`Block`] those of a store, line by line, and [`TicketsDirective::parse`] those of ticket keys. What is
-//! right by itself is told by the table (`table`, `value`), what does not go together by `check`.
+//! right by itself is told by the table (`table`, `value`), what does not go together by `check`. A
+//! directive [inherits](Directive::inherit) from the level above before its [plan](Directive::plan) is made.
 
 mod block;
 mod check;
@@ -21,9 +22,9 @@ pub use self::block::Block;
 pub use self::directive::Directive;
 pub use self::error::{text, PlanError};
 pub use self::table::{Group, Known, Parameter, PARAMETERS};
-pub use self::tickets::TicketsDirective;
+pub use self::tickets::{TicketsDirective, TicketsPlan};
 pub use self::types::{
-    Auth, AuthFile, Kind, Peer, Place, SessionsPlan, Shape, SingleUse, StorePlan, StoreSource,
-    Suspend, TlsPlan,
+    Auth, AuthFile, DirectivePlan, Kind, Peer, Place, SessionsPlan, Shape, SingleUse, StorePlan,
+    StoreSource, Suspend, TlsPlan,
 };
 pub use self::value::UNIX_PATH;

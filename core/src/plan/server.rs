@@ -20,20 +20,22 @@ const LOGIN: &str = "a URL with a user, a colon and a password before the \"@\",
                      byte as \"%\" and two digits";
 
 /// A server as it is configured.
+#[derive(Clone)]
 pub(super) struct Server<'a> {
     spot: Spot<'a>,
     /// What else its URL says, if it is one.
     pub(super) url: Option<Url<'a>>,
 }
 
-/// Where it is; a port that is not said is that of all.
-enum Spot<'a> {
+/// Where it is; a port that is not said is said elsewhere.
+#[derive(Clone, Copy)]
+pub(super) enum Spot<'a> {
     Host(&'a [u8], Option<u16>),
     Unix(&'a [u8]),
 }
 
 /// What a URL says besides where the server is.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Url<'a> {
     pub(super) tls: bool,
     pub(super) user: Option<Cow<'a, [u8]>>,
@@ -44,14 +46,36 @@ pub(super) struct Url<'a> {
 impl<'a> Server<'a> {
     /// Where the server is, with the port where it has none of its own.
     pub(super) fn place(&self, port: u16) -> Place<'a> {
-        match self.spot {
-            Spot::Host(host, own) => Place::Host(host, own.unwrap_or(port)),
-            Spot::Unix(path) => Place::Unix(path),
-        }
+        self.spot.place(port)
     }
 
     pub(super) fn is_unix(&self) -> bool {
-        matches!(self.spot, Spot::Unix(_))
+        self.spot.is_unix()
+    }
+}
+
+impl<'a> Spot<'a> {
+    pub(super) fn place(self, port: u16) -> Place<'a> {
+        match self {
+            Self::Host(host, own) => Place::Host(host, own.unwrap_or(port)),
+            Self::Unix(path) => Place::Unix(path),
+        }
+    }
+
+    pub(super) fn is_unix(self) -> bool {
+        matches!(self, Self::Unix(_))
+    }
+}
+
+/// Reads where the one server of a directive is.
+pub(super) fn addr(value: &[u8]) -> Result<Spot<'_>, Refusal> {
+    if let Some(path) = value.strip_prefix(b"unix:") {
+        return is_unix_path(path).then_some(Spot::Unix(path)).ok_or(Refusal::Other(UNIX_PATH));
+    }
+    match value {
+        b"" => Err(Refusal::Value),
+        host if is_host(host) => Ok(Spot::Host(host, None)),
+        _ => Err(Refusal::Other("an IP address or a name; the port goes into \"port=\"")),
     }
 }
 

@@ -8,7 +8,7 @@ use core::fmt;
 use core::time::Duration;
 use std::borrow::Cow;
 
-use crate::plan::server::{self, Server};
+use crate::plan::server::{self, Server, Spot};
 use crate::plan::types::{Kind, Peer, SingleUse, Suspend};
 use crate::plan::value::{self, Refusal};
 use crate::session::Keyspace;
@@ -73,12 +73,26 @@ macro_rules! parameters {
         }),+];
 
         /// What words say, the value of each checked by itself.
-        #[derive(Default)]
+        #[derive(Clone, Default)]
         pub(super) struct Words<'a> {
             $($(#[doc = $doc])* pub(super) $field: $slot,)+
         }
 
         impl<'a> Words<'a> {
+            /// The parameters that are said.
+            pub(super) fn said(&self) -> impl Iterator<Item = &'static Parameter> {
+                let are_said = [$(self.$field.is_said()),+];
+                PARAMETERS.iter().zip(are_said).filter_map(|(row, is_said)| is_said.then_some(row))
+            }
+
+            /// Takes from others what is not said here, of those parameters.
+            pub(super) fn fill(&mut self, from: &Self, is_taken: impl Fn(&Parameter) -> bool) {
+                let mut rows = PARAMETERS.iter();
+                $(if rows.next().is_some_and(&is_taken) && !self.$field.is_said() {
+                    self.$field.clone_from(&from.$field);
+                })+
+            }
+
             /// Reads the value of a parameter of the table.
             pub(super) fn put(&mut self, parameter: &Parameter, value: &'a [u8]) -> Result<bool, Refusal> {
                 match parameter.name {
@@ -100,9 +114,9 @@ parameters! {
         "*name*",
         value::store_name, STORE_NAME;
     /// The store's IP address or name, or `unix:` and a path.
-    One "addr" => addr: Option<&'a [u8]>,
+    One "addr" => addr: Option<Spot<'a>>,
         "*address*" default "127.0.0.1",
-        value::not_empty, "an IP address or a name";
+        server::addr, "an IP address or a name";
     Many "server" => servers: Vec<Server<'a>>,
         "*address*",
         server::server, "an IP address or a name";
@@ -196,6 +210,23 @@ parameters! {
 trait Slot<T> {
     /// False where there was one that may be said once.
     fn put(&mut self, value: T) -> bool;
+}
+
+/// Whether there is a value.
+trait IsSaid {
+    fn is_said(&self) -> bool;
+}
+
+impl<T> IsSaid for Option<T> {
+    fn is_said(&self) -> bool {
+        self.is_some()
+    }
+}
+
+impl<T> IsSaid for Vec<T> {
+    fn is_said(&self) -> bool {
+        !self.is_empty()
+    }
 }
 
 impl<T> Slot<T> for Option<T> {

@@ -6,25 +6,44 @@ use crate::plan::error::PlanError;
 use crate::plan::table::{Group, Known, Words};
 use crate::plan::value::ROTATIONS;
 
-/// What the directive says, where it does not say `off`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What one directive says.
+#[derive(Clone, Copy)]
 pub struct TicketsDirective {
+    is_on: bool,
+    rotate: Option<Duration>,
+}
+
+/// What the directives of all levels come to, where it is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TicketsPlan {
     rotate: Option<Duration>,
 }
 
 impl TicketsDirective {
-    /// The longest time between two keys.
-    pub const LONGEST: Duration = *ROTATIONS.end();
-
     pub(super) const KNOWN: Known =
         Known { bare: &["on", "off"], groups: &[Group::Tickets], equals: "=" };
 
-    /// Reads the words after the directive's name; `None` where they say `off`.
-    pub fn parse<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<Self>, PlanError> {
+    /// Reads the words after the directive's name.
+    pub fn parse<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, PlanError> {
         let mut values = Words::default();
-        let is_on = values.read(words, Self::KNOWN, |_| ())?;
-        Ok(is_on.then_some(Self { rotate: values.rotate }))
+        let is_on = values.read(words, Self::KNOWN)?;
+        Ok(Self { is_on, rotate: values.rotate })
     }
+
+    /// What is said here, and else what the level above says.
+    pub fn inherit(self, outer: Self) -> Self {
+        Self { is_on: self.is_on, rotate: self.rotate.or(outer.rotate) }
+    }
+
+    /// What the levels come to; `None` where it is off.
+    pub fn plan(self) -> Option<TicketsPlan> {
+        self.is_on.then_some(TicketsPlan { rotate: self.rotate })
+    }
+}
+
+impl TicketsPlan {
+    /// The longest time between two keys.
+    pub const LONGEST: Duration = *ROTATIONS.end();
 
     /// How long a key seals, where sessions last for `session_timeout`.
     pub fn rotate(self, session_timeout: Duration) -> Duration {
@@ -38,8 +57,12 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
 
-    fn parse(words: &[&str]) -> Result<Option<TicketsDirective>, PlanError> {
+    fn directive(words: &[&str]) -> Result<TicketsDirective, PlanError> {
         TicketsDirective::parse(words.iter().map(|word| word.as_bytes()))
+    }
+
+    fn parse(words: &[&str]) -> Result<Option<TicketsPlan>, PlanError> {
+        directive(words).map(TicketsDirective::plan)
     }
 
     #[track_caller]
@@ -51,7 +74,7 @@ mod tests {
     fn on_and_off() {
         assert_eq!(parse(&["off"]), Ok(None));
         assert_eq!(parse(&["off", "rotate=2h"]), Ok(None));
-        assert_eq!(parse(&["on"]), Ok(Some(TicketsDirective { rotate: None })));
+        assert_eq!(parse(&["on"]), Ok(Some(TicketsPlan { rotate: None })));
         assert_eq!(parse(&["rotate=2h"]), parse(&["on", "rotate=2h"]));
         refused(&["on", "off"], "repeated parameter \"off\", expected once at most");
         let list = "\"on\", \"off\" or \"rotate=\"";
@@ -61,6 +84,19 @@ mod tests {
             "unknown parameter \"key\" here, expected it in \"remote_ssl_session_cache\", as all \
              that is said of sessions",
         );
+    }
+
+    #[test]
+    fn inheritance() {
+        let merged = |outer: &[&str], inner: &[&str]| {
+            let (outer, inner) = (directive(outer).unwrap(), directive(inner).unwrap());
+            Ok(inner.inherit(outer).plan())
+        };
+        assert_eq!(merged(&["rotate=2h"], &["on"]), parse(&["rotate=2h"]));
+        assert_eq!(merged(&["rotate=2h"], &["rotate=3h"]), parse(&["rotate=3h"]));
+        assert_eq!(merged(&["off", "rotate=2h"], &["on"]), parse(&["rotate=2h"]));
+        assert_eq!(merged(&["off"], &["rotate=2h"]), parse(&["rotate=2h"]));
+        assert_eq!(merged(&["rotate=2h"], &["off"]), Ok(None));
     }
 
     #[test]

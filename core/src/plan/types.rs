@@ -52,6 +52,15 @@ pub enum Shape<'a> {
     },
 }
 
+/// What the directives of all levels come to.
+#[derive(PartialEq, Eq)]
+pub struct DirectivePlan<'a> {
+    /// Of the store.
+    pub store: StoreSource<'a>,
+    /// Of the sessions there.
+    pub sessions: SessionsPlan<'a>,
+}
+
 /// The store of a directive.
 #[derive(PartialEq, Eq)]
 pub enum StoreSource<'a> {
