@@ -74,7 +74,7 @@ $t->plan(46);
 
 ###############################################################################
 
-foreach my $value ('', 'yes', 'ON', 'early', 'early_data,on') {
+foreach my $value ('', 'always', '2', 'early', 'early_data,on') {
 	my ($output, $code) = check($t, parameters => "single_use=$value");
 
 	is($code, 1, "refused: $value");

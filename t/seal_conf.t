@@ -70,16 +70,16 @@ my $twice = qr/the same key twice/;
 
 my @wrong = (
 	[ 'key=', qr/expected the name of a file/ ],
-	[ 'key=missing.key', qr/"missing\.key": No such file/ ],
-	[ 'key=empty.key', qr/"empty\.key".*$length/ ],
-	[ 'key=short.key', qr/"short\.key".*$length/ ],
-	[ 'key=long.key', qr/"long\.key".*$length/ ],
+	[ 'key=missing.key', qr/: open\(\) "\Q$dir\E\/missing\.key" failed \(2: No such file or directory\) in/ ],
+	[ 'key=empty.key', qr/\/empty\.key": .*$length/ ],
+	[ 'key=short.key', qr/\/short\.key": .*$length/ ],
+	[ 'key=long.key', qr/\/long\.key": .*$length/ ],
 	[ 'key=hex.key', $length ],
 	[ "key=$dir", qr/invalid key file/ ],
-	[ 'key=one.key key=short.key', qr/"short\.key".*$length/ ],
-	[ 'key=one.key key=one.key', qr/"one\.key".*$twice/ ],
-	[ 'key=one.key key=copy.key', qr/"copy\.key".*$twice/ ],
-	[ 'key=one.key key=two.key key=link.key', qr/"link\.key".*$twice/ ],
+	[ 'key=one.key key=short.key', qr/\/short\.key": .*$length/ ],
+	[ 'key=one.key key=one.key', qr/\/one\.key": .*$twice/ ],
+	[ 'key=one.key key=copy.key', qr/\/copy\.key": .*$twice/ ],
+	[ 'key=one.key key=two.key key=link.key', qr/\/link\.key": .*$twice/ ],
 );
 
 my @valid = (

@@ -110,13 +110,24 @@ fn check_password(line: &[u8]) {
 fn check_error(error: &PlanError) {
     let message = error.to_string();
     let (_, rest) = message.split_once(" parameter \"").expect("names a parameter");
-    assert!(rest.contains(", expected "), "{message}");
+    let says_what = [", expected ", ", write ", ", did you mean "];
+    assert!(says_what.iter().any(|says| rest.contains(says)), "{message}");
     let named = match error {
-        PlanError::Unknown { .. } | PlanError::Prefix { .. } => return,
+        PlanError::Unknown { .. }
+        | PlanError::Meant { .. }
+        | PlanError::UnknownWritten { .. }
+        | PlanError::UnknownVariable(_)
+        | PlanError::BehindPassword
+        | PlanError::Prefix { .. } => return,
         PlanError::Repeated(name)
         | PlanError::Control(name)
         | PlanError::Elsewhere { name, .. }
+        | PlanError::Quotes(name)
         | PlanError::Values { name, .. }
+        | PlanError::ValuesWritten { name, .. }
+        | PlanError::Written { name, .. }
+        | PlanError::WrittenSecret { name, .. }
+        | PlanError::Variable { name, .. }
         | PlanError::Invalid { name, .. }
         | PlanError::Unexpected { name, .. }
         | PlanError::Incomplete { name, .. }

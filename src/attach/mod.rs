@@ -205,12 +205,12 @@ fn attach_server(
 /// A name that is not known now is looked up again by nginx's resolver, where there is one: a name
 /// server that is away must not keep nginx from starting, nor from taking a new certificate.
 fn check_names(cycle: &ngx_cycle_t, conf: &CycleConf) -> Result<(), Reported> {
-    let stores = conf.stores();
-    let unknown = stores.iter().flat_map(|store| {
+    let stores = conf.used_stores();
+    let unknown = stores.iter().flat_map(|(store, line)| {
         let names = store.settings().unknown_names();
-        names.map(move |name| (store, name))
+        names.map(move |name| (store, line, name))
     });
-    for (store, name) in unknown {
+    for (store, line, name) in unknown {
         let (directive, parameter) = match store.settings().name {
             None => (NAME, "addr"),
             Some(_) => (BLOCK_NAME, "server"),
@@ -220,7 +220,7 @@ fn check_names(cycle: &ngx_cycle_t, conf: &CycleConf) -> Result<(), Reported> {
                 NGX_LOG_EMERG,
                 cycle.log,
                 "\"{directive}\" cannot resolve parameter \"{parameter}\", expected an IP address or a known \
-                 name: {name}; with nginx's \"resolver\" it would be looked up again later"
+                 name: {name}; with nginx's \"resolver\" it would be looked up again later in {line}"
             );
             return Err(Reported);
         }
@@ -228,7 +228,7 @@ fn check_names(cycle: &ngx_cycle_t, conf: &CycleConf) -> Result<(), Reported> {
             NGX_LOG_WARN,
             cycle.log,
             "\"{directive}\" cannot resolve parameter \"{parameter}\": {name}; no sessions are found there until \
-             nginx's \"resolver\" finds it"
+             nginx's \"resolver\" finds it in {line}"
         );
     }
     Ok(())

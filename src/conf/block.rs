@@ -13,6 +13,7 @@ use ssl_session_cache_core::plan::{text, Block, PlanError, StorePlan};
 
 use crate::conf::cycle::CycleConf;
 use crate::conf::error::ConfError;
+use crate::conf::line::Line;
 use crate::conf::{refuse, store, words};
 use crate::net::Resolver;
 use crate::nginx::BLOCK_NAME;
@@ -44,6 +45,7 @@ unsafe extern "C" fn set_store(
         Err(error) => return refuse(cf, BLOCK_NAME, &error),
     };
 
+    let line = Line::of(cf);
     let outer = *cf;
     cf.handler = Some(set_word);
     cf.handler_conf = (&raw mut block).cast();
@@ -54,7 +56,7 @@ unsafe extern "C" fn set_store(
         return rc;
     }
 
-    match end(cf, name, block) {
+    match end(cf, name, block, line) {
         Ok(()) => NGX_CONF_OK,
         Err(error) => refuse(cf, BLOCK_NAME, &error),
     }
@@ -88,7 +90,7 @@ fn begin<'a>(cf: &ngx_conf_t, name: &'a [u8]) -> Result<Block<'a>, ConfError> {
     }
 }
 
-fn end(cf: &mut ngx_conf_t, name: &[u8], block: Block<'_>) -> Result<(), ConfError> {
+fn end(cf: &mut ngx_conf_t, name: &[u8], block: Block<'_>, line: Line) -> Result<(), ConfError> {
     let plan = block.plan()?;
     let conf = CycleConf::being_read(cf);
     let fallback = plan.fallback.map(|name| conf.defined("fallback", name)).transpose()?;
@@ -107,7 +109,7 @@ fn end(cf: &mut ngx_conf_t, name: &[u8], block: Block<'_>) -> Result<(), ConfErr
     }
     let settings = store::settings(cf, BLOCK_NAME, Some(text(name)), &plan)?;
     let resolver = resolver(cf, &plan)?;
-    conf.define(StoreConf::new(settings, resolver, fallback));
+    conf.define(StoreConf::new(settings, resolver, fallback), line);
     Ok(())
 }
 

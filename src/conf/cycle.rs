@@ -17,6 +17,7 @@ use ssl_session_cache_core::session::Keyspace;
 use ssl_session_cache_core::ticket::Rotation;
 
 use crate::conf::destination::{Destination, Reported};
+use crate::conf::line::Line;
 use crate::counters::{self, Counted};
 use crate::handshake::SessionCache;
 use crate::nginx::{current_cycle, log, module, NAME};
@@ -27,8 +28,8 @@ use crate::tickets::{self, TicketsConf};
 /// What is kept for a whole configuration.
 #[derive(Default)]
 pub(crate) struct CycleConf {
-    /// The stores that the configuration names; equal directives share one.
-    stores: RefCell<Vec<Rc<StoreConf>>>,
+    /// The stores that the configuration names, and where; equal directives share one.
+    stores: RefCell<Vec<(Rc<StoreConf>, Line)>>,
     /// What directives have come to.
     made: RefCell<Vec<(DirectivePlan<'static>, Destination)>>,
     /// Files that more than nginx can read, of which a warning has told.
@@ -96,22 +97,23 @@ impl CycleConf {
     }
 
     /// The store for these settings: the one that an equal directive made, or a new one.
-    pub(super) fn store(&self, settings: Settings) -> Rc<StoreConf> {
+    pub(super) fn store(&self, settings: Settings, line: Line) -> Rc<StoreConf> {
         let mut stores = self.stores.borrow_mut();
-        if let Some(store) = stores.iter().find(|store| *store.settings() == settings) {
+        if let Some((store, _)) = stores.iter().find(|(store, _)| *store.settings() == settings) {
             return Rc::clone(store);
         }
         let store = Rc::new(StoreConf::new(settings, None, None));
-        stores.push(Rc::clone(&store));
+        stores.push((Rc::clone(&store), line));
         store
     }
 
     /// The store of a block.
     pub(super) fn named(&self, name: &[u8]) -> Option<Rc<StoreConf>> {
-        let is_meant = |store: &&Rc<StoreConf>| {
+        let is_meant = |store: &Rc<StoreConf>| {
             store.settings().name.as_ref().is_some_and(|other| other.as_bytes() == name)
         };
-        self.stores.borrow().iter().find(is_meant).map(Rc::clone)
+        let stores = self.stores.borrow();
+        stores.iter().find(|(store, _)| is_meant(store)).map(|(store, _)| Rc::clone(store))
     }
 
     /// The store of a block that a parameter names.
@@ -125,8 +127,8 @@ impl CycleConf {
     }
 
     /// Keeps the store of a block.
-    pub(super) fn define(&self, store: StoreConf) {
-        self.stores.borrow_mut().push(Rc::new(store));
+    pub(super) fn define(&self, store: StoreConf, line: Line) {
+        self.stores.borrow_mut().push((Rc::new(store), line));
     }
 
     /// The ticket keys that are kept so: those that an equal directive asked for, or new ones. `None`
@@ -157,13 +159,18 @@ impl CycleConf {
     /// The stores that some server uses, and those that these fall back to. A store stands behind its
     /// fallback.
     pub(crate) fn stores(&self) -> Vec<Rc<StoreConf>> {
+        self.used_stores().into_iter().map(|(store, _)| store).collect()
+    }
+
+    /// The same, with where the configuration names them.
+    pub(crate) fn used_stores(&self) -> Vec<(Rc<StoreConf>, Line)> {
         let caches = self.caches();
         let used = || caches.iter().map(|cache| cache.store_conf());
-        let is_used = |store: &&Rc<StoreConf>| {
+        let is_used = |(store, _): &&(Rc<StoreConf>, Line)| {
             let is_it = |other: &StoreConf| ptr::eq(other, store.as_ref());
             used().any(is_it) || used().filter_map(StoreConf::fallback).any(is_it)
         };
-        self.stores.borrow().iter().filter(is_used).map(Rc::clone).collect()
+        self.stores.borrow().iter().filter(is_used).cloned().collect()
     }
 
     /// The caches of all SSL_CTXs.
@@ -229,10 +236,14 @@ impl CycleConf {
     /// stay where they are.
     pub(crate) fn check_stores(&self, cycle: &ngx_cycle_t) -> Result<(), Reported> {
         let used = self.stores();
-        for store in &*self.stores.borrow() {
+        for (store, line) in &*self.stores.borrow() {
             let is_used = used.iter().any(|used| Rc::ptr_eq(used, store));
             if let (Some(name), false) = (&store.settings().name, is_used) {
-                log!(NGX_LOG_WARN, cycle.log, "store \"{name}\" is used by no \"{NAME}\"");
+                log!(
+                    NGX_LOG_WARN,
+                    cycle.log,
+                    "store \"{name}\" is used by no \"{NAME}\" in {line}"
+                );
             }
         }
         let servers: usize = used.iter().map(|store| store.settings().max_servers()).sum();

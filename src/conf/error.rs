@@ -1,7 +1,10 @@
 //! Why a directive or a block is refused.
 
-use ssl_session_cache_core::plan::{text, PlanError};
+use std::path::Path;
 
+use ssl_session_cache_core::plan::PlanError;
+
+use crate::conf::file::{SecretError, SystemError};
 use crate::conf::key_file::KeyFileError;
 
 /// What is wrong with a directive or a block. The text says which parameter, and what would be right.
@@ -11,6 +14,8 @@ pub(super) enum ConfError {
     Words(#[from] PlanError),
     #[error("cannot use file \"{file}\" of parameter \"{name}\", expected {expected}: {reason}")]
     File { name: &'static str, file: String, expected: &'static str, reason: String },
+    #[error("cannot use parameter \"{name}\": {error}")]
+    System { name: &'static str, error: SystemError },
     #[error("the store \"{0}\" is defined already, expected another name")]
     Defined(String),
     #[error("cannot use parameter \"resolver\", expected what nginx's own takes")]
@@ -29,8 +34,23 @@ pub(super) struct FileParameter {
 }
 
 impl FileParameter {
-    pub(super) fn refuse(self, file: &[u8], reason: impl ToString) -> ConfError {
+    /// What is in the file is not what is expected.
+    pub(super) fn refuse(self, file: &Path, reason: impl ToString) -> ConfError {
         let Self { name, expected } = self;
-        ConfError::File { name, file: text(file), expected, reason: reason.to_string() }
+        let file = file.display().to_string();
+        ConfError::File { name, file, expected, reason: reason.to_string() }
+    }
+
+    /// The system refuses the file.
+    pub(super) fn fail(self, error: SystemError) -> ConfError {
+        ConfError::System { name: self.name, error }
+    }
+
+    /// The file holds no secret.
+    pub(super) fn no_secret(self, file: &Path, error: SecretError) -> ConfError {
+        match error {
+            SecretError::System(error) => self.fail(error),
+            reason => self.refuse(file, reason),
+        }
     }
 }

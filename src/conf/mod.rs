@@ -86,7 +86,7 @@ impl ServerConf {
                     Some(around) => words.inherit(&around.words)?.plan()?,
                     None => words.plan()?,
                 };
-                plan.map(|plan| destination(cf, plan)).transpose()
+                plan.map(|plan| destination(cf, plan, *line)).transpose()
             };
             self.destination = line.while_at(cf, |cf| {
                 made(cf).map_err(|error| {
@@ -185,6 +185,7 @@ fn refuse(cf: &mut ngx_conf_t, directive: &str, error: &ConfError) -> *mut c_cha
 fn destination(
     cf: &mut ngx_conf_t,
     plan: DirectivePlan<'static>,
+    line: Line,
 ) -> Result<Destination, ConfError> {
     let conf = CycleConf::being_read(cf);
     if let Some(made) = conf.made(&plan) {
@@ -193,7 +194,7 @@ fn destination(
     let DirectivePlan { store, sessions } = &plan;
     let (sealer, key_time) = store::sealer(cf, sessions)?.unzip();
     let store = match store {
-        StoreSource::Said(plan) => conf.store(store::settings(cf, NAME, None, plan)?),
+        StoreSource::Said(plan) => conf.store(store::settings(cf, NAME, None, plan)?, line),
         StoreSource::Named(name) => conf.defined("store", name)?,
     };
     check_sessions(cf, store.settings(), sessions)?;

@@ -7,7 +7,7 @@ use ssl_session_cache_core::plan::{
 use ssl_session_cache_core::protocol::Credentials;
 
 use crate::conf::error::{ConfError, FileParameter};
-use crate::conf::file::read_secret;
+use crate::conf::file::{full_name, read_secret};
 use crate::conf::{key_file, tls};
 use crate::handshake::Suspension;
 use crate::net::{Location, Peer, Tls};
@@ -95,8 +95,9 @@ fn credentials(
         Auth::Said(credentials) => Ok(credentials.clone()),
         Auth::InFile(file) => {
             let parameter = FileParameter { name: file.parameter, expected: "a password" };
-            let secret = read_secret(cf, directive, file.name, parameter.name)
-                .map_err(|reason| parameter.refuse(file.name, reason))?;
+            let path = full_name(cf, file.name);
+            let secret = read_secret(cf, directive, &path, parameter.name)
+                .map_err(|error| parameter.no_secret(&path, error))?;
             Ok(file.credentials(&secret)?)
         }
     }

@@ -1,7 +1,8 @@
 //! TLS to a store: its files, and the context that connections are made of.
 
 use std::ffi::CString;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use nginx_sys::{ngx_conf_t, NGX_LOG_WARN};
@@ -9,7 +10,7 @@ use ngx::ngx_conf_log_error;
 use ssl_session_cache_core::plan::TlsPlan;
 
 use crate::conf::error::{ConfError, FileParameter};
-use crate::conf::file::full_name;
+use crate::conf::file::{full_name, open};
 use crate::net::{Identity, Peer, Tls, TlsError, TlsPart, TlsSettings};
 
 const CA: FileParameter = FileParameter { name: "tls_ca", expected: "certificates in PEM" };
@@ -24,28 +25,39 @@ pub(super) fn context(
     directive: &str,
     plan: &TlsPlan<'_>,
 ) -> Result<Rc<Tls>, ConfError> {
-    let identity = |(certificate, key)| {
-        Ok::<_, ConfError>(Identity {
-            certificate: path(cf, CERTIFICATE, certificate)?,
-            key: path(cf, KEY, key)?,
+    let mut file = |parameter: FileParameter, name| {
+        let path = full_name(cf, name);
+        // OpenSSL would not tell so well what is wrong.
+        open(&path).map_err(|error| parameter.fail(error))?;
+        Ok::<_, ConfError>(path)
+    };
+    let ca = plan.ca.map(|name| file(CA, name)).transpose()?;
+    let identity = plan
+        .identity
+        .map(|(certificate, key)| {
+            Ok::<_, ConfError>((file(CERTIFICATE, certificate)?, file(KEY, key)?))
         })
+        .transpose()?;
+    let c_string = |path: &PathBuf| {
+        CString::new(path.as_os_str().as_bytes()).expect("no name has a zero, which is refused")
     };
     let settings = TlsSettings {
         name: plan.name.clone().map(Peer::from),
         verify: plan.verify,
-        identity: plan.identity.map(identity).transpose()?,
-        ca: plan.ca.map(|file| path(cf, CA, file)).transpose()?,
+        identity: identity.as_ref().map(|(certificate, key)| Identity {
+            certificate: c_string(certificate),
+            key: c_string(key),
+        }),
+        ca: ca.as_ref().map(c_string),
     };
     let tls = Tls::new(settings, cf.log).map_err(|TlsError { part, reason }| {
         let (parameter, file) = match part {
-            TlsPart::Ca => (CA, plan.ca),
-            TlsPart::Certificate => {
-                (CERTIFICATE, plan.identity.map(|(certificate, _)| certificate))
-            }
-            TlsPart::Key => (KEY, plan.identity.map(|(_, key)| key)),
+            TlsPart::Ca => (CA, ca),
+            TlsPart::Certificate => (CERTIFICATE, identity.map(|(certificate, _)| certificate)),
+            TlsPart::Key => (KEY, identity.map(|(_, key)| key)),
             TlsPart::Context => return ConfError::Tls(reason),
         };
-        parameter.refuse(file.unwrap_or_default(), reason)
+        parameter.refuse(&file.unwrap_or_default(), reason)
     })?;
     if !plan.verify {
         ngx_conf_log_error!(
@@ -56,9 +68,4 @@ pub(super) fn context(
         );
     }
     Ok(Rc::new(tls))
-}
-
-fn path(cf: &mut ngx_conf_t, parameter: FileParameter, file: &[u8]) -> Result<CString, ConfError> {
-    let path = full_name(cf, file).map_err(|reason| parameter.refuse(file, reason))?;
-    CString::new(path.into_os_string().into_vec()).map_err(|reason| parameter.refuse(file, reason))
 }

@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use crate::plan::error::{incomplete, invalid, text, unexpected, unknown, PlanError};
+use crate::plan::error::{incomplete, invalid, text, unexpected, PlanError, HIDDEN};
+use crate::plan::hint;
 use crate::plan::table::{Group, Known, Parameter, Words, PARAMETERS};
 use crate::plan::types::{Auth, AuthFile, Kind, Place, SessionsPlan, Shape, StorePlan};
 use crate::plan::types::{SingleUse, Suspend, TlsPlan};
@@ -17,19 +18,21 @@ impl<'a> Words<'a> {
         words: impl IntoIterator<Item = &'a [u8]>,
         known: Known,
     ) -> Result<bool, PlanError> {
+        let words: Vec<_> = words.into_iter().collect();
         let mut is_on = None;
-        for word in words {
+        for (at, word) in words.iter().enumerate() {
             if let Some(equals) = word.iter().position(|byte| *byte == b'=') {
-                let parameter = Parameter::find(&word[..equals], known)?;
-                self.set(parameter, &word[equals + 1..])?;
+                let parameter = Parameter::find(&word[..equals], known)
+                    .map_err(|error| hide(error, hint::is_behind_password(&words[..at])))?;
+                let value = &word[equals + 1..];
+                self.set(parameter, value, known).map_err(|error| {
+                    hint::spaced(parameter, value, words.get(at + 1), known).unwrap_or(error)
+                })?;
                 continue;
             }
-            let (name, value) = match word {
-                b"on" => ("on", true),
-                b"off" => ("off", false),
-                _ => return Err(unknown(word, known)),
-            };
-            if is_on.replace(value).is_some() {
+            let name = known.bare.iter().find(|name| name.as_bytes().eq_ignore_ascii_case(word));
+            let name = *name.ok_or_else(|| hint::bare(&words, at, known))?;
+            if is_on.replace(name == "on").is_some() {
                 return Err(PlanError::Repeated(name));
             }
         }
@@ -37,15 +40,26 @@ impl<'a> Words<'a> {
     }
 
     /// Takes the value of a parameter.
-    pub(super) fn set(&mut self, parameter: &Parameter, value: &'a [u8]) -> Result<(), PlanError> {
+    pub(super) fn set(
+        &mut self,
+        parameter: &Parameter,
+        value: &'a [u8],
+        known: Known,
+    ) -> Result<(), PlanError> {
         // nginx reads "\n" between quotes as a new line, and what is C cuts a name at a zero.
         if value.iter().any(u8::is_ascii_control) {
             return Err(PlanError::Control(parameter.name));
         }
+        if let Some(error) = hint::literal(parameter, value) {
+            return Err(error);
+        }
         match self.put(parameter, value) {
             Ok(true) => Ok(()),
             Ok(false) => Err(PlanError::Repeated(parameter.name)),
-            Err(refusal) => Err(parameter.refuse(value, refusal)),
+            Err(refusal) => {
+                let hint = hint::value(parameter, value, known);
+                Err(hint.unwrap_or_else(|| parameter.refuse(value, refusal)))
+            }
         }
     }
 
@@ -148,6 +162,17 @@ impl<'a> Words<'a> {
     }
 }
 
+/// An error about a word that may be a part of a password, without the word.
+fn hide(error: PlanError, is_secret: bool) -> PlanError {
+    match error {
+        PlanError::Meant { meant, .. } if is_secret => {
+            PlanError::Meant { word: HIDDEN.to_owned(), meant }
+        }
+        PlanError::Unknown { .. } if is_secret => PlanError::BehindPassword,
+        error => error,
+    }
+}
+
 fn needs_tls(name: &'static str) -> PlanError {
     incomplete(name, "\"tls\" set to on")
 }
@@ -156,15 +181,23 @@ impl Parameter {
     /// The parameter of this name, if it is a known one.
     pub(super) fn find(name: &[u8], known: Known) -> Result<&'static Self, PlanError> {
         let named = PARAMETERS.iter().find(|parameter| parameter.name.as_bytes() == name);
+        // Without the value, which may be a misspelt password.
+        let word = [name, known.sign().as_bytes()].concat();
+        if let Some(parameter) = named.filter(|row| known.groups.contains(&row.group)) {
+            return Ok(parameter);
+        }
+        if let Some(meant) = hint::aliased(name, known) {
+            return Err(hint::unknown(&word, Some(meant), known));
+        }
         match named {
-            Some(parameter) if known.groups.contains(&parameter.group) => Ok(parameter),
             Some(Self { name, group: Group::Named | Group::Sessions, .. }) => {
                 let expected =
                     "it in \"remote_ssl_session_cache\", as all that is said of sessions";
                 Err(PlanError::Elsewhere { name, expected })
             }
-            Some(Self { name, group: Group::One, .. }) => {
-                Err(PlanError::Elsewhere { name, expected: "\"server\"" })
+            Some(Self { name, group: Group::One | Group::Store, .. }) => {
+                let expected = "it in \"remote_ssl_session_cache\", as all that is said of a store";
+                Err(PlanError::Elsewhere { name, expected })
             }
             Some(Self { name, group: Group::Many, .. }) => {
                 let expected = "it in a block \"remote_ssl_session_store\"";
@@ -174,8 +207,7 @@ impl Parameter {
                 let expected = "it in \"remote_ssl_session_tickets\"";
                 Err(PlanError::Elsewhere { name, expected })
             }
-            // Without the value, which may be a misspelt password.
-            _ => Err(unknown(&[name, known.equals.as_bytes()].concat(), known)),
+            None => Err(hint::unknown(&word, hint::parameters(name, known), known)),
         }
     }
 

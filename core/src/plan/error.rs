@@ -2,23 +2,49 @@
 
 use thiserror::Error;
 
-use crate::plan::table::Known;
 use crate::session::PrefixError;
 
 /// What is wrong with words. The text says which parameter, and what would be right.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs)] // The texts say what the fields are.
 pub enum PlanError {
-    #[error("unknown parameter \"{word}\", expected {known}")]
-    Unknown { word: String, known: Known },
+    #[error("unknown parameter \"{word}\", expected one of those of \"{directive}\" in docs/directives.md")]
+    Unknown { word: String, directive: &'static str },
+    #[error("unknown parameter \"{word}\", did you mean {meant}?")]
+    Meant { word: String, meant: String },
+    #[error("unknown parameter \"{word}\", write {write}")]
+    UnknownWritten { word: String, write: String },
+    #[error("unknown parameter \"{0}\", expected no variable: these are not supported here")]
+    UnknownVariable(String),
+    #[error(
+        "unknown parameter \"...\" behind \"auth=\", expected quotes around all of \"auth=...\" where a \
+         password has spaces"
+    )]
+    BehindPassword,
     #[error("unknown parameter \"{name}\" here, expected {expected}")]
     Elsewhere { name: &'static str, expected: &'static str },
     #[error("wrong number of values of parameter \"{name}\", expected {expected}")]
     Values { name: &'static str, expected: &'static str },
+    #[error("wrong number of values of parameter \"{name}\", write {write}")]
+    ValuesWritten { name: &'static str, write: String },
     #[error("repeated parameter \"{0}\", expected once at most")]
     Repeated(&'static str),
     #[error("invalid value \"{value}\" of parameter \"{name}\", expected {expected}")]
     Invalid { name: &'static str, value: String, expected: &'static str },
+    #[error("invalid value \"{value}\" of parameter \"{name}\", write {write}")]
+    Written { name: &'static str, value: String, write: String },
+    #[error("invalid value of parameter \"{name}\", write {write}")]
+    WrittenSecret { name: &'static str, write: String },
+    #[error(
+        "invalid value \"{value}\" of parameter \"{name}\", expected no variable: these are not \
+         supported here"
+    )]
+    Variable { name: &'static str, value: String },
+    #[error(
+        "invalid value of parameter \"{0}\", expected no quotes within a word: leave them out, or put \
+         them around the whole word"
+    )]
+    Quotes(&'static str),
     #[error("invalid value of parameter \"{0}\", expected one without control characters")]
     Control(&'static str),
     #[error("unexpected parameter \"{name}\", expected none {context}")]
@@ -53,16 +79,11 @@ pub(super) fn invalid(name: &'static str, value: &[u8], expected: &'static str) 
     PlanError::Invalid { name, value: text(value), expected }
 }
 
-/// A word that is unknown, shown unless it may be a URL with a password.
-pub(super) fn unknown(word: &[u8], known: Known) -> PlanError {
-    // What stands behind may be a password.
-    let end = word.iter().position(|byte| b"=:".contains(byte)).map_or(word.len(), |end| end + 1);
-    let word = if word.contains(&b'@') { "...".to_owned() } else { text(&word[..end]) };
-    PlanError::Unknown { word, known }
-}
+/// In place of a word that is not shown.
+pub(super) const HIDDEN: &str = "...";
 
 /// Whether a value may have a password in it, wherever it is said: it looks like a URL.
-fn may_be_secret(value: &[u8]) -> bool {
+pub(super) fn may_be_secret(value: &[u8]) -> bool {
     value.contains(&b'@') || value.windows(3).any(|bytes| bytes == b"://")
 }
 

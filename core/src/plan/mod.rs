@@ -10,6 +10,7 @@ mod block;
 mod check;
 mod directive;
 mod error;
+mod hint;
 mod place;
 mod server;
 mod table;

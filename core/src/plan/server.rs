@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use crate::plan::types::Place;
 use crate::plan::value::{self, is_host, is_unix_path, number, Refusal, UNIX_PATH};
 
+const ADDR: &str = "an IP address or a name; the port goes into \"port=\"";
+const NO_URL: &str = "an IP address or a name, and no URL: what that says goes into \"port=\", \
+                      \"tls=on\", \"db=\", \"user=\" and \"auth_file=\"";
 const HOST: &str =
     "an IP address or a name, a port behind it if need be, \"unix:\" and a path, or \
                     a URL \"redis://\" or \"rediss://\"";
@@ -22,7 +25,7 @@ const LOGIN: &str = "a URL with a user, a colon and a password before the \"@\",
 /// A server as it is configured.
 #[derive(Clone)]
 pub(super) struct Server<'a> {
-    spot: Spot<'a>,
+    pub(super) spot: Spot<'a>,
     /// What else its URL says, if it is one.
     pub(super) url: Option<Url<'a>>,
 }
@@ -75,23 +78,30 @@ pub(super) fn addr(value: &[u8]) -> Result<Spot<'_>, Refusal> {
     match value {
         b"" => Err(Refusal::Value),
         host if is_host(host) => Ok(Spot::Host(host, None)),
-        _ => Err(Refusal::Other("an IP address or a name; the port goes into \"port=\"")),
+        url if url.windows(3).any(|bytes| bytes == b"://") => Err(Refusal::Hidden(NO_URL)),
+        host if !can_be_shown(host) => Err(Refusal::Hidden(ADDR)),
+        _ => Err(Refusal::Other(ADDR)),
     }
 }
 
-/// Reads a server. One that may have a password in it is not shown where it is refused.
-pub(super) fn server(value: &[u8]) -> Result<Server<'_>, Refusal> {
+/// Whether none of an address can be a password.
+pub(super) fn can_be_shown(value: &[u8]) -> bool {
     // Behind a colon there is a port, or what was meant as a password.
     let behind =
         value.iter().rposition(|byte| *byte == b':').map_or(&[][..], |at| &value[at + 1..]);
     let is_port = behind.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b']');
     let is_secret =
         value.iter().any(|byte| b"@?".contains(byte)) || !(is_port || value.starts_with(b"unix:"));
+    !is_secret
+}
+
+/// Reads a server. One that may have a password in it is not shown where it is refused.
+pub(super) fn server(value: &[u8]) -> Result<Server<'_>, Refusal> {
     let refuse = |expected| {
-        if is_secret {
-            Refusal::Hidden(expected)
-        } else {
+        if can_be_shown(value) {
             Refusal::Other(expected)
+        } else {
+            Refusal::Hidden(expected)
         }
     };
     if let Some(path) = value.strip_prefix(b"unix:") {

@@ -4,10 +4,10 @@
 //! `name value;`. All else comes from it: the struct of values, the messages, and the syntax in
 //! docs/directives.md, whose tests are here.
 
-use core::fmt;
 use core::time::Duration;
 use std::borrow::Cow;
 
+use crate::plan::error::text;
 use crate::plan::server::{self, Server, Spot};
 use crate::plan::types::{Kind, Peer, SingleUse, Suspend};
 use crate::plan::value::{self, Refusal};
@@ -245,11 +245,13 @@ impl<T> Slot<T> for Vec<T> {
 /// The words that are known where an unknown one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
+    /// What they are words of.
+    pub(super) directive: &'static str,
     /// Words without a value.
     pub(super) bare: &'static [&'static str],
     /// The groups of parameters.
     pub(super) groups: &'static [Group],
-    /// What stands between a parameter and its value, where that is not a space.
+    /// What stands between a parameter and its value.
     pub(super) equals: &'static str,
 }
 
@@ -258,21 +260,26 @@ impl Known {
     pub(super) fn parameters(self) -> impl Iterator<Item = &'static Parameter> {
         PARAMETERS.iter().filter(move |parameter| self.groups.contains(&parameter.group))
     }
-}
 
-impl fmt::Display for Known {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bare = self.bare.iter().map(|word| format!("\"{word}\""));
-        let names: Vec<_> = bare
-            .chain(
-                self.parameters().map(|parameter| format!("\"{}{}\"", parameter.name, self.equals)),
-            )
-            .collect();
-        match names.split_last() {
-            Some((last, [])) => f.write_str(last),
-            Some((last, names)) => write!(f, "{} or {last}", names.join(", ")),
-            None => f.write_str("nothing"),
-        }
+    /// Whether a sign stands between a parameter and its value.
+    pub(super) fn has_sign(self) -> bool {
+        self.equals == "="
+    }
+
+    /// That sign, if there is one.
+    pub(super) fn sign(self) -> &'static str {
+        self.equals.trim_end()
+    }
+
+    /// A parameter and its value as they are written.
+    pub(super) fn pair(self, name: &str, value: &[u8]) -> String {
+        let end = if self.has_sign() { "" } else { ";" };
+        format!("{name}{}{}{end}", self.equals, text(value))
+    }
+
+    /// The same for a message.
+    pub(super) fn written(self, name: &str, value: &[u8]) -> String {
+        format!("\"{}\"", self.pair(name, value))
     }
 }
 
@@ -280,7 +287,7 @@ impl fmt::Display for Known {
 mod tests {
     use super::*;
     use crate::plan::types::SENTINEL_PORT;
-    use crate::plan::{Directive, TicketsDirective};
+    use crate::plan::{Block, Directive, TicketsDirective};
 
     const REFERENCE: &str = include_str!("../../../docs/directives.md");
 
@@ -305,7 +312,7 @@ mod tests {
         }
 
         fn block() -> Self {
-            let known = Known { bare: &[], groups: &[Group::Many], equals: " " };
+            let known = Known { groups: &[Group::Many], ..Block::KNOWN };
             Self::of("remote_ssl_session_store", known)
         }
 

@@ -20,8 +20,12 @@ pub struct TicketsPlan {
 }
 
 impl TicketsDirective {
-    pub(super) const KNOWN: Known =
-        Known { bare: &["on", "off"], groups: &[Group::Tickets], equals: "=" };
+    pub(super) const KNOWN: Known = Known {
+        directive: "remote_ssl_session_tickets",
+        bare: &["on", "off"],
+        groups: &[Group::Tickets],
+        equals: "=",
+    };
 
     /// Reads the words after the directive's name.
     pub fn parse<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, PlanError> {
@@ -77,8 +81,11 @@ mod tests {
         assert_eq!(parse(&["on"]), Ok(Some(TicketsPlan { rotate: None })));
         assert_eq!(parse(&["rotate=2h"]), parse(&["on", "rotate=2h"]));
         refused(&["on", "off"], "repeated parameter \"off\", expected once at most");
-        let list = "\"on\", \"off\" or \"rotate=\"";
-        refused(&["yes"], &format!("unknown parameter \"yes\", expected {list}"));
+        refused(
+            &["maybe"],
+            "unknown parameter \"maybe\", expected one of those of \"remote_ssl_session_tickets\" in \
+             docs/directives.md",
+        );
         refused(
             &["on", "key=cache.key"],
             "unknown parameter \"key\" here, expected it in \"remote_ssl_session_cache\", as all \
@@ -105,7 +112,7 @@ mod tests {
             let rotate = parse(&["on", &format!("rotate={value}")]).unwrap().unwrap().rotate(HOUR);
             assert_eq!(rotate, Duration::from_secs(seconds), "{value}");
         }
-        for value in ["", "0", "59m", "3599", "12h 1s", "1d", "1", "-1h", "1H"] {
+        for value in ["", "0", "59m", "3599", "12h 1s", "1d", "1", "-1h"] {
             refused(
                 &["on", &format!("rotate={value}")],
                 &format!(

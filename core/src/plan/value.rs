@@ -71,7 +71,7 @@ pub(super) fn database(value: &[u8]) -> Result<u16, Refusal> {
 }
 
 pub(super) fn count(value: &[u8]) -> Result<Option<usize>, Refusal> {
-    if value == b"unlimited" {
+    if value.eq_ignore_ascii_case(b"unlimited") {
         return Ok(None);
     }
     number(value).filter(|count| *count > 0).map(Some).ok_or(Refusal::Value)
@@ -123,7 +123,7 @@ pub(super) fn site(value: &[u8]) -> Result<u8, Refusal> {
 }
 
 pub(super) fn flag(value: &[u8]) -> Result<bool, Refusal> {
-    match value {
+    match &*value.to_ascii_lowercase() {
         b"on" => Ok(true),
         b"off" => Ok(false),
         _ => Err(Refusal::Value),
@@ -131,7 +131,7 @@ pub(super) fn flag(value: &[u8]) -> Result<bool, Refusal> {
 }
 
 pub(super) fn kind(value: &[u8]) -> Result<Kind, Refusal> {
-    match value {
+    match &*value.to_ascii_lowercase() {
         b"redis" => Ok(Kind::Redis),
         b"memcached" => Ok(Kind::Memcached),
         _ => Err(Refusal::Value),
@@ -139,7 +139,7 @@ pub(super) fn kind(value: &[u8]) -> Result<Kind, Refusal> {
 }
 
 pub(super) fn suspend(value: &[u8]) -> Result<Suspend, Refusal> {
-    match value {
+    match &*value.to_ascii_lowercase() {
         b"auto" => Ok(Suspend::Auto),
         b"retry" => Ok(Suspend::Retry),
         b"async" => Ok(Suspend::Async),
@@ -149,7 +149,7 @@ pub(super) fn suspend(value: &[u8]) -> Result<Suspend, Refusal> {
 }
 
 pub(super) fn single_use(value: &[u8]) -> Result<SingleUse, Refusal> {
-    match value {
+    match &*value.to_ascii_lowercase() {
         b"off" => Ok(SingleUse::Off),
         b"early_data" => Ok(SingleUse::EarlyData),
         b"on" => Ok(SingleUse::On),
