@@ -19,6 +19,7 @@ use self::client_certificates::{ClientCertificates, NoDigest, Policies, NAME_COM
 pub(crate) use self::servers::{Listener, NginxCache, Server, Servers, TlsConf};
 pub(crate) use self::suspensions::{prepare_suspensions, tell_suspensions};
 
+mod alike;
 mod client_certificates;
 mod servers;
 mod suspensions;
@@ -40,7 +41,7 @@ pub(crate) fn attach(cycle: &ngx_cycle_t, servers: &Servers) -> Result<(), Repor
             conf.add_cache(Rc::clone(&cache));
             if servers.of_default(server).next().is_some() {
                 conf.add_default_cache(DefaultCache {
-                    server: format!("server \"{}\" in {}", server.name, server.place),
+                    server: server.to_string(),
                     cache: Rc::clone(&cache),
                 });
             }

@@ -1,7 +1,7 @@
 //! The servers and listeners of http, stream or mail, as far as the cache has to do with them.
 
-use core::ptr;
 use core::time::Duration;
+use core::{fmt, ptr};
 use std::collections::BTreeSet;
 
 use nginx_sys::ngx_keyval_t;
@@ -46,6 +46,13 @@ pub(crate) struct Server {
     pub(crate) handshake_timeout: Duration,
     /// What nginx's own directives say of TLS.
     pub(crate) tls: TlsConf,
+}
+
+/// As messages name it.
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "server \"{}\" in {}", self.name, self.place)
+    }
 }
 
 /// What nginx's own directives say of TLS.

@@ -1,10 +1,9 @@
 //! How handshakes wait: chosen, made ready, and told of, for each server that is the default one of a
 //! socket. What others say is not looked at.
 
-use core::fmt;
-
 use nginx_sys::ngx_cycle_t;
 
+use crate::attach::alike::Alike;
 use crate::conf::{CycleConf, DefaultCache, Reported};
 use crate::handshake::Suspension;
 use crate::nginx::{log, NAME};
@@ -63,30 +62,13 @@ pub(crate) fn tell_suspensions(cycle: &ngx_cycle_t, conf: &CycleConf) {
     }
 }
 
-/// Servers of which the same is told: the first few of them are named.
-struct Alike<'a>(Vec<&'a str>);
-
-/// As many as leave room for what is told of them: a line of nginx's log has 2 kB.
-const MAX_NAMED: usize = 3;
-
-impl fmt::Display for Alike<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (named, more) = self.0.split_at(self.0.len().min(MAX_NAMED));
-        f.write_str(&named.join(", "))?;
-        match more.len() {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
-    }
-}
-
 /// The servers of which the same is to be told, in the order in which they come.
 fn alike<'a, T: PartialEq>(all: impl Iterator<Item = (T, &'a str)>) -> Vec<(T, Alike<'a>)> {
     let mut told: Vec<(T, Alike<'a>)> = Vec::new();
     for (what, server) in all {
         match told.iter_mut().find(|(other, _)| *other == what) {
-            Some((_, servers)) => servers.0.push(server),
-            None => told.push((what, Alike(vec![server]))),
+            Some((_, servers)) => servers.push(server),
+            None => told.push((what, Alike::from_iter([server]))),
         }
     }
     told
