@@ -77,7 +77,6 @@ my @valid = (
 		. 'interval=1s count=10 timeout=100ms auth=secret key=cache.key;' ],
 	[ 'with STARTTLS', mail => $on, second => 'starttls on;' ],
 	[ 'with STARTTLS only', mail => $on, second => 'starttls only;' ],
-	[ 'in a server without TLS', second => $on ],
 	[ 'STARTTLS off', mail => $on, second => 'starttls off;' ],
 	[ 'beside a cache of nginx', mail => $on,
 		server => 'ssl_session_cache shared:SSL:1m;' ],
@@ -86,7 +85,6 @@ my @valid = (
 	[ 'tickets off in a server', mail => "$on $tickets on;",
 		server => "$tickets off;" ],
 	[ 'tickets in a server', server => "$on $tickets on rotate=12h;" ],
-	[ 'tickets in a server without TLS', second => "$tickets on;" ],
 );
 
 my @wrong = (

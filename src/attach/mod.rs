@@ -10,7 +10,7 @@ use ssl_session_cache_core::plan::SingleUse;
 use crate::conf::{CycleConf, DefaultCache, Destination, NginxTickets, Reported};
 use crate::counters::Counted;
 use crate::handshake::{SessionCache, Sockets, Wanted};
-use crate::nginx::{log, BLOCK_NAME, NAME, TICKETS_NAME};
+use crate::nginx::{log, BLOCK_NAME, NAME};
 use crate::openssl::{narrow_id_context, NarrowError, SslCtx};
 use crate::store::StoreConf;
 
@@ -24,6 +24,7 @@ mod client_certificates;
 mod servers;
 mod suspensions;
 mod tickets;
+mod warnings;
 
 /// Attaches the cache to every server of a block that it is on for.
 ///
@@ -52,7 +53,9 @@ pub(crate) fn attach(cycle: &ngx_cycle_t, servers: &Servers) -> Result<(), Repor
         cache.expect_servers(chosen_before_lookups(servers, cache.ctx()));
     }
     conf.add_destinations(destinations(servers));
-    warn_of_ignored_servers(cycle, servers);
+    warnings::of_ignored_servers(cycle, servers);
+    warnings::of_servers_without_tls(cycle, servers);
+    warnings::of_shared_zones(cycle, servers);
     Ok(())
 }
 
@@ -64,6 +67,7 @@ pub(crate) fn finish(cycle: &mut ngx_cycle_t) -> Result<(), Reported> {
     tickets::check_room(cycle, conf)?;
     conf.check_stores(cycle)?;
     warn_of_sessions_in_clear(cycle, conf);
+    warnings::of_different_keys(cycle, conf);
     conf.share_tickets(cycle).ok_or(Reported)?;
     count_stores(cycle, conf)
 }
@@ -362,50 +366,4 @@ fn warn_of_sessions_in_clear(cycle: &ngx_cycle_t, conf: &CycleConf) {
 fn destinations(servers: &Servers) -> impl Iterator<Item = &Destination> {
     let with_tls = servers.servers.iter().filter(|server| server.ctx.is_some());
     with_tls.filter_map(|server| server.conf.destination())
-}
-
-/// Warns of servers whose setting is never looked at.
-///
-/// OpenSSL looks a session up, and opens a ticket, before it knows the name that the client asks for:
-/// what counts is the default server of the listening socket.
-fn warn_of_ignored_servers(cycle: &ngx_cycle_t, servers: &Servers) {
-    // An address may have a listener for TCP and one for QUIC.
-    let mut told = BTreeSet::new();
-    for listener in &servers.listeners {
-        let default = servers.default_of(listener);
-        for server in servers.of(listener) {
-            let both = (ptr::from_ref(server), ptr::from_ref(default));
-            let mut warn = |directive: &'static str| {
-                if told.insert((directive, listener.address.as_str(), both)) {
-                    warn_of_ignored(cycle, directive, listener, server, default);
-                }
-            };
-            if server.conf.destination() != default.conf.destination() {
-                warn(NAME);
-            }
-            if server.conf.tickets() != default.conf.tickets() {
-                warn(TICKETS_NAME);
-            }
-        }
-    }
-}
-
-fn warn_of_ignored(
-    cycle: &ngx_cycle_t,
-    directive: &str,
-    listener: &Listener,
-    server: &Server,
-    default: &Server,
-) {
-    log!(
-        NGX_LOG_WARN,
-        cycle.log,
-        "\"{directive}\" of server \"{}\" in {} has no effect on {}: what counts there is the \
-         default server, \"{}\" in {}",
-        server.name,
-        server.place,
-        listener.address,
-        default.name,
-        default.place
-    );
 }

@@ -59,6 +59,8 @@ impl fmt::Display for Server {
 pub(crate) struct TlsConf {
     /// `ssl_session_cache`.
     pub(crate) session_cache: NginxCache,
+    /// The zone of `ssl_session_cache shared:`.
+    pub(crate) session_zone: Option<&'static NgxStr>,
     /// `ssl_session_timeout`.
     pub(crate) session_timeout: Duration,
     /// `ssl_early_data`.

@@ -78,6 +78,16 @@ impl ServerConf {
         self.tickets
     }
 
+    /// Where the cache is switched on for the server itself.
+    pub(crate) fn cache_line(&self) -> Option<Line> {
+        self.cache.as_ref().filter(|said| said.words.is_on()).map(|said| said.line)
+    }
+
+    /// The same of ticket keys.
+    pub(crate) fn tickets_line(&self) -> Option<Line> {
+        self.ticket_keys.as_ref().filter(|said| said.words.plan().is_some()).map(|said| said.line)
+    }
+
     /// Has a server say what is said around it, where it says nothing itself, and makes what that comes to.
     pub(crate) fn inherit(&mut self, cf: &mut ngx_conf_t, outer: &Self) -> Result<(), Reported> {
         if let Some((Said { words, line }, around)) = innermost(&self.cache, &outer.cache) {
@@ -205,6 +215,7 @@ fn destination(
         keyspace: sessions.keyspace.clone(),
         sealer: sealer.map(Rc::new),
         key_time,
+        line,
     };
     conf.add_made(plan, destination.clone());
     Ok(destination)

@@ -6,9 +6,11 @@
 use core::time::Duration;
 
 use nginx_sys::{
-    ngx_array_t, ngx_flag_t, ngx_keyval_t, ngx_uint_t, time_t, NGX_CONF_UNSET,
-    NGX_SSL_DFLT_BUILTIN_SCACHE, NGX_SSL_NO_SCACHE, SSL_CTX,
+    ngx_array_t, ngx_flag_t, ngx_keyval_t, ngx_shm_zone_t, ngx_uint_t, time_t, NGX_CONF_UNSET,
+    NGX_SSL_DFLT_BUILTIN_SCACHE, NGX_SSL_NONE_SCACHE, NGX_SSL_NO_SCACHE, SSL_CTX,
 };
+
+use ngx::core::NgxStr;
 
 use crate::attach::{NginxCache, TlsConf};
 use crate::conf::NginxTickets;
@@ -18,6 +20,7 @@ use crate::openssl::SslCtx;
 pub(crate) struct Fields {
     pub(crate) ctx: *mut SSL_CTX,
     pub(crate) builtin_session_cache: isize,
+    pub(crate) session_zone: *const ngx_shm_zone_t,
     pub(crate) session_timeout: time_t,
     pub(crate) verify: ngx_uint_t,
     pub(crate) conf_commands: *const ngx_array_t,
@@ -35,6 +38,7 @@ macro_rules! fields {
         $crate::frontend::tls::Fields {
             ctx: $conf.ssl.ctx,
             builtin_session_cache: $conf.builtin_session_cache,
+            session_zone: $conf.shm_zone,
             session_timeout: $conf.session_timeout,
             verify: $conf.verify,
             conf_commands: $conf.conf_commands,
@@ -64,6 +68,7 @@ impl Fields {
                 0.. => NginxCache::Builtin,
                 _ => NginxCache::Other,
             },
+            session_zone: self.session_zone(),
             session_timeout: Duration::from_secs(self.session_timeout.max(0) as u64),
             early_data: self.early_data == 1,
             verify: self.verify as u64,
@@ -74,6 +79,17 @@ impl Fields {
                 commands.map_or(&[], |commands| commands.as_slice::<ngx_keyval_t>())
             },
         }
+    }
+
+    /// The zone that sessions are kept in: with `off` and `none` one that is inherited is not used.
+    fn session_zone(&self) -> Option<&'static NgxStr> {
+        let unused = [NGX_SSL_NO_SCACHE as isize, NGX_SSL_NONE_SCACHE as isize];
+        if unused.contains(&self.builtin_session_cache) {
+            return None;
+        }
+        // SAFETY: null, or a zone, which lives as long as the configuration.
+        unsafe { self.session_zone.as_ref() }
+            .map(|zone| NgxStr::from_bytes(zone.shm.name.as_bytes()))
     }
 
     /// What this level of the configuration says of tickets, before it is merged with the others: after

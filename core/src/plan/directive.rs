@@ -32,6 +32,11 @@ impl<'a> Directive<'a> {
         Ok(directive)
     }
 
+    /// Whether it switches the cache on.
+    pub fn is_on(&self) -> bool {
+        self.is_on
+    }
+
     /// What is said here, and else what the level above says, as far as it can stand beside that.
     pub fn inherit(&self, outer: &Self) -> Result<Self, PlanError> {
         let said = &self.words;

@@ -352,6 +352,13 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
 }
 
 /// Two sealers with the same keys are equal.
+impl<B, A> Sealer<B, A> {
+    /// Whether this one has all keys of another: it opens what that one seals.
+    pub fn has_keys_of(&self, other: &Self) -> bool {
+        other.keys.iter().all(|key| self.keys.iter().any(|own| own.mark == key.mark))
+    }
+}
+
 impl<B, A> PartialEq for Sealer<B, A> {
     fn eq(&self, other: &Self) -> bool {
         self.keys.iter().map(|key| key.mark).eq(other.keys.iter().map(|key| key.mark))
@@ -703,6 +710,14 @@ pub(crate) mod tests {
         }
         let session = minted(&steps[0], &SEED);
         assert!(steps[3].recognise(session.id()).is_none(), "minted under a key that is gone");
+    }
+
+    #[test]
+    fn has_the_keys_of_another() {
+        let (one, two) = (sealer(&[[1; 32]]), sealer(&[[2; 32], [1; 32]]));
+        assert!(two.has_keys_of(&one) && two.has_keys_of(&two));
+        assert!(!one.has_keys_of(&two));
+        assert!(two.has_keys_of(&sealer(&[[1; 32], [2; 32]])));
     }
 
     /// One id in 256 has another key's mark.
