@@ -127,7 +127,8 @@ my @warnings = $output =~ /(\[warn\].*)/g;
 
 is($code, 0, 'no key');
 is(@warnings, 1, 'no key, one warning');
-like($warnings[0], qr/openssl rand 32 > cache\.key/, 'no key, what to do');
+like($warnings[0], qr/openssl rand 32 > cache\.key.* in \S+check\.conf:\d+$/,
+	'no key, what to do and where');
 
 ($output, $code) = check($t, 'off');
 unlike($output, qr/\[warn\]/, 'no key, off');

@@ -351,13 +351,15 @@ fn warn_of_single_use(
 }
 
 fn warn_of_sessions_in_clear(cycle: &ngx_cycle_t, conf: &CycleConf) {
-    if conf.destinations().iter().any(|destination| destination.sealer.is_none()) {
+    let destinations = conf.destinations();
+    let in_clear = destinations.iter().find(|destination| destination.sealer.is_none());
+    if let Some(Destination { line, .. }) = in_clear {
         log!(
             NGX_LOG_WARN,
             cycle.log,
             "\"{NAME}\" without \"key=\" stores sessions in clear: who can read the store can \
              decrypt them; make a key with \"openssl rand 32 > cache.key\", give it to every \
-             machine, and add \"key=cache.key\""
+             machine, and add \"key=cache.key\" in {line}"
         );
     }
 }
