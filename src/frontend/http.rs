@@ -171,7 +171,7 @@ fn socket(address: &ngx_http_conf_addr_t) -> Socket<ngx_http_core_srv_conf_t> {
 
 /// Whether an address is for TLS, over TCP or QUIC.
 fn has_tls(address: &ngx_http_conf_addr_t) -> bool {
-    #[cfg(ngx_feature = "http_v3")]
+    #[cfg(http_quic)]
     if address.opt.quic() != 0 {
         return true;
     }
