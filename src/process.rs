@@ -12,9 +12,14 @@ use ssl_session_cache_core::Instant;
 
 use crate::conf::{CycleConf, Reported};
 use crate::frontend::mail;
-use crate::nginx::process_serves_clients;
+use crate::nginx::{log, process_serves_clients};
 use crate::store::{Asker, Store, StoreConf, Tell};
 use crate::{attach, counters, handshake, tickets};
+
+/// What the module is, for its notice at the start, and for `strings` of the file that it is loaded from:
+/// the bracket ends it there.
+const RELEASE: &str =
+    concat!("version ", env!("CARGO_PKG_VERSION"), " (built for ", env!("NGINX_VERSION"), ")");
 
 /// All of the configuration has been read.
 pub(crate) unsafe extern "C" fn init_conf(
@@ -35,6 +40,7 @@ pub(crate) unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_
     let conf = CycleConf::of(cycle);
     attach::prepare_suspensions(cycle, conf);
     if !is_test {
+        log!(NGX_LOG_NOTICE, cycle.log, "module {RELEASE}");
         attach::tell_suspensions(cycle, conf);
         conf.start_counting(cycle);
     }

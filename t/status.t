@@ -290,7 +290,10 @@ sub prometheus {
 	my ($frontends, $s) = ($status->{frontends}, $status->{stores}[0]);
 	my ($lookups, $times) = @$s{qw/ lookups lookup_seconds /};
 	my $of = qq(store="$s->{name}");
-	my %text = (start_time_seconds => $status->{since});
+	my %text = (
+		qq(info{version="$status->{version}"}) => 1,
+		start_time_seconds => $status->{since},
+	);
 
 	foreach my $name (keys %$frontends) {
 		$text{qq(handshakes_total{frontend="$name",result="$_"})}

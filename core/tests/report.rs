@@ -15,7 +15,7 @@ const PREFIX: &str = "nginx_remote_ssl_session_cache_";
 
 #[test]
 fn nothing_counted() {
-    let snapshot = Snapshot { now: 7, since: 5, ..Snapshot::default() };
+    let snapshot = Snapshot { version: "1.2.3", now: 7, since: 5, ..Snapshot::default() };
 
     let text = json::render(&snapshot);
     let none =
@@ -26,12 +26,13 @@ fn nothing_counted() {
     assert_eq!(
         text,
         format!(
-            "{{\"now\":7,\"since\":5,\"handshakes\":{none},\"frontends\":{frontends},\
+            "{{\"version\":\"1.2.3\",\"now\":7,\"since\":5,\"handshakes\":{none},\"frontends\":{frontends},\
              \"early_data\":{early_data},\"stores\":[],\"tickets\":[]}}\n"
         )
     );
 
     let samples = samples(&prometheus::render(&snapshot));
+    assert_eq!(samples["info{version=\"1.2.3\"}"], "1");
     assert_eq!(samples["start_time_seconds"], "5");
     for result in ["hit", "ticket_unknown", "ticket_old", "ticket"] {
         for frontend in ["http", "stream", "mail"] {
@@ -41,7 +42,7 @@ fn nothing_counted() {
     for result in ["claimed", "replayed", "unclaimed"] {
         assert_eq!(samples[&early_data_total(result)], "0");
     }
-    assert_eq!(samples.len(), 1 + 3 * Outcome::ALL.len() + EarlyData::ALL.len());
+    assert_eq!(samples.len(), 2 + 3 * Outcome::ALL.len() + EarlyData::ALL.len());
 }
 
 #[test]
@@ -118,6 +119,7 @@ fn order_of_members() {
     snapshot.tickets = vec![tickets("redis", Some(Origin::Store))];
     let text = json::render(&snapshot);
     let names = [
+        "version",
         "now",
         "since",
         "handshakes",

@@ -14,6 +14,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     let stores: Vec<_> = snapshot.stores.iter().map(store).collect();
     let tickets: Vec<_> = snapshot.tickets().iter().map(tickets).collect();
     object([
+        ("version", string(snapshot.version)),
         ("now", snapshot.now.to_string()),
         ("since", snapshot.since.to_string()),
         ("handshakes", handshakes(&snapshot.all_handshakes())),

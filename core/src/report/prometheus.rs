@@ -32,6 +32,9 @@ const GAUGES: [Gauge; 5] = [
 pub fn render(snapshot: &Snapshot) -> String {
     let mut page = Page(String::new());
 
+    page.family("info", "gauge", "The version of the module; always 1.");
+    page.sample("info", &Labels::of("version", snapshot.version), 1);
+
     page.family("start_time_seconds", "gauge", "When counting began, as a Unix time.");
     page.sample("start_time_seconds", &Labels::default(), snapshot.since);
 

@@ -13,6 +13,8 @@ pub const BOUNDS: [u64; 13] = [
 /// What the status page shows.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
+    /// The module's version.
+    pub version: &'static str,
     /// The time, in Unix seconds.
     pub now: i64,
     /// When counting began, in Unix seconds.

@@ -88,7 +88,7 @@ impl Format {
 /// What is so now.
 fn snapshot() -> Snapshot {
     let tickets = tickets::statuses(&CycleConf::in_use().all_tickets());
-    Snapshot { tickets, ..counters::take() }
+    Snapshot { version: env!("CARGO_PKG_VERSION"), tickets, ..counters::take() }
 }
 
 unsafe extern "C" fn set_handler(
