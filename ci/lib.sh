@@ -71,7 +71,7 @@ nginx_source() {
 }
 
 debian_version() {
-    dpkg-query -W -f '${source:Upstream-Version}' nginx-dev
+    dpkg-query -W -f '${source:Upstream-Version}' nginx-dev 2>/dev/null || true
 }
 
 # Fetches what Debian's source package is made from, once, with an apt configuration of its own.

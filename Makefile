@@ -1,0 +1,30 @@
+# For who wants the module, and not to work on it: builds it with ci/build for an nginx that is there
+# already, and installs it. "make help" tells how; ci/ has what developers need.
+
+export NGINX NGINX_SOURCE_DIR DESTDIR MODULESDIR
+
+.PHONY: all install help
+
+all:
+	@ci/install --build
+
+install:
+	@ci/install --install
+
+help:
+	@echo 'make            builds the module, for the nginx of this system'
+	@echo 'make install    puts it where that nginx loads modules from'
+	@echo
+	@echo 'Variables, the same for both:'
+	@echo
+	@echo 'NGINX=/opt/nginx/sbin/nginx    the binary that is to load the module, where it is not "nginx"'
+	@echo 'NGINX_SOURCE_DIR=/src/nginx    the source that it was built from; without NGINX, the binary is'
+	@echo '                               objs/nginx there. Without it, the source is found by version:'
+	@echo '                               nginx-dev for Debian'"'"'s, else the crate nginx-src'
+	@echo 'MODULESDIR=/opt/nginx/modules  where to install, where it is not as "nginx -V" says'
+	@echo 'DESTDIR=/tmp/package           put in front of that, for who makes a package'
+	@echo
+	@echo 'Needed: Rust 1.85 or later (https://rustup.rs), a C compiler, make, libclang, and the headers'
+	@echo 'of OpenSSL, PCRE and zlib. On Debian, beside Rust:'
+	@echo
+	@echo '    apt install build-essential libclang-dev libssl-dev libpcre2-dev zlib1g-dev nginx nginx-dev'
