@@ -36,6 +36,12 @@ fn check() -> Result<(), String> {
         (None, Some(build)) => (build.join(".."), build),
         (None, None) => return Err(format!("neither {SOURCE} nor {BUILD} is set")),
     };
+    for (name, folder) in [(SOURCE, &source), (BUILD, &build)] {
+        // What cargo runs for a crate runs in its folder.
+        if folder.is_relative() {
+            return Err(format!("{name} is no absolute path, but {}", folder.display()));
+        }
+    }
     let shown = source.display();
     if !is_source(&source) {
         return Err(match source.ends_with(DEFAULT) {
