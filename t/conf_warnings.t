@@ -51,7 +51,7 @@ my ($cache, $tickets) = ('remote_ssl_session_cache', 'remote_ssl_session_tickets
 my $on = "$cache key=one.key;";
 my $listen = 'listen 127.0.0.1:8443 ssl;';
 
-$t->plan(40);
+$t->plan(46);
 
 ###############################################################################
 
@@ -101,12 +101,22 @@ foreach my $case (
 		if $block eq 'http' && !$t->has_version('1.25.1');
 
 	like(warned($t, "$block without TLS", $block => "server { $plain\n$on }"),
-		qr/"$cache" of server .* without TLS; add "ssl" to its "listen"$advice in \S+check\.conf:\d+$/,
+		qr/"$cache" of server .* nothing listens with TLS there; add "ssl" to "listen"$advice in \S+check\.conf:\d+$/,
 		"$block without TLS, told of");
 	}
 
 	is(warned($t, "$block without TLS, inherited", $block => "$on server { $plain }"), '',
 		"$block without TLS, inherited, nothing told of");
+}
+
+SKIP: {
+skip '"ssl on" may give them TLS', 2 unless $t->has_version('1.25.1');
+
+my $plain = join '', map { "server { listen 127.0.0.1:8080; server_name name$_; $on }\n" }
+	1 .. 25;
+like(warned($t, '25 servers without TLS', http => $plain),
+	qr/^\[warn\] .*"$cache" of $named and 22 more has no effect: nothing listens .*$/,
+	'25 servers without TLS, told of once');
 }
 
 is(warned($t, 'off without TLS', http => "server { listen 127.0.0.1:8080; $cache off; }"),
@@ -129,6 +139,10 @@ is(warned($t, 'one key, two timeouts', http => "$default $other $cache key=one.k
 is(warned($t, 'another order of keys', http => "server { $listen $cache key=one.key key=two.key; }"
 	. "$other $cache key=two.key key=one.key; }"), '', 'another order, nothing told of');
 
+is(warned($t, 'a server without TLS', http => "$cache on; $default server { listen 127.0.0.1:8080; }"),
+	'', 'keys of a server without TLS, nothing told of');
+unlike(warned($t, 'two keys, one socket', http => "$default server { $listen server_name b; $cache key=two.key; }"),
+	$keys, 'keys of a server that is not the default one, nothing told of');
 like(warned($t, 'with a key and without', http => "$default $other $cache on; }"),
 	qr/$keys/, 'with a key and without, told of');
 

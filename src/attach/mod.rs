@@ -37,13 +37,15 @@ pub(crate) fn attach(cycle: &ngx_cycle_t, servers: &Servers) -> Result<(), Repor
     let wide = narrow_id_contexts(cycle, servers, &policies)?;
     let mut caches = Vec::new();
     for server in servers.servers.iter().filter(|server| !wide.contains(&ptr::from_ref(*server))) {
-        if let Some(cache) = attach_server(cycle, server, servers, &policies)? {
+        let cache = attach_server(cycle, server, servers, &policies)?;
+        if let (Some(cache), Some(destination)) = (cache, server.conf.destination()) {
             // Kept at once: the SSL_CTX has its address, also where what follows fails.
             conf.add_cache(Rc::clone(&cache));
             if servers.of_default(server).next().is_some() {
                 conf.add_default_cache(DefaultCache {
                     server: server.to_string(),
                     cache: Rc::clone(&cache),
+                    destination: destination.clone(),
                 });
             }
             caches.push(cache);
@@ -351,8 +353,9 @@ fn warn_of_single_use(
 }
 
 fn warn_of_sessions_in_clear(cycle: &ngx_cycle_t, conf: &CycleConf) {
-    let destinations = conf.destinations();
-    let in_clear = destinations.iter().find(|destination| destination.sealer.is_none());
+    let caches = conf.default_caches();
+    let mut destinations = caches.iter().map(|default| &default.destination);
+    let in_clear = destinations.find(|destination| destination.sealer.is_none());
     if let Some(Destination { line, .. }) = in_clear {
         log!(
             NGX_LOG_WARN,

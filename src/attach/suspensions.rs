@@ -10,7 +10,7 @@ use crate::nginx::{log, NAME};
 
 /// Chooses how handshakes wait. Other modules have set their callbacks by now.
 pub(super) fn choose_suspensions(cycle: &ngx_cycle_t, conf: &CycleConf) -> Result<(), Reported> {
-    for DefaultCache { server, cache } in &*conf.default_caches() {
+    for DefaultCache { server, cache, .. } in &*conf.default_caches() {
         cache.choose_suspension().map_err(|(way, missing)| {
             log!(
                 NGX_LOG_EMERG,

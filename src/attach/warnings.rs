@@ -8,7 +8,7 @@ use ssl_session_cache_core::report::Frontend;
 
 use crate::attach::alike::Alike;
 use crate::attach::servers::{Server, Servers};
-use crate::conf::{CycleConf, Destination};
+use crate::conf::{CycleConf, DefaultCache, Destination, Line};
 use crate::nginx::{log, NAME, TICKETS_NAME};
 
 /// Before this version `ssl on` gives sockets TLS in http{} that do not say so.
@@ -81,27 +81,41 @@ fn of_ignored(
 
 /// Warns of servers that say something themselves, and have no TLS.
 pub(super) fn of_servers_without_tls(cycle: &ngx_cycle_t, servers: &Servers) {
+    let with_tls: BTreeSet<*const Server> = servers
+        .listeners
+        .iter()
+        .flat_map(|listener| servers.of(listener))
+        .map(ptr::from_ref)
+        .collect();
     let has_tls = |server: &&Server| {
-        let is_it = |other: &Server| ptr::eq(other, *server);
-        servers.listeners.iter().any(|listener| servers.of(listener).any(is_it))
-            || !LISTEN_TELLS_TLS && server.ctx.is_some()
+        with_tls.contains(&ptr::from_ref(*server)) || !LISTEN_TELLS_TLS && server.ctx.is_some()
     };
+    let plain: Vec<_> = servers.servers.iter().filter(|server| !has_tls(server)).collect();
     let advice = match servers.frontend {
         Frontend::Http | Frontend::Stream => "",
         Frontend::Mail => ", or \"starttls on\"",
     };
-    for server in servers.servers.iter().filter(|server| !has_tls(server)) {
-        let said = [(NAME, server.conf.cache_line()), (TICKETS_NAME, server.conf.tickets_line())];
-        for (directive, line) in said {
-            let Some(line) = line else { continue };
-            log!(
-                NGX_LOG_WARN,
-                cycle.log,
-                "\"{directive}\" of {server} has no effect: it listens without TLS; add \"ssl\" to its \
-                 \"listen\"{advice} in {line}"
-            );
-        }
-    }
+    of_no_tls(cycle, NAME, &plain, |server| server.conf.cache_line(), advice);
+    of_no_tls(cycle, TICKETS_NAME, &plain, |server| server.conf.tickets_line(), advice);
+}
+
+fn of_no_tls(
+    cycle: &ngx_cycle_t,
+    directive: &str,
+    plain: &[&Server],
+    line: impl Fn(&Server) -> Option<Line>,
+    advice: &str,
+) {
+    let said = plain.iter().filter_map(|server| Some((server.to_string(), line(server)?)));
+    let (names, lines): (Vec<_>, Vec<_>) = said.unzip();
+    let Some(line) = lines.first() else { return };
+    log!(
+        NGX_LOG_WARN,
+        cycle.log,
+        "\"{directive}\" of {} has no effect: nothing listens with TLS there; add \"ssl\" to \
+         \"listen\"{advice} in {line}",
+        names.iter().map(String::as_str).collect::<Alike<'_>>()
+    );
 }
 
 /// Warns of zones of nginx's own cache that servers share which keep their sessions apart elsewhere.
@@ -129,18 +143,14 @@ pub(super) fn of_shared_zones(cycle: &ngx_cycle_t, servers: &Servers) {
 
 /// Warns of sessions in one store, under one prefix, that are not sealed with the same keys.
 pub(super) fn of_different_keys(cycle: &ngx_cycle_t, conf: &CycleConf) {
-    let destinations = conf.destinations();
-    let mut places: Vec<(&Destination, bool)> = Vec::new();
-    for destination in &*destinations {
-        let is_there = |(other, _): &&mut (&Destination, bool)| other.is_beside(destination);
-        let Some((other, is_told)) = places.iter_mut().find(is_there) else {
-            places.push((destination, false));
-            continue;
-        };
-        if *is_told || other.opens_all_of(destination) {
+    let caches = conf.default_caches();
+    let mut first: BTreeMap<_, &Destination> = BTreeMap::new();
+    let mut told = BTreeSet::new();
+    for DefaultCache { destination, .. } in &*caches {
+        let other = *first.entry(destination.place()).or_insert(destination);
+        if other.opens_all_of(destination) || !told.insert(destination.place()) {
             continue;
         }
-        *is_told = true;
         log!(
             NGX_LOG_WARN,
             cycle.log,

@@ -54,6 +54,8 @@ pub(crate) struct DefaultCache {
     /// The server, for messages.
     pub(crate) server: String,
     pub(crate) cache: Rc<SessionCache>,
+    /// Where its sessions go.
+    pub(crate) destination: Destination,
 }
 
 /// Called by nginx before it reads a configuration.

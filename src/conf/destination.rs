@@ -29,9 +29,9 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    /// Whether the sessions of another lie beside these, under names that begin alike.
-    pub(crate) fn is_beside(&self, other: &Self) -> bool {
-        self.has_store_of(other) && self.keyspace == other.keyspace
+    /// What sessions that lie in the same store, under names that begin alike, have in common.
+    pub(crate) fn place(&self) -> (Vec<u8>, &[u8]) {
+        (self.store.settings().identity(), self.keyspace.prefix())
     }
 
     /// Whether each opens what the other seals.
@@ -45,17 +45,13 @@ impl Destination {
 
     /// What keeps the sessions of another apart from these, as messages name it.
     pub(crate) fn differs(&self, other: &Self) -> Option<&'static str> {
-        if !self.has_store_of(other) {
+        if self.store.settings().identity() != other.store.settings().identity() {
             return Some("stores");
         }
         if self.keyspace != other.keyspace {
             return Some("values of \"prefix=\"");
         }
         (self.single_use != other.single_use).then_some("values of \"single_use=\"")
-    }
-
-    fn has_store_of(&self, other: &Self) -> bool {
-        self.store.settings().identity() == other.store.settings().identity()
     }
 }
 

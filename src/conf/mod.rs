@@ -17,11 +17,11 @@ use crate::nginx::{NAME, TICKETS_NAME};
 use crate::store::{Settings, Shape};
 
 use self::error::ConfError;
-use self::line::Line;
 
 pub(crate) use self::block::COMMANDS;
 pub(crate) use self::cycle::{create, CycleConf, DefaultCache};
 pub(crate) use self::destination::{Destination, Reported};
+pub(crate) use self::line::Line;
 
 mod block;
 mod cycle;
