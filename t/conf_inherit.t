@@ -187,7 +187,7 @@ wrong($t, 'store=fleet', 'timeout=1s', qr/"timeout", expected none without "addr
 wrong($t, 'key=missing.key', 'timeout=1s', qr/missing\.key/);
 wrong($t, 'on', 'store=nowhere', qr/unknown store "nowhere"/);
 wrong($t, 'auth=a auth_file=b', 'timeout=1s',
-	qr/"auth_file", expected none beside "auth"/, 'outer');
+	qr/"auth_file", expected none next to "auth"/, 'outer');
 
 right($t, 'key=missing.key auth_file=missing', 'off', 'not used, not opened');
 right($t, 'key=missing.key auth_file=missing', 'key=cache.key auth=a',

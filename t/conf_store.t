@@ -107,7 +107,7 @@ my @wrong = (
 	[ 'auth_file=lines', $file, qr/$secret: it has more than one line/ ],
 	[ 'auth_file=long', $file, qr/$secret: it is longer than 4096 bytes/ ],
 	[ 'auth_file=/dev/zero', $file, qr/$secret: it is longer/ ],
-	[ 'auth_file=password auth=x', 'auth_file', qr/expected none beside/ ],
+	[ 'auth_file=password auth=x', 'auth_file', qr/expected none next to/ ],
 	[ 'auth_file=login auth_file=login', 'auth_file', qr/repeated/ ],
 	[ 'type=memcached auth=secret', 'auth', $login ],
 	[ 'type=memcached auth_file=password', 'auth_file', $login ],

@@ -63,7 +63,7 @@ my $others = join '', map { "server { $listen server_name name$_; $cache off; }\
 
 my $named = join ', ', map { "server \"name$_\" in \\S+:\\d+" } 1 .. 3;
 like(warned($t, '25 servers', http => $default . $others),
-	qr/"$cache" of $named and 22 more has no effect on \S+: .* server, "first" in \S+:\d+$/,
+	qr/"$cache" of $named and 22 more has no effect on \S+: .* server, "first" in \S+:\d+, is used there$/,
 	'25 servers, told of');
 
 my $two = 'listen 127.0.0.1:8443 ssl; listen 127.0.0.1:8444 ssl;';

@@ -92,7 +92,7 @@ refused($t, "$cache $on", qr/expected "remote_ssl_session_cache" with "key="/,
 	'with the cache off', server => 'remote_ssl_session_cache off;');
 refused($t, "$cache $on", qr/"ssl_session_tickets off" there says that there are no tickets/,
 	'nginx has tickets off', server => 'ssl_session_tickets off;');
-refused($t, "$cache $on", qr/expected no "ssl_session_ticket_key" beside it/,
+refused($t, "$cache $on", qr/expected no "ssl_session_ticket_key" next to it/,
 	'nginx has a key', server => 'ssl_session_ticket_key ticket.key;');
 refused($t, "$cache $on", qr/expected "ssl_session_timeout" of at most 1382400 seconds/,
 	'too many keys', server => 'ssl_session_timeout 17d;');

@@ -150,7 +150,7 @@ fn attach_server(
             NGX_LOG_WARN,
             cycle.log,
             "\"ssl_session_cache builtin\" is ignored for server \"{}\" in {}: a session that one \
-             worker's cache drops would be deleted for all; use \"shared:\" beside \"{NAME}\"",
+             worker's cache drops would be deleted for all; use \"shared:\" next to \"{NAME}\"",
             server.name,
             server.place
         );
@@ -174,7 +174,7 @@ fn attach_server(
         log!(
             NGX_LOG_WARN,
             cycle.log,
-            "\"ssl_conf_command Options AntiReplay\" beside \"ssl_early_data on\" for server \"{}\" \
+            "\"ssl_conf_command Options AntiReplay\" next to \"ssl_early_data on\" for server \"{}\" \
              in {}: OpenSSL then resumes no TLS 1.3 session that \"{NAME}\" finds; switch one of \
              the two off",
             server.name,

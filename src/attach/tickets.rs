@@ -56,7 +56,7 @@ pub(super) fn wanted<'a>(
         }
         NginxTickets::Keys => {
             return Err(refuse(
-                "expected no \"ssl_session_ticket_key\" beside it: tickets are sealed with the \
+                "expected no \"ssl_session_ticket_key\" next to it: tickets are sealed with the \
                  keys of one of the two",
             ))
         }

@@ -69,8 +69,8 @@ fn of_ignored(
         log!(
             NGX_LOG_WARN,
             cycle.log,
-            "\"{directive}\" of {} has no effect on {}: what counts there is the default \
-             server, \"{}\" in {}",
+            "\"{directive}\" of {} has no effect on {}: that of the default server, \
+             \"{}\" in {}, is used there",
             ignored.iter().map(String::as_str).collect::<Alike<'_>>(),
             addresses.into_iter().collect::<Alike<'_>>(),
             default.name,

@@ -79,16 +79,16 @@ impl<'a> Block<'a> {
         }
         let Words { user, auth, auth_file, database, tls, .. } = &self.words;
         for (name, is_said, context) in [
-            ("type", self.words.kind() != Kind::Redis, "but redis beside a URL"),
-            ("tls", tls.is_some(), "beside a URL, where \"rediss://\" says it"),
-            ("user", user.is_some() && url.user.is_some(), "beside a URL with a user"),
-            ("auth", auth.is_some() && url.password.is_some(), "beside a URL with a password"),
+            ("type", self.words.kind() != Kind::Redis, "but redis next to a URL"),
+            ("tls", tls.is_some(), "next to a URL, where \"rediss://\" says it"),
+            ("user", user.is_some() && url.user.is_some(), "next to a URL with a user"),
+            ("auth", auth.is_some() && url.password.is_some(), "next to a URL with a password"),
             (
                 "auth_file",
                 auth_file.is_some() && url.password.is_some(),
-                "beside a URL with a password",
+                "next to a URL with a password",
             ),
-            ("db", database.is_some() && url.database.is_some(), "beside a URL with a database"),
+            ("db", database.is_some() && url.database.is_some(), "next to a URL with a database"),
         ] {
             if is_said {
                 return Err(unexpected(name, context));
@@ -693,14 +693,14 @@ mod tests {
     #[test]
     fn what_a_url_says_is_said_once() {
         for (url, line, context) in [
-            ("redis://a", "type memcached", "but redis beside a URL"),
-            ("redis://a", "tls on", "beside a URL, where \"rediss://\" says it"),
-            ("rediss://a", "tls on", "beside a URL, where \"rediss://\" says it"),
-            ("rediss://a", "tls off", "beside a URL, where \"rediss://\" says it"),
-            ("redis://u:p@a", "user u", "beside a URL with a user"),
-            ("redis://u:p@a", "auth p", "beside a URL with a password"),
-            ("redis://:p@a", "auth_file f", "beside a URL with a password"),
-            ("redis://a/0", "db 0", "beside a URL with a database"),
+            ("redis://a", "type memcached", "but redis next to a URL"),
+            ("redis://a", "tls on", "next to a URL, where \"rediss://\" says it"),
+            ("rediss://a", "tls on", "next to a URL, where \"rediss://\" says it"),
+            ("rediss://a", "tls off", "next to a URL, where \"rediss://\" says it"),
+            ("redis://u:p@a", "user u", "next to a URL with a user"),
+            ("redis://u:p@a", "auth p", "next to a URL with a password"),
+            ("redis://:p@a", "auth_file f", "next to a URL with a password"),
+            ("redis://a/0", "db 0", "next to a URL with a database"),
         ] {
             let name = line.split(' ').next().unwrap();
             refused(

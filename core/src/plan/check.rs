@@ -73,7 +73,7 @@ impl<'a> Words<'a> {
             return Err(unexpected("db", "where type is memcached"));
         }
         if self.auth_file.is_some() && self.auth.is_some() {
-            return Err(unexpected("auth_file", "beside \"auth\""));
+            return Err(unexpected("auth_file", "next to \"auth\""));
         }
         match self.of_tls() {
             Some(name) if self.tls == Some(false) => Err(needs_tls(name)),

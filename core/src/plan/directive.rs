@@ -37,7 +37,7 @@ impl<'a> Directive<'a> {
         self.is_on
     }
 
-    /// What is said here, and else what the level above says, as far as it can stand beside that.
+    /// What is said here, and else what the level above says, as far as it can stand next to that.
     pub fn inherit(&self, outer: &Self) -> Result<Self, PlanError> {
         let said = &self.words;
         if let (true, Some(_), Some(name)) = (self.is_on, outer.words.store, said.of_store()) {
@@ -74,7 +74,7 @@ impl<'a> Directive<'a> {
     fn check_conflicts(&self) -> Result<(), PlanError> {
         let words = &self.words;
         if let (Some(_), Some(name)) = (words.store, words.of_store()) {
-            return Err(unexpected(name, "beside \"store\""));
+            return Err(unexpected(name, "next to \"store\""));
         }
         if words.port.is_some() && words.spot().is_unix() {
             return Err(unexpected("port", "with a unix socket"));
@@ -99,7 +99,7 @@ impl<'a> Words<'a> {
         self.said().find(is_of_store).map(|row| row.name)
     }
 
-    /// Whether a parameter of the level above can stand beside what is said here.
+    /// Whether a parameter of the level above can stand next to what is said here.
     fn goes_with(&self, outer: &Parameter) -> bool {
         if matches!(outer.group, Group::One | Group::Store) && self.store.is_some() {
             return false;
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_stand_beside_is_not_inherited() {
+    fn what_cannot_stand_next_to_it_is_not_inherited() {
         inherits(&["auth=p"], &["auth_file=f"], &["auth_file=f"]);
         inherits(&["user=u", "auth_file=f"], &["auth=p"], &["user=u", "auth=p"]);
         inherits(&["store=a", "key=k"], &["addr=b"], &["addr=b", "key=k"]);
@@ -370,13 +370,13 @@ mod tests {
                 "store" | "prefix" | "suspend" | "single_use" | "key" => continue,
                 _ => refused(
                     &["store=fleet", &word],
-                    &format!("unexpected parameter \"{name}\", expected none beside \"store\""),
+                    &format!("unexpected parameter \"{name}\", expected none next to \"store\""),
                 ),
             }
         }
         refused(
             &["off", "port=1", "tls=on", "store=fleet"],
-            "unexpected parameter \"port\", expected none beside \"store\"",
+            "unexpected parameter \"port\", expected none next to \"store\"",
         );
     }
 
@@ -550,7 +550,7 @@ mod tests {
         invalid_values("auth_file", &[""], "the name of a file");
         refused(
             &["auth_file=f", "auth=x"],
-            "unexpected parameter \"auth_file\", expected none beside \"auth\"",
+            "unexpected parameter \"auth_file\", expected none next to \"auth\"",
         );
     }
 
