@@ -1,5 +1,5 @@
-# For who wants the module, and not to work on it: builds it with ci/build for an nginx that is there
-# already, and installs it. "make help" tells how; ci/ has what developers need.
+# For those who want to use the module, not to change it: builds it with ci/build for an installed nginx,
+# and installs it. "make help" says how; ci/ has what developers need.
 
 export NGINX NGINX_SOURCE_DIR DESTDIR MODULESDIR
 
@@ -22,9 +22,9 @@ help:
 	@echo '                               objs/nginx there. Without it, the source is found by version:'
 	@echo '                               nginx-dev for Debian'"'"'s, else the crate nginx-src'
 	@echo 'MODULESDIR=/opt/nginx/modules  where to install, where it is not as "nginx -V" says'
-	@echo 'DESTDIR=/tmp/package           put in front of that, for who makes a package'
+	@echo 'DESTDIR=/tmp/package           put in front of that, to make a package'
 	@echo
 	@echo 'Needed: Rust 1.85 or later (https://rustup.rs), a C compiler, make, libclang, and the headers'
-	@echo 'of OpenSSL, PCRE and zlib. On Debian, beside Rust:'
+	@echo 'of OpenSSL, PCRE and zlib. On Debian, in addition to Rust:'
 	@echo
 	@echo '    apt install build-essential libclang-dev libssl-dev libpcre2-dev zlib1g-dev nginx nginx-dev'
