@@ -116,7 +116,7 @@ fn check_error(error: &PlanError) {
         PlanError::Unknown { .. }
         | PlanError::Meant { .. }
         | PlanError::UnknownWritten { .. }
-        | PlanError::UnknownVariable(_)
+        | PlanError::UnknownVariable
         | PlanError::BehindPassword
         | PlanError::Prefix { .. } => return,
         PlanError::Repeated(name)
@@ -127,7 +127,7 @@ fn check_error(error: &PlanError) {
         | PlanError::ValuesWritten { name, .. }
         | PlanError::Written { name, .. }
         | PlanError::WrittenSecret { name, .. }
-        | PlanError::Variable { name, .. }
+        | PlanError::Variable(name)
         | PlanError::Invalid { name, .. }
         | PlanError::Unexpected { name, .. }
         | PlanError::Incomplete { name, .. }

@@ -264,11 +264,7 @@ mod tests {
         }
         for name in ["", "a b", "a\"", "\u{e4}", &format!("{longest}x")] {
             let error = Block::new(name.as_bytes()).err().unwrap();
-            let expected = "a name of at most 64 letters, digits, hyphens, underscores and dots";
-            assert_eq!(
-                error.to_string(),
-                format!("invalid value \"{name}\" of parameter \"name\", expected {expected}")
-            );
+            assert_eq!(error, invalid("name", name.as_bytes(), STORE_NAME));
         }
     }
 
@@ -407,8 +403,11 @@ mod tests {
     #[test]
     fn bad_servers() {
         let refused = |value: &str, expected: &str| {
-            let message =
-                format!("invalid value \"{value}\" of parameter \"server\", expected {expected}");
+            let message = match invalid("server", value.as_bytes(), "") {
+                PlanError::Invalid { .. } => format!("invalid value \"{value}\""),
+                _ => "invalid value".to_owned(),
+            };
+            let message = format!("{message} of parameter \"server\", expected {expected}");
             refused(&[&format!("server {value}")], &message);
         };
         let host =

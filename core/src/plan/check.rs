@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::plan::error::{incomplete, invalid, text, unexpected, PlanError, HIDDEN};
+use crate::plan::error::{incomplete, invalid, shown, unexpected, PlanError, HIDDEN};
 use crate::plan::hint;
 use crate::plan::table::{Group, Known, Parameter, Words, PARAMETERS};
 use crate::plan::types::{Auth, AuthFile, Kind, Place, SessionsPlan, Shape, StorePlan};
@@ -26,7 +26,7 @@ impl<'a> Words<'a> {
                     .map_err(|error| hide(error, hint::is_behind_password(&words[..at])))?;
                 let value = &word[equals + 1..];
                 self.set(parameter, value, known).map_err(|error| {
-                    hint::spaced(parameter, value, words.get(at + 1), known).unwrap_or(error)
+                    hint::spaced(parameter, value, &words[at + 1..], known).unwrap_or(error)
                 })?;
                 continue;
             }
@@ -215,10 +215,8 @@ impl Parameter {
         let Self { name, expected, .. } = *self;
         match refusal {
             Refusal::Value => invalid(name, value, expected),
-            Refusal::Secret => PlanError::InvalidSecret { name, expected },
             Refusal::Other(expected) => invalid(name, value, expected),
-            Refusal::Hidden(expected) => PlanError::InvalidSecret { name, expected },
-            Refusal::Prefix(reason) => PlanError::Prefix { value: text(value), reason },
+            Refusal::Prefix(reason) => PlanError::Prefix { value: shown(value), reason },
         }
     }
 }

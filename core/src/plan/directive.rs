@@ -123,6 +123,7 @@ mod tests {
     use core::time::Duration;
 
     use super::*;
+    use crate::plan::error::invalid;
     use crate::plan::table::PARAMETERS;
     use crate::plan::types::{
         Auth, Peer, Place, SessionsPlan, SingleUse, StorePlan, Suspend, TlsPlan,
@@ -167,11 +168,15 @@ mod tests {
     }
 
     #[track_caller]
-    fn invalid_values(name: &str, values: &[&str], expected: &str) {
+    fn invalid_values(name: &'static str, values: &[&str], expected: &str) {
         for value in values {
             let word = format!("{name}={value}");
-            let message =
-                format!("invalid value \"{value}\" of parameter \"{name}\", expected {expected}");
+            let message = match invalid(name, value.as_bytes(), "") {
+                PlanError::Invalid { .. } => format!("invalid value \"{value}\""),
+                _ if name == "prefix" => "invalid value \"...\"".to_owned(),
+                _ => "invalid value".to_owned(),
+            };
+            let message = format!("{message} of parameter \"{name}\", expected {expected}");
             refused(&["tls=on", &word][usize::from(name == "tls")..], &message);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A password is never shown, and neither is what may be one or a part of one.
 
-use crate::plan::error::{may_be_secret, text, PlanError, HIDDEN};
+use crate::plan::error::{can_be_shown, is_harmless, shown, text, PlanError, HIDDEN};
 use crate::plan::server::{self, Server, Spot};
 use crate::plan::table::{Known, Parameter, Words};
 use crate::plan::value::{is_unix_path, number};
@@ -37,22 +37,13 @@ const VALUES: &[(&str, &[&str], &str)] =
 const FLAGS: &[(&[&str], &str)] =
     &[(&["1", "true", "yes", "enabled"], "on"), (&["0", "false", "no", "disabled"], "off")];
 
-/// Units as they are spelled elsewhere, longer ones first.
-const UNITS: &[(&str, &str)] = &[
-    ("milliseconds", "ms"),
-    ("seconds", "s"),
-    ("minutes", "m"),
-    ("second", "s"),
-    ("minute", "m"),
-    ("hours", "h"),
-    ("hour", "h"),
-    ("days", "d"),
-    ("msec", "ms"),
-    ("secs", "s"),
-    ("mins", "m"),
-    ("sec", "s"),
-    ("min", "m"),
-    ("day", "d"),
+/// Units as they are spelled elsewhere, and as nginx has them.
+const UNITS: &[(&[&str], &str)] = &[
+    (&["ms", "msec", "milliseconds"], "ms"),
+    (&["s", "sec", "secs", "second", "seconds"], "s"),
+    (&["m", "min", "mins", "minute", "minutes"], "m"),
+    (&["h", "hour", "hours"], "h"),
+    (&["d", "day", "days"], "d"),
 ];
 
 const SEVERAL: &str = "a line \"server\" for each of them in a block \
@@ -61,8 +52,9 @@ const SEVERAL: &str = "a line \"server\" for each of them in a block \
 /// A word that is unknown, shown unless it may be a URL with a password, and what was probably meant.
 pub(super) fn unknown(word: &[u8], meant: Option<String>, known: Known) -> PlanError {
     // What stands behind may be a password.
-    let end = word.iter().position(|byte| b"=:".contains(byte)).map_or(word.len(), |end| end + 1);
-    let word = if word.contains(&b'@') { HIDDEN.to_owned() } else { text(&word[..end]) };
+    let end = word.iter().position(|byte| b"=:".contains(byte)).unwrap_or(word.len());
+    let is_shown = is_harmless(&word[..end]) && !word.contains(&b'@');
+    let word = if is_shown { text(&word[..word.len().min(end + 1)]) } else { HIDDEN.to_owned() };
     match meant {
         Some(meant) => PlanError::Meant { word, meant },
         None => PlanError::Unknown { word, directive: known.directive },
@@ -100,25 +92,27 @@ pub(super) fn bare(words: &[&[u8]], at: usize, known: Known) -> PlanError {
         return PlanError::BehindPassword;
     }
     if is_variable(word) {
-        return PlanError::UnknownVariable(text(word));
+        return PlanError::UnknownVariable;
     }
     // As in `timeout=200 ms`.
     let joined = at.checked_sub(1).and_then(|before| {
         let (parameter, value) = assigned(words[before], known)?;
+        let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+        let is_torn = is_digit(value.last()) != is_digit(word.first()) && !is_digit(word.last());
+        let is_time = TIMES.contains(&parameter.name) && is_torn && ends(&words[at + 1..], known);
         let value = [value, word].concat();
-        let is_time = TIMES.contains(&parameter.name);
         (is_time && fits(parameter, &value)).then(|| known.written(parameter.name, &value))
     });
     // As in `tls on` and `tls = on`.
     let separated = named(word, known).map(|parameter| {
         let value = match &words[at + 1..] {
-            [b"=", value, ..] | [value, ..] => Some(*value),
-            [] => None,
+            [b"=", value, rest @ ..] | [value, rest @ ..] if ends(rest, known) => Some(*value),
+            _ => None,
         };
         assignment(parameter, value, known)
     });
     if let Some(write) = joined.or(separated) {
-        return PlanError::UnknownWritten { word: text(word), write };
+        return PlanError::UnknownWritten { word: shown(word), write };
     }
     let lower = text(word).to_ascii_lowercase();
     let bare = FLAGS.iter().find(|(aliases, _)| aliases.contains(&&*lower)).map(|(_, flag)| *flag);
@@ -157,7 +151,7 @@ pub(super) fn values(parameter: &Parameter, values: &[&[u8]], known: Known) -> O
         [b"=", value] => Some(assignment(parameter, Some(value), known)),
         [host, port] if parameter.name == "server" && number::<u16>(port).is_some() => {
             let server = [host, &b":"[..], port].concat();
-            is_shown(parameter, &server).then(|| known.written("server", &server))
+            fits(parameter, &server).then(|| known.written("server", &server))
         }
         [_, _, ..] if parameter.name == "server" => {
             Some("a line \"server\" for each of them".to_owned())
@@ -170,10 +164,13 @@ pub(super) fn values(parameter: &Parameter, values: &[&[u8]], known: Known) -> O
 pub(super) fn spaced(
     parameter: &Parameter,
     value: &[u8],
-    next: Option<&&[u8]>,
+    behind: &[&[u8]],
     known: Known,
 ) -> Option<PlanError> {
-    let next = next.filter(|next| value.is_empty() && is_shown(parameter, next))?;
+    let (next, rest) = behind.split_first()?;
+    if !value.is_empty() || !fits(parameter, next) || !ends(rest, known) {
+        return None;
+    }
     let write = known.written(parameter.name, next);
     Some(PlanError::Written { name: parameter.name, value: String::new(), write })
 }
@@ -181,16 +178,15 @@ pub(super) fn spaced(
 /// A parameter and its value as they are written, if the value can be shown and is right.
 fn assignment(parameter: &Parameter, value: Option<&[u8]>, known: Known) -> String {
     match value {
-        Some(value) if is_shown(parameter, value) => known.written(parameter.name, value),
+        Some(value) if fits(parameter, value) => known.written(parameter.name, value),
         _ if known.has_sign() => format!("\"{}=\" and its value right behind it", parameter.name),
         _ => format!("\"{}\", a space and its value", parameter.name),
     }
 }
 
-/// Whether a value is right, and no password, nor the next parameter with one.
-fn is_shown(parameter: &Parameter, value: &[u8]) -> bool {
-    let is_secret = parameter.name == "auth" || value.contains(&b'=') || may_be_secret(value);
-    !is_secret && fits(parameter, value)
+/// Whether a value ends before these words, and has no further part, as in `timeout 5 seconds`.
+fn ends(rest: &[&[u8]], known: Known) -> bool {
+    rest.first().is_none_or(|word| word.contains(&b'=') || named(word, known).is_some())
 }
 
 /// Why a value is refused before it is read.
@@ -200,16 +196,12 @@ pub(super) fn literal(parameter: &Parameter, value: &[u8]) -> Option<PlanError> 
     if matches!(value, [b'"' | b'\'', ..]) {
         return Some(PlanError::Quotes(name));
     }
-    let is_text = name == "auth" || may_be_secret(value);
-    (!is_text && has_variable(value)).then(|| PlanError::Variable { name, value: text(value) })
+    (name != "auth" && has_variable(value)).then_some(PlanError::Variable(name))
 }
 
 /// What is to be written in place of a value that is refused.
 pub(super) fn value(parameter: &Parameter, value: &[u8], known: Known) -> Option<PlanError> {
     let name = parameter.name;
-    if name == "auth" {
-        return None;
-    }
     let write = match name {
         "addr" | "server" => address(value, known),
         "type" if matches!(&*value.to_ascii_lowercase(), b"rediss" | b"valkeys") => {
@@ -222,8 +214,7 @@ pub(super) fn value(parameter: &Parameter, value: &[u8], known: Known) -> Option
             alike.map(|value| known.written(name, value.as_bytes()))
         }
     }?;
-    let is_address = matches!(name, "addr" | "server");
-    if may_be_secret(value) || is_address && !server::can_be_shown(value) {
+    if !can_be_shown(name, value) {
         return Some(PlanError::WrittenSecret { name, write });
     }
     Some(PlanError::Written { name, value: text(value), write })
@@ -244,8 +235,8 @@ fn similar(parameter: &Parameter, value: &[u8]) -> Option<String> {
         Some(text(value.trim_ascii())),
         named.map(str::to_owned),
         flag().map(str::to_owned),
-        TIMES.contains(&parameter.name).then(|| with_units(&lower)),
-        thousands(&lower),
+        TIMES.contains(&parameter.name).then(|| with_units(value)).flatten(),
+        (parameter.name == "count").then(|| thousands(&lower)).flatten(),
         nearest(&lower, values()).map(str::to_owned),
     ];
     candidates.into_iter().flatten().find(|candidate| fits(parameter, candidate.as_bytes()))
@@ -253,13 +244,17 @@ fn similar(parameter: &Parameter, value: &[u8]) -> Option<String> {
 
 const TIMES: &[&str] = &["interval", "timeout", "rotate"];
 
-/// A time with nginx's units, and without spaces.
-fn with_units(time: &str) -> String {
-    let time = time.replace(' ', "");
-    UNITS.iter().fold(time, |time, (unit, short)| time.replace(unit, short))
+/// A time with nginx's units, and without a space before the one that it has.
+fn with_units(time: &[u8]) -> Option<String> {
+    let (number, unit) =
+        time.split_at(time.iter().take_while(|byte| byte.is_ascii_digit()).count());
+    // nginx has months as "M".
+    let unit = text(unit.trim_ascii_start()).replace('M', "?").to_ascii_lowercase();
+    let (_, short) = UNITS.iter().find(|(units, _)| units.contains(&&*unit))?;
+    Some(text(number) + short)
 }
 
-/// A number with a unit, or with something between its digits.
+/// A number with a unit, or with something before each three of its digits.
 fn thousands(number: &str) -> Option<String> {
     let digits = number.trim_end_matches(['k', 'm']);
     let zeros = match &number[digits.len()..] {
@@ -268,7 +263,9 @@ fn thousands(number: &str) -> Option<String> {
         "m" => "000000",
         _ => return None,
     };
-    Some(digits.replace([',', '_'], "") + zeros)
+    let (first, rest) = digits.split_at(digits.find([',', '_']).unwrap_or(digits.len()));
+    let is_right = !first.is_empty() && rest.split([',', '_']).skip(1).all(|part| part.len() == 3);
+    is_right.then(|| digits.replace([',', '_'], "") + zeros)
 }
 
 /// How the address of a server is written.
@@ -276,13 +273,14 @@ fn address(value: &[u8], known: Known) -> Option<String> {
     let value = value.trim_ascii();
     let name = if known.has_sign() { "addr" } else { "server" };
     if is_unix_path(value) {
-        return Some(known.written(name, &[b"unix:", value].concat()));
+        let value = [b"unix:", value].concat();
+        return fits(named(name.as_bytes(), known)?, &value).then(|| known.written(name, &value));
     }
     let servers: Vec<_> =
         value.split(|byte| b",; ".contains(byte)).filter(|server| !server.is_empty()).collect();
     let [_] = servers[..] else {
         let is_server =
-            |server: &&[u8]| server::server(server).is_ok_and(|server| server.url.is_none());
+            |value: &&[u8]| can_be_shown("server", value) && server::server(value).is_ok();
         return (servers.len() > 1 && servers.iter().all(is_server)).then(|| {
             if known.has_sign() {
                 return SEVERAL.to_owned();
@@ -340,8 +338,9 @@ fn has_variable(value: &[u8]) -> bool {
     (0..value.len()).any(|at| is_variable(&value[at..]))
 }
 
+/// Whether a value can be advised: it is right, no password, and one word to nginx.
 fn fits(parameter: &Parameter, value: &[u8]) -> bool {
-    Words::default().put(parameter, value).is_ok()
+    can_be_shown(parameter.name, value) && Words::default().put(parameter, value).is_ok()
 }
 
 /// The name that is so near to a text that it was probably meant.
@@ -405,7 +404,31 @@ mod tests {
         for (words, end) in cases {
             let message = told(words);
             assert!(message.ends_with(end), "{words}: {message}");
+            if let Some(advice) = advice(&message) {
+                assert!(is_accepted(advice), "{words}: {message}");
+            }
         }
+    }
+
+    /// The words that a message says to write, where it says all of them.
+    fn advice(message: &str) -> Option<&str> {
+        let said = [", write \"", ", did you mean \""];
+        let (_, advice) = said.iter().find_map(|said| message.split_once(said))?;
+        let (advice, _) = advice.split_once('"')?;
+        (advice.ends_with(';') || advice.contains('=') && !advice.ends_with('=')).then_some(advice)
+    }
+
+    /// Whether words are right where they are advised, as nginx takes them apart.
+    fn is_accepted(advice: &str) -> bool {
+        if advice.ends_with(';') {
+            let mut block = Block::new(b"fleet").unwrap_or_else(|error| panic!("{error}"));
+            return advice.split_terminator(';').all(|line| {
+                let words: Vec<_> = line.split_whitespace().map(str::as_bytes).collect();
+                block.set(words[0], &words[1..]).is_ok()
+            });
+        }
+        let words = || advice.split_whitespace().map(str::as_bytes);
+        Directive::parse(words()).is_ok() || TicketsDirective::parse(words()).is_ok()
     }
 
     #[test]
@@ -514,6 +537,25 @@ mod tests {
             "addr=redis://u:hunter2",
             "redis://u:hunter2@a",
             "u:hunter2@a",
+            "addr=//u:hunter2@h",
+            "unix://u:hunter2@/s",
+            "addr=unix://u:hunter2@/s",
+            "addr=unix:///run/r.sock?password=hunter2",
+            "addr=unix:/run/r.sock,password=hunter2",
+            "addr=unix:s?password=hunter2",
+            "prefix=redis://u:hunter2@h ",
+            "prefix= redis://u:hunter2@h b",
+            "user=redis://u:hunter2@h ",
+            "addr=h,password=hunter2",
+            "addr=nginx:hunter$er2",
+            "addr=nginx:hunter2$er",
+            "$hunter2",
+            "db=h,password=hunter2",
+            "tls_name=h,password=hunter2",
+            "timeout=redis://:hunter2@h",
+            "tls_ca=redis://u:hunter2@h",
+            "auth_file=redis://u:hunter2",
+            "key=redis://hunter2@h",
         ] {
             let message = directive(words);
             assert!(!message.contains("hunter2"), "{words}: {message}");
@@ -528,6 +570,14 @@ mod tests {
             "server|redis://u:hunter2@a|b",
             "server|redis://u:hunter2@a,b",
             "server|u:hunter2",
+            "server|//u:hunter2@h",
+            "server|redis://u:hunter2@h ",
+            "server|h,password=hunter2",
+            "server|unix:///s?password=hunter2",
+            "server|unix:/s,password=hunter2",
+            "server|u:hunter2$er",
+            "resolver|h,password=hunter2",
+            "tls_key|redis://u:hunter2@h",
             "redis://u:hunter2@a",
         ] {
             let message = block(line);
@@ -539,6 +589,62 @@ mod tests {
              where a password has spaces"
         );
         says(directive, &[("auth=x|timeuot=1s", "\"...\", did you mean \"timeout=\"?")]);
+    }
+
+    #[test]
+    fn an_address_with_what_is_like_a_port_is_shown() {
+        says(directive, &[("addr=default:6379", "write \"addr=default port=6379\"")]);
+        for words in ["addr=default:cafe1234", "addr=default:1cafe"] {
+            assert!(!directive(words).contains("cafe"), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_long_value_leaves_room_for_what_is_expected() {
+        for name in ["db", "prefix", "timeout"] {
+            let message = directive(&format!("{name}={}", "x".repeat(3500)));
+            assert!(message.len() < 300, "{message}");
+        }
+        assert!(directive(&"x".repeat(3500)).len() < 300);
+    }
+
+    /// What would be refused, or mean something else, is not advised.
+    #[test]
+    fn nothing_is_advised_that_is_not_meant() {
+        let sign = "write \"user=\" and its value right behind it";
+        says(
+            directive,
+            &[
+                ("user|=|$x", sign),
+                ("user|my name", sign),
+                ("key|my key", "write \"key=\" and its value right behind it"),
+                ("timeout|=|1|s", "write \"timeout=\" and its value right behind it"),
+                ("timeout|5|seconds", "write \"timeout=\" and its value right behind it"),
+                ("timeout=|5|seconds", "as 200ms, 1s, 1m"),
+                ("prefix=|$x", "a text"),
+                ("addr=/run/a b", "the port goes into \"port=\""),
+                ("timeout=1 30s", "as 200ms, 1s, 1m"),
+                ("timeout=1,5", "as 200ms, 1s, 1m"),
+                ("interval=1M", "as 200ms, 1s, 1m"),
+                ("count=1,5k", "or unlimited"),
+                ("count=k", "or unlimited"),
+                ("count=,500", "or unlimited"),
+                ("db=k", "a number from 0 to 65535"),
+                ("port=6,379", "a number from 1 to 65535"),
+            ],
+        );
+        for words in ["timeout=1s|500|ms", "timeout=1s|500", "timeout=1|30s"] {
+            assert!(!directive(words).contains("write"), "{words}");
+        }
+        says(
+            block,
+            &[
+                ("user|=|$x", "write \"user\", a space and its value"),
+                ("auth_file=\"my|pw.txt\"", "write \"auth_file\", a space and its value"),
+                ("auth_file|=|my pw.txt", "write \"auth_file\", a space and its value"),
+                ("server|/run/a b", "or a URL \"redis://\" or \"rediss://\""),
+            ],
+        );
     }
 
     #[test]
@@ -693,11 +799,11 @@ mod tests {
             &[
                 (
                     "addr=$redis",
-                    "invalid value \"$redis\" of parameter \"addr\", expected no variable: these are not \
-                     supported here",
+                    "invalid value of parameter \"addr\", expected no variable: these are not supported \
+                     here",
                 ),
                 ("key=${dir}/cache.key", "these are not supported here"),
-                ("$redis", "unknown parameter \"$redis\", expected no variable: these are not supported here"),
+                ("$redis", "unknown parameter \"...\", expected no variable: these are not supported here"),
             ],
         );
         says(block, &[("server|$redis", "these are not supported here")]);

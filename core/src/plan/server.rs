@@ -78,46 +78,27 @@ pub(super) fn addr(value: &[u8]) -> Result<Spot<'_>, Refusal> {
     match value {
         b"" => Err(Refusal::Value),
         host if is_host(host) => Ok(Spot::Host(host, None)),
-        url if url.windows(3).any(|bytes| bytes == b"://") => Err(Refusal::Hidden(NO_URL)),
-        host if !can_be_shown(host) => Err(Refusal::Hidden(ADDR)),
+        url if url.windows(3).any(|bytes| bytes == b"://") => Err(Refusal::Other(NO_URL)),
         _ => Err(Refusal::Other(ADDR)),
     }
 }
 
-/// Whether none of an address can be a password.
-pub(super) fn can_be_shown(value: &[u8]) -> bool {
-    // Behind a colon there is a port, or what was meant as a password.
-    let behind =
-        value.iter().rposition(|byte| *byte == b':').map_or(&[][..], |at| &value[at + 1..]);
-    let is_port = behind.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b']');
-    let is_secret =
-        value.iter().any(|byte| b"@?".contains(byte)) || !(is_port || value.starts_with(b"unix:"));
-    !is_secret
-}
-
-/// Reads a server. One that may have a password in it is not shown where it is refused.
+/// Reads a server.
 pub(super) fn server(value: &[u8]) -> Result<Server<'_>, Refusal> {
-    let refuse = |expected| {
-        if can_be_shown(value) {
-            Refusal::Other(expected)
-        } else {
-            Refusal::Hidden(expected)
-        }
-    };
     if let Some(path) = value.strip_prefix(b"unix:") {
-        let path = is_unix_path(path).then_some(path).ok_or_else(|| refuse(UNIX_PATH))?;
+        let path = is_unix_path(path).then_some(path).ok_or(Refusal::Other(UNIX_PATH))?;
         return Ok(Server { spot: Spot::Unix(path), url: None });
     }
     if let Some(end) = value.windows(3).position(|bytes| bytes == b"://") {
-        return url(&value[..end], &value[end + 3..]).map_err(refuse);
+        return url(&value[..end], &value[end + 3..]).map_err(Refusal::Other);
     }
     if value.contains(&b'@') {
-        return Err(refuse(NOT_A_URL));
+        return Err(Refusal::Other(NOT_A_URL));
     }
     // An IPv6 address may stand without brackets where no port follows.
     let spot = match value::ip_address(value) {
         Some(_) => Spot::Host(value, None),
-        None => host_and_port(value, HOST).map_err(refuse)?,
+        None => host_and_port(value, HOST).map_err(Refusal::Other)?,
     };
     Ok(Server { spot, url: None })
 }

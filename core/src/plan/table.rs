@@ -131,7 +131,7 @@ parameters! {
         value::user, "a name in printable ASCII without spaces";
     Many "sentinel_auth_file" => sentinel_auth_file: Option<&'a [u8]>,
         "*file*",
-        value::not_empty, "the name of a file";
+        value::file, "the name of a file";
     Store "port" => port: Option<u16>,
         "*number*",
         value::port, "a number from 1 to 65535";
@@ -156,7 +156,7 @@ parameters! {
         value::password, "a password that is not empty";
     Store "auth_file" => auth_file: Option<&'a [u8]>,
         "*file*" in place of "auth",
-        value::not_empty, "the name of a file";
+        value::file, "the name of a file";
     Store "db" => database: Option<u16>,
         "*number*" default "0",
         value::database, "a number from 0 to 65535";
@@ -168,16 +168,16 @@ parameters! {
         value::flag, "on or off";
     Store "tls_ca" => tls_ca: Option<&'a [u8]>,
         "*file*",
-        value::not_empty, "the name of a file";
+        value::file, "the name of a file";
     Store "tls_name" => tls_name: Option<Peer>,
         "*name*",
         value::peer, "a DNS name or an IP address";
     Store "tls_cert" => tls_cert: Option<&'a [u8]>,
         "*file*",
-        value::not_empty, "the name of a file";
+        value::file, "the name of a file";
     Store "tls_key" => tls_key: Option<&'a [u8]>,
         "*file*",
-        value::not_empty, "the name of a file";
+        value::file, "the name of a file";
     Store "tls_verify" => tls_verify: Option<bool>,
         "`on` \\| `off`" default "on",
         value::flag, "on or off";
@@ -200,7 +200,7 @@ parameters! {
     /// Key files, the first to seal with.
     Sessions "key" => keys: Vec<&'a [u8]>,
         "*file* ...",
-        value::not_empty, "the name of a file";
+        value::file, "the name of a file";
     Tickets "rotate" => rotate: Option<Duration>,
         "*time*",
         value::rotation, "a time from 1h to 12h";

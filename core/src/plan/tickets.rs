@@ -112,7 +112,7 @@ mod tests {
             let rotate = parse(&["on", &format!("rotate={value}")]).unwrap().unwrap().rotate(HOUR);
             assert_eq!(rotate, Duration::from_secs(seconds), "{value}");
         }
-        for value in ["", "0", "59m", "3599", "12h 1s", "1d", "1", "-1h"] {
+        for value in ["", "0", "59m", "3599", "12h1s", "1d", "1", "-1h"] {
             refused(
                 &["on", &format!("rotate={value}")],
                 &format!(

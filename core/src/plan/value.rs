@@ -22,7 +22,9 @@ pub(super) const ROTATIONS: RangeInclusive<Duration> =
 const MAX_NAME: usize = 253;
 
 /// What is expected of the path of a unix socket.
-pub const UNIX_PATH: &str = "\"unix:\" and an absolute path of at most 107 bytes";
+pub const UNIX_PATH: &str =
+    "\"unix:\" and an absolute path, as \"unix:/run/redis.sock\", of at most 107 \
+                             bytes without \"@\", \"?\", \",\" and \"=\"";
 
 /// The longest path of a unix socket (unix(7)).
 const MAX_UNIX_PATH: usize = 107;
@@ -37,12 +39,8 @@ const MAX_SITE: u8 = 15;
 pub(super) enum Refusal {
     /// It is not what the table says.
     Value,
-    /// The same of one that is not shown.
-    Secret,
     /// It is not this, which says more than the table.
     Other(&'static str),
-    /// The same of one that is not shown.
-    Hidden(&'static str),
     /// It cannot be what keys begin with.
     Prefix(PrefixError),
 }
@@ -54,9 +52,17 @@ pub(super) fn not_empty(value: &[u8]) -> Result<&[u8], Refusal> {
     Ok(value)
 }
 
+/// The name of a file. A URL is none, and may have a password, which who opens it would show.
+pub(super) fn file(value: &[u8]) -> Result<&[u8], Refusal> {
+    if value.windows(3).any(|bytes| bytes == b"://") {
+        return Err(Refusal::Value);
+    }
+    not_empty(value)
+}
+
 /// The rest is nginx's to judge, which shows it.
 pub(super) fn name_server(value: &[u8]) -> Result<&[u8], Refusal> {
-    if value.is_empty() || value.iter().any(|byte| b"@/".contains(byte)) {
+    if value.is_empty() || value.iter().any(|byte| b"@/,".contains(byte)) {
         return Err(Refusal::Value);
     }
     Ok(value)
@@ -105,7 +111,7 @@ pub(super) fn user(value: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
 
 pub(super) fn password(value: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
     if value.is_empty() {
-        return Err(Refusal::Secret);
+        return Err(Refusal::Value);
     }
     Ok(Cow::Borrowed(value))
 }
@@ -198,8 +204,11 @@ pub(super) fn is_host(host: &[u8]) -> bool {
 }
 
 /// Whether this can be the path of a unix socket.
+/// Whether this is the path of a unix socket. Paths are logged: what a client of Redis has in place of one, a URL
+/// or a connection string with a password, is none.
 pub(super) fn is_unix_path(path: &[u8]) -> bool {
-    path.starts_with(b"/") && path.len() <= MAX_UNIX_PATH
+    let is_plain = !path.starts_with(b"//") && !path.iter().any(|byte| b"@?,=".contains(byte));
+    path.starts_with(b"/") && path.len() <= MAX_UNIX_PATH && is_plain
 }
 
 /// Decimal digits and nothing else.
