@@ -79,6 +79,14 @@ my @wrong = (
 	[ 'timeuot=1s', 'did you mean "timeout="?' ],
 	[ 'type=valkey', 'write "type=redis"' ],
 	[ 'count=10k', 'write "count=10000"' ],
+	[ 'addr=//u:hunter2@h', 'expected an IP address or a name' ],
+	[ 'unix://u:hunter2@/s', 'unknown parameter "..."' ],
+	[ 'addr=unix:///s?password=hunter2', 'expected "unix:" and an absolute path' ],
+	[ '"prefix=redis://u:hunter2@h "', 'printable ASCII without spaces' ],
+	[ 'addr=nginx:hunter2$er', 'expected no variable' ],
+	[ 'db=h,password=hunter2', 'expected a number from 0 to 65535' ],
+	[ 'tls=on tls_ca=redis://u:hunter2@h', 'expected the name of a file' ],
+	[ 'timeout = 1 s', 'write "timeout=" and its value right behind it' ],
 );
 
 my @wrong_lines = (
@@ -89,6 +97,9 @@ my @wrong_lines = (
 	[ 'timeout=1s;', 'write "timeout 1s;"' ],
 	[ 'password hunter2;', 'did you mean "auth_file" or "auth"?' ],
 	[ 'auth=hunter2;', 'write "auth", a space and its value' ],
+	[ 'server "redis://u:hunter2@h ";', 'invalid value of parameter "server"' ],
+	[ 'server h,password=hunter2;', 'invalid value of parameter "server"' ],
+	[ 'timeout="my pw";', 'write "timeout", a space and its value' ],
 	[ 'auth big hunter2;', 'wrong number of values of parameter "auth"' ],
 );
 
