@@ -26,7 +26,8 @@ my $t = Test::Nginx->new()
 	->has(qw/http http_ssl mail mail_ssl stream stream_ssl/)
 	->has_daemon('openssl');
 my $root = "$FindBin::Bin/..";
-my @blocks = map { blocks($_) } sort glob "$root/*.md $root/docs/*.md";
+my @blocks = map { blocks($_) } sort glob join ' ', map { "$root/$_" }
+	qw(*.md docs/*.md dist/*/*.md examples/*.md patches/*.md);
 
 my $certificate = certificate($t, 'example');
 mkdir $t->testdir() . '/logs';
@@ -52,7 +53,7 @@ $t->plan(1 + 2 * @blocks);
 
 ###############################################################################
 
-cmp_ok(@blocks, '>=', 15, 'configurations');
+cmp_ok(@blocks, '>=', 20, 'configurations');
 
 foreach my $block (@blocks) {
 	my ($place, $config) = @$block;
@@ -79,7 +80,7 @@ sub blocks {
 
 	$name =~ s!^\Q$root\E/!!;
 
-	while ($text =~ /^( *)```nginx\n(.*?)^\1```$/msg) {
+	while ($text =~ /^( *)``` *nginx\n(.*?)^\1```$/msg) {
 		my $line = 1 + substr($text, 0, $-[0]) =~ tr/\n//;
 
 		push @found, [ "$name:$line", $2 ];
@@ -96,7 +97,7 @@ sub local_config {
 	my $dir = $t->testdir();
 	my %addresses;
 
-	$config =~ s/^\s*load_module .*?;$//mg;
+	$config =~ s/^\s*load_module modules\/ngx_http_ssl_session_cache_module\.so;$//mg;
 	$config =~ s!/etc/!$dir/etc/!g;
 	$config =~ s!/var/log/nginx/!$dir/!g;
 	$config =~ s{\b(?:[\w-]+\.)+example\.(?:com|net|org)\b|\b10(?:\.\d+){3}\b(?!/)}
