@@ -87,7 +87,7 @@ foreach my $log (map { s/^.* is still down: .*\n//mgr }
 
 	is(grep({ /down|unavailable/ } @changes), 3, 'lines of its loss');
 	is(grep({ !/down|unavailable/ } @changes), 3, 'lines of its return');
-	is(grep({ /sslsessioncache: / && !/\[(?:debug|warn)\]|suspended/ }
+	is(grep({ /sslsessioncache: / && !/\[(?:debug|warn)\]|suspended|module version/ }
 		split /
 /, $log), 6, 'no other lines')
 		or diag(grep { /sslsessioncache/ } split /^/, $log);
