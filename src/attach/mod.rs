@@ -41,7 +41,7 @@ pub(crate) fn attach(cycle: &ngx_cycle_t, servers: &Servers) -> Result<(), Repor
         if let (Some(cache), Some(destination)) = (cache, server.conf.destination()) {
             // Kept at once: the SSL_CTX has its address, also where what follows fails.
             conf.add_cache(Rc::clone(&cache));
-            if servers.of_default(server).next().is_some() {
+            if servers.is_default(server) {
                 conf.add_default_cache(DefaultCache {
                     server: server.to_string(),
                     cache: Rc::clone(&cache),
@@ -181,7 +181,7 @@ fn attach_server(
             server.place
         );
     }
-    if servers.of_default(server).next().is_some() {
+    if servers.is_default(server) {
         warn_of_single_use(cycle, server, destination, gives_tickets);
         warn_of_short_timer(cycle, server, servers.timeout_directive, &destination.store);
     }

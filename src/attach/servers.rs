@@ -109,9 +109,13 @@ impl Servers {
     /// of the first one where they have several; the server itself where it is one.
     pub(super) fn decider<'a>(&'a self, server: &'a Server) -> &'a Server {
         let is_there = |listener: &&Listener| self.of(listener).any(|other| ptr::eq(other, server));
-        let is_default = self.of_default(server).next().is_some();
-        let listener = self.listeners.iter().find(is_there).filter(|_| !is_default);
+        let listener = self.listeners.iter().find(is_there).filter(|_| !self.is_default(server));
         listener.map_or(server, |listener| self.default_of(listener))
+    }
+
+    /// Whether handshakes begin with a server: it is the default one of a listener.
+    pub(super) fn is_default(&self, server: &Server) -> bool {
+        self.of_default(server).next().is_some()
     }
 
     /// The listeners that a server is the default server of.

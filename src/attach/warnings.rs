@@ -123,8 +123,7 @@ pub(super) fn of_shared_zones(cycle: &ngx_cycle_t, servers: &Servers) {
     let mut first: BTreeMap<&[u8], (&Server, &Destination)> = BTreeMap::new();
     let mut told = BTreeSet::new();
     for server in &servers.servers {
-        let is_default = servers.of_default(server).next().is_some();
-        let zone = server.tls.session_zone.filter(|_| is_default);
+        let zone = server.tls.session_zone.filter(|_| servers.is_default(server));
         let (Some(zone), Some(destination)) = (zone, server.conf.destination()) else { continue };
         let (other, its) = *first.entry(zone.as_bytes()).or_insert((server, destination));
         let Some(what) = its.differs(destination) else { continue };
