@@ -123,10 +123,8 @@ fn attach_server(
         log!(
             NGX_LOG_WARN,
             cycle.log,
-            "\"{NAME}\" is ignored for server \"{}\" in {}: \"ssl_session_cache off\" there says \
-             that sessions are not to be resumed",
-            server.name,
-            server.place
+            "\"{NAME}\" is ignored for {server}: \"ssl_session_cache off\" there says \
+             that sessions are not to be resumed"
         );
         return Ok(None);
     }
@@ -135,12 +133,10 @@ fn attach_server(
         log!(
             NGX_LOG_WARN,
             cycle.log,
-            "\"{NAME}\" is ignored for server \"{}\" in {}: it is the default server of sockets \
+            "\"{NAME}\" is ignored for {server}: it is the default server of sockets \
              whose servers ask for different client certificates, and OpenSSL could not keep their \
              sessions apart; give each of these sockets the same servers, or a default server of \
-             its own",
-            server.name,
-            server.place
+             its own"
         );
         return Ok(None);
     }
@@ -149,10 +145,8 @@ fn attach_server(
         log!(
             NGX_LOG_WARN,
             cycle.log,
-            "\"ssl_session_cache builtin\" is ignored for server \"{}\" in {}: a session that one \
-             worker's cache drops would be deleted for all; use \"shared:\" next to \"{NAME}\"",
-            server.name,
-            server.place
+            "\"ssl_session_cache builtin\" is ignored for {server}: a session that one \
+             worker's cache drops would be deleted for all; use \"shared:\" next to \"{NAME}\""
         );
     }
     let asks_for_tickets =
@@ -161,10 +155,8 @@ fn attach_server(
         log!(
             NGX_LOG_WARN,
             cycle.log,
-            "stateless session tickets are asked for by server \"{}\" in {}: clients that take \
-             them, with TLS 1.3 all, never reach \"{NAME}\"; set \"ssl_session_tickets off\"",
-            server.name,
-            server.place
+            "stateless session tickets are asked for by {server}: clients that take \
+             them, with TLS 1.3 all, never reach \"{NAME}\"; set \"ssl_session_tickets off\""
         );
     } else if !gives_tickets {
         ctx.disable_tickets();
@@ -174,11 +166,9 @@ fn attach_server(
         log!(
             NGX_LOG_WARN,
             cycle.log,
-            "\"ssl_conf_command Options AntiReplay\" next to \"ssl_early_data on\" for server \"{}\" \
-             in {}: OpenSSL then resumes no TLS 1.3 session that \"{NAME}\" finds; switch one of \
-             the two off",
-            server.name,
-            server.place
+            "\"ssl_conf_command Options AntiReplay\" next to \"ssl_early_data on\" for {server}: \
+             OpenSSL then resumes no TLS 1.3 session that \"{NAME}\" finds; switch one of \
+             the two off"
         );
     }
     if servers.is_default(server) {
@@ -270,10 +260,8 @@ fn narrow_id_contexts(
                 log!(
                     NGX_LOG_WARN,
                     cycle.log,
-                    "\"{NAME}\" resumes no sessions of server \"{}\" in {}: OpenSSL cannot begin a \
-                     handshake there",
-                    server.name,
-                    server.place
+                    "\"{NAME}\" resumes no sessions of {server}: OpenSSL cannot begin a \
+                     handshake there"
                 );
                 wide.insert(ptr::from_ref(server));
             }
@@ -307,9 +295,7 @@ fn warn_of_short_timer(cycle: &ngx_cycle_t, server: &Server, directive: &str, st
             NGX_LOG_WARN,
             cycle.log,
             "\"timeout={timeout}ms\" of \"{NAME}\" is cut to half of \"{directive}\", which is \
-             {timer}ms for server \"{}\" in {}: raise that to {}ms, or lower \"timeout=\" to {}ms",
-            server.name,
-            server.place,
+             {timer}ms for {server}: raise that to {}ms, or lower \"timeout=\" to {}ms",
             timeout * 2,
             timer / 2
         );
@@ -328,10 +314,8 @@ fn warn_of_single_use(
         log!(
             NGX_LOG_WARN,
             cycle.log,
-            "\"single_use={}\" of \"{NAME}\" for server \"{}\" in {}: {what}",
-            destination.single_use.name(),
-            server.name,
-            server.place
+            "\"single_use={}\" of \"{NAME}\" for {server}: {what}",
+            destination.single_use.name()
         );
     };
     let has_fallback = destination.store.fallback().is_some();

@@ -31,13 +31,7 @@ pub(super) fn wanted<'a>(
     let directive = server.conf.tickets().filter(|_| servers.listeners.iter().any(is_on));
     let Some(directive) = directive else { return Ok(None) };
     let refuse = |reason: &str| {
-        log!(
-            NGX_LOG_EMERG,
-            cycle.log,
-            "\"{TICKETS_NAME}\" cannot be on for server \"{}\" in {}: {reason}",
-            server.name,
-            server.place
-        );
+        log!(NGX_LOG_EMERG, cycle.log, "\"{TICKETS_NAME}\" cannot be on for {server}: {reason}");
         Reported
     };
     let Some((destination, sealer)) = server
@@ -105,10 +99,8 @@ impl Wanted<'_> {
             log!(
                 NGX_LOG_WARN,
                 cycle.log,
-                "\"{TICKETS_NAME}\" is ignored for server \"{}\" in {}: OpenSSL cannot begin a \
-                 handshake there",
-                server.name,
-                server.place
+                "\"{TICKETS_NAME}\" is ignored for {server}: OpenSSL cannot begin a \
+                 handshake there"
             );
         }
         Ok(tickets)
