@@ -65,6 +65,8 @@
 //!   the same id that has not expired: what is resumed then is a session of that id all the same.
 //! - The key files decide over everything: who has one can read what was ever stored under it.
 
+use core::fmt;
+
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -152,6 +154,35 @@ struct Key<B> {
     mark: [u8; BLOCK_LEN],
 }
 
+/// Tells a key from others, to people: the first four bytes of its mark, in hex. It is what the key
+/// makes of a block of zeros, and so a key check value as of ANSI X9.24-1. It tells nothing else of the
+/// key, and ids have a part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyId([u8; 4]);
+
+impl KeyId {
+    /// Of the key that a cipher has; `None` where that failed.
+    pub fn of(cipher: &impl BlockCipher) -> Option<Self> {
+        Some(Self::of_mark(&mark(cipher)?))
+    }
+
+    fn of_mark(mark: &[u8; BLOCK_LEN]) -> Self {
+        let [first, second, third, fourth, ..] = *mark;
+        Self([first, second, third, fourth])
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+fn mark(cipher: &impl BlockCipher) -> Option<[u8; BLOCK_LEN]> {
+    let mut mark = [0; BLOCK_LEN];
+    cipher.encrypt(&mut mark).then_some(mark)
+}
+
 /// Why a key cannot be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum KeyError {
@@ -209,15 +240,17 @@ impl<B: BlockCipher, A: Aead> Sealer<B, A> {
 
     /// Adds a key, behind those added before.
     pub fn add(&mut self, cipher: B) -> Result<(), KeyError> {
-        let mut mark = [0; BLOCK_LEN];
-        if !cipher.encrypt(&mut mark) {
-            return Err(KeyError::Cipher);
-        }
+        let mark = mark(&cipher).ok_or(KeyError::Cipher)?;
         if self.keys.iter().any(|key| key.mark == mark) {
             return Err(KeyError::Duplicate);
         }
         self.keys.push(Key { cipher, mark });
         Ok(())
+    }
+
+    /// Which key ids are minted under, and records sealed; `None` without a key.
+    pub fn key_id(&self) -> Option<KeyId> {
+        self.keys.first().map(|key| KeyId::of_mark(&key.mark))
     }
 
     /// What tells each of the keys, in their order.
@@ -793,9 +826,20 @@ pub(crate) mod tests {
         assert!(sealer != self::sealer(&[KEY]));
     }
 
+    /// Computed with `openssl enc -aes-256-ecb -nopad` from a block of zeros.
+    #[test]
+    fn a_key_is_known_by_its_id() {
+        let key = core::array::from_fn(|i| i as u8);
+        let sealer = sealer(&[key, KEY]);
+        assert_eq!(sealer.key_id().unwrap().to_string(), "f29000b6");
+        assert_eq!(KeyId::of(&Aes256::new(&key.into())), sealer.key_id());
+        assert_ne!(KeyId::of(&Aes256::new(&KEY.into())), sealer.key_id());
+    }
+
     #[test]
     fn without_a_key_nothing_is_minted() {
         let sealer = sealer(&[]);
+        assert!(sealer.key_id().is_none());
         assert!(sealer.mint(&SEED, &HELLO, 0).is_none());
         assert!(sealer.recognise(&[0; ID_LEN]).is_none());
     }
