@@ -1,9 +1,12 @@
 # For those who want to use the module, not to change it: builds it with ci/build for an installed nginx,
-# and installs it. "make help" says how; ci/ has what developers need.
+# and installs it, and the tool for the shell. "make help" says how; ci/ has what developers need.
 
 export NGINX NGINX_SOURCE_DIR DESTDIR MODULESDIR
 
-.PHONY: all install help
+PREFIX = /usr/local
+TOOL = target/tool/ssl-session-cache
+
+.PHONY: all install tool install-tool help
 
 all:
 	@ci/install --build
@@ -11,11 +14,22 @@ all:
 install:
 	@ci/install --install
 
+tool: $(TOOL)
+
+install-tool: $(TOOL)
+	@dist/install-tool $(TOOL) $(DESTDIR)$(PREFIX)
+
+$(TOOL): Cargo.toml Cargo.lock $(shell find tool core -type f)
+	cargo build --locked --profile tool --target-dir target -p ssl-session-cache
+
 help:
 	@echo 'make            builds the module, for the nginx of this system'
 	@echo 'make install    puts it where that nginx loads modules from'
 	@echo
-	@echo 'Variables, the same for both:'
+	@echo 'make tool          builds the program ssl-session-cache, which needs no nginx'
+	@echo 'make install-tool  installs it, with manual pages and completions, in PREFIX (/usr/local)'
+	@echo
+	@echo 'Variables of the first two:'
 	@echo
 	@echo 'NGINX=/opt/nginx/sbin/nginx    the binary that is to load the module, where it is not "nginx"'
 	@echo 'NGINX_SOURCE_DIR=/src/nginx    the source that it was built from; without NGINX, the binary is'
