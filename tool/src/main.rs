@@ -1,5 +1,8 @@
 //! What an operator does with the TLS session cache from a shell.
 
+mod cipher;
+mod key;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -13,8 +16,14 @@ struct Options {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    /// Make key files, and tell which are the same
+    #[command(subcommand)]
+    Key(key::Command),
+}
 
 fn main() -> ExitCode {
-    match Options::parse().command {}
+    match Options::parse().command {
+        Command::Key(command) => key::run(&command),
+    }
 }
