@@ -1,7 +1,17 @@
 //! What an operator does with the TLS session cache from a shell.
 
+#![forbid(unsafe_code)]
+
+mod check;
 mod cipher;
+mod files;
 mod key;
+mod link;
+mod output;
+mod records;
+mod session;
+mod store;
+mod target;
 
 use std::process::ExitCode;
 
@@ -20,10 +30,22 @@ enum Command {
     /// Make key files, and tell which are the same
     #[command(subcommand)]
     Key(key::Command),
+    Check(check::CheckArgs),
+    Count(records::CountArgs),
+    List(records::ListArgs),
+    Flush(records::FlushArgs),
+    Show(session::ShowArgs),
+    Revoke(session::RevokeArgs),
 }
 
 fn main() -> ExitCode {
     match Options::parse().command {
         Command::Key(command) => key::run(&command),
+        Command::Check(args) => output::exit(check::run(args)),
+        Command::Count(args) => output::exit(records::count(args)),
+        Command::List(args) => output::exit(records::list(args)),
+        Command::Flush(args) => output::exit(records::flush(args)),
+        Command::Show(args) => output::exit(session::show(args)),
+        Command::Revoke(args) => output::exit(session::revoke(args)),
     }
 }
