@@ -8,6 +8,7 @@ mod files;
 mod key;
 mod link;
 mod output;
+mod probe;
 mod records;
 mod session;
 mod store;
@@ -36,6 +37,7 @@ enum Command {
     Flush(records::FlushArgs),
     Show(session::ShowArgs),
     Revoke(session::RevokeArgs),
+    Probe(probe::Options),
 }
 
 fn main() -> ExitCode {
@@ -47,5 +49,6 @@ fn main() -> ExitCode {
         Command::Flush(args) => output::exit(records::flush(args)),
         Command::Show(args) => output::exit(session::show(args)),
         Command::Revoke(args) => output::exit(session::revoke(args)),
+        Command::Probe(options) => probe::run(&options),
     }
 }
