@@ -32,7 +32,7 @@ my (undef, $second) = pair($t, %options);
 
 SSLSessionCache::Nginx->new($t, 'third',
 	config(cache => 'timeout=5s key=other.key', port => 8445));
-$t->plan(23);
+$t->plan(24);
 
 my ($a, $b, $c, $down) = map { '127.0.0.1:' . port($_) } 8443 .. 8446;
 my @trusted = ('--name', 'localhost', '--ca', $t->testdir() . '/localhost.crt');
@@ -77,9 +77,12 @@ like($r->{out}, qr/\n\n\Q$down cannot be reached: Connection refused\E\n\z/, 'wh
 
 $r = tool('probe', '--count', 1, $a, $b);
 
-is($r->{status}, 1, 'certificate of another name');
+is($r->{status}, 1, 'certificate of nobody known');
 like($r->{out}, qr!^\Q$b\E  certificate +self.signed certificate$!m, 'what is wrong with it');
 like($r->{out}, qr!^\Q$b\E  TLS 1\.3 stateful  1/1 reused!m, 'resumed all the same');
+
+$r = tool('probe', '--count', 1, '--name', 'another', '--ca', $trusted[3], $a, $b);
+like($r->{out}, qr!^\Q$b\E  certificate +hostname mismatch$!m, 'certificate of another name');
 
 is(tool('probe', '--insecure', '--count', 1, $a, $b)->{status}, 0, 'not looked at');
 

@@ -20,7 +20,7 @@ pub(super) struct Target {
 /// What was found.
 pub(super) struct Survey {
     pub(super) servers: Vec<Server>,
-    /// The place of the one that made the sessions; `None` where none can be reached.
+    /// The place of the one that made the sessions; `None` where nothing can be tried on any.
     pub(super) maker: Option<usize>,
 }
 
@@ -28,10 +28,11 @@ pub(super) struct Survey {
 #[derive(Default)]
 pub(super) struct Server {
     pub(super) label: String,
-    pub(super) unreachable: Option<String>,
+    /// Why nothing can be tried there.
+    pub(super) unfit: Option<String>,
     /// What is wrong with its certificate.
     pub(super) certificate: Option<String>,
-    /// In the order of [`Kind::ALL`]; empty where it cannot be reached.
+    /// In the order of [`Kind::ALL`]; empty where nothing can be tried.
     pub(super) kinds: Vec<Found>,
     /// `None` where sessions do not allow it.
     pub(super) early: Option<Early>,
@@ -103,20 +104,20 @@ impl Surveyor<'_> {
     pub(super) fn survey(&self) -> Survey {
         let servers = self.targets.iter().map(|target| self.meet(target)).collect();
         let mut survey = Survey { servers, maker: None };
-        let reachable: Vec<_> = (0..self.targets.len())
-            .filter(|place| survey.servers[*place].unreachable.is_none())
+        let fit: Vec<_> = (0..self.targets.len())
+            .filter(|place| survey.servers[*place].unfit.is_none())
             .collect();
-        let Some(&maker) = reachable.first() else { return survey };
+        let Some(&maker) = fit.first() else { return survey };
         survey.maker = Some(maker);
 
         for kind in Kind::ALL {
             if survey.servers[maker].given(kind).is_some() {
-                self.offer(&mut survey, maker, &reachable, kind);
+                self.offer(&mut survey, maker, &fit, kind);
             }
         }
         if survey.servers[maker].given(Kind::Tls13).is_some_and(|given| given.allows_early_data) {
-            for (n, place) in reachable.iter().enumerate() {
-                let again_on = reachable[(n + 1) % reachable.len()];
+            for (n, place) in fit.iter().enumerate() {
+                let again_on = fit[(n + 1) % fit.len()];
                 survey.servers[*place].early = Some(self.early(maker, *place, again_on));
             }
         }
@@ -133,7 +134,7 @@ impl Surveyor<'_> {
         let address = match &target.address {
             Ok(address) => *address,
             Err(reason) => {
-                server.unreachable = Some(reason.clone());
+                server.unfit = Some(format!("cannot be reached: {reason}"));
                 return server;
             }
         };
@@ -146,12 +147,17 @@ impl Surveyor<'_> {
                 }
                 Err(VisitError::Handshake(reason)) => Err(reason),
                 Err(error) => {
-                    server.unreachable = Some(error.to_string());
+                    server.unfit = Some(format!("cannot be reached: {error}"));
                     server.kinds.clear();
-                    break;
+                    return server;
                 }
             };
             server.kinds.push(Found { full, offers: Offers::default() });
+        }
+        if server.kinds.iter().all(|found| found.full.is_err()) {
+            let last = server.kinds.pop().and_then(|found| found.full.err());
+            server.unfit = Some(format!("has no handshake: {}", last.unwrap_or_default()));
+            server.kinds.clear();
         }
         server
     }

@@ -11,8 +11,8 @@ pub(super) fn table(survey: &Survey) -> String {
     let mut rows = vec![["server".to_owned(), "session".to_owned(), "offered".to_owned()]];
     for server in &survey.servers {
         let mut row = |kind: &str, text| rows.push([server.label.clone(), kind.to_owned(), text]);
-        if let Some(reason) = &server.unreachable {
-            row("-", format!("cannot be reached: {reason}"));
+        if let Some(reason) = &server.unfit {
+            row("-", reason.clone());
         }
         for (kind, found) in Kind::ALL.into_iter().zip(&server.kinds) {
             row(&title(kind, server), outcome(kind, found));
@@ -92,8 +92,8 @@ fn millis(time: Duration) -> String {
 pub(super) fn problems(survey: &Survey) -> Vec<String> {
     let mut problems = Vec::new();
     for server in &survey.servers {
-        if let Some(reason) = &server.unreachable {
-            problems.push(format!("{} cannot be reached: {reason}", server.label));
+        if let Some(reason) = &server.unfit {
+            problems.push(format!("{} {reason}", server.label));
         }
     }
     if let Some(maker) = survey.maker {
@@ -193,9 +193,9 @@ fn resumption(survey: &Survey, maker: &Server, problems: &mut Vec<String>) {
 /// What some give and others do not.
 fn uneven(survey: &Survey, problems: &mut Vec<String>) {
     for kind in Kind::ALL {
-        let reachable = survey.servers.iter().filter(|server| server.unreachable.is_none());
+        let fit = survey.servers.iter().filter(|server| server.unfit.is_none());
         let (with, without): (Vec<_>, Vec<_>) =
-            reachable.partition(|server| server.given(kind).is_some());
+            fit.partition(|server| server.given(kind).is_some());
         if !with.is_empty() && !without.is_empty() {
             problems.push(format!(
                 "{} are given by {}, not by {}: same ssl_protocols, ssl_session_tickets, \
@@ -262,3 +262,137 @@ impl Kind {
 const STATELESS: &str =
     "same key= and store, with remote_ssl_session_tickets on both, or the same \
     ssl_session_ticket_key?";
+
+#[cfg(test)]
+mod tests {
+    use super::super::survey::{Full, Given, Offers};
+    use super::*;
+
+    /// Of so many sessions that were offered, so many were reused; `None` where none is given.
+    type Outcome = Option<(usize, usize)>;
+
+    fn server(label: &str, [id, ticket, tls13]: [Outcome; 3]) -> Server {
+        let found = |outcome: Outcome, is_stateful| {
+            let (reused, tried) = outcome.unwrap_or_default();
+            let given = outcome.map(|_| Given::stateful(is_stateful));
+            Found {
+                full: Ok(Full { time: Duration::from_millis(20), given }),
+                offers: Offers { tried, reused, ..Offers::default() },
+            }
+        };
+        Server {
+            label: label.to_owned(),
+            kinds: vec![found(id, true), found(ticket, false), found(tls13, ticket.is_none())],
+            ..Server::default()
+        }
+    }
+
+    fn survey<const N: usize>(servers: [Server; N]) -> Survey {
+        Survey { servers: servers.into(), maker: Some(0) }
+    }
+
+    const ALL: Outcome = Some((3, 3));
+    const NONE: Outcome = Some((0, 3));
+
+    /// The one thing that is wrong.
+    fn problem(survey: &Survey) -> String {
+        let problems = problems(survey);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        problems[0].clone()
+    }
+
+    #[test]
+    fn nothing_is_wrong_where_all_resumes() {
+        let all = || server("a", [ALL, ALL, ALL]);
+        assert!(problems(&survey([all(), all()])).is_empty());
+        let without_tickets = || server("a", [ALL, None, ALL]);
+        assert!(problems(&survey([without_tickets(), without_tickets()])).is_empty());
+    }
+
+    #[test]
+    fn a_server_that_resumes_nothing_is_named_once() {
+        let text =
+            problem(&survey([server("a", [ALL, ALL, ALL]), server("b", [NONE, NONE, NONE])]));
+        assert!(text.starts_with("b resumes nothing made on a: same key="), "{text}");
+    }
+
+    #[test]
+    fn a_kind_that_does_not_resume_is_named() {
+        let a = || server("a", [ALL, ALL, ALL]);
+        let text = problem(&survey([a(), server("b", [NONE, ALL, ALL])]));
+        assert!(text.contains("b resumes no TLS 1.2 sessions with an id made on a: same store"));
+        let text = problem(&survey([a(), server("b", [ALL, NONE, ALL])]));
+        assert!(text.contains("no TLS 1.2 tickets made on a: same key="), "{text}");
+        let text = problem(&survey([a(), server("b", [ALL, ALL, NONE])]));
+        assert!(text.contains("no TLS 1.3 sessions made on a: same key="), "{text}");
+        let a = server("a", [ALL, None, ALL]);
+        let text = problem(&survey([a, server("b", [ALL, None, NONE])]));
+        assert!(text.contains("no TLS 1.3 sessions made on a: same store"), "{text}");
+    }
+
+    #[test]
+    fn a_part_is_told_from_none() {
+        let a = server("a", [ALL, ALL, ALL]);
+        let text = problem(&survey([a, server("b", [ALL, Some((1, 3)), ALL])]));
+        assert!(text.starts_with("b resumes only 1 of 3 TLS 1.2 tickets made on a"), "{text}");
+    }
+
+    #[test]
+    fn others_are_not_blamed_for_the_one_that_makes_sessions() {
+        let nothing = |label| server(label, [NONE, NONE, NONE]);
+        let text = problem(&survey([nothing("a"), nothing("b")]));
+        assert!(text.starts_with("a resumes nothing, not even its own"), "{text}");
+        let ids = |label| server(label, [NONE, ALL, ALL]);
+        let text = problem(&survey([ids("a"), ids("b")]));
+        assert!(text.starts_with("a resumes no TLS 1.2 sessions with an id made on a"), "{text}");
+    }
+
+    #[test]
+    fn who_gives_nothing_is_told() {
+        let text = problem(&survey([server("a", [None; 3]), server("b", [None; 3])]));
+        assert!(text.starts_with("a gives no sessions"), "{text}");
+    }
+
+    #[test]
+    fn what_only_some_give_is_told_once() {
+        let a = server("a", [ALL, ALL, ALL]);
+        let mut b = server("b", [ALL, None, ALL]);
+        b.kinds[1].offers.tried = 3;
+        let text = problem(&survey([a, b]));
+        assert!(text.starts_with("TLS 1.2 tickets are given by a, not by b"), "{text}");
+    }
+
+    #[test]
+    fn a_server_that_failed_is_named() {
+        let a = server("a", [ALL, ALL, ALL]);
+        let mut b = server("b", [ALL, ALL, Some((0, 1))]);
+        b.kinds[2].offers.error = Some("timed out".to_owned());
+        assert_eq!(problem(&survey([a, b])), "b failed with TLS 1.3 sessions: timed out");
+    }
+
+    #[test]
+    fn nothing_is_said_of_resumption_where_no_server_can_be_reached() {
+        let unfit =
+            || Server { unfit: Some("cannot be reached: x".to_owned()), ..Server::default() };
+        let survey = Survey { servers: vec![unfit(), unfit()], maker: None };
+        assert_eq!(problems(&survey).len(), 2);
+    }
+
+    #[test]
+    fn early_data_that_all_refuse_is_not_wrong() {
+        let with_early = |label, accepted| Server {
+            early: Some(Early { sent: 3, accepted, ..Early::default() }),
+            ..server(label, [ALL, None, ALL])
+        };
+        assert!(problems(&survey([with_early("a", 0), with_early("b", 0)])).is_empty());
+        assert!(problems(&survey([with_early("a", 3), with_early("b", 2)])).is_empty());
+        let text = problem(&survey([with_early("a", 3), with_early("b", 0)]));
+        assert!(text.starts_with("early data is accepted by a, refused by b"), "{text}");
+    }
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(millis(Duration::from_micros(1234)), "1.2 ms");
+        assert_eq!(millis(Duration::from_micros(123_456)), "123 ms");
+    }
+}
