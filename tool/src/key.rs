@@ -56,7 +56,10 @@ Examples:
   A new key in place of it: first add it on all machines, key=cache.key key=new.key; then swap the
   two, key=new.key key=cache.key; after ssl_session_timeout drop the old one.
 
-      ssl-session-cache key new /etc/nginx/new.key";
+      ssl-session-cache key new /etc/nginx/new.key
+
+Files:
+  /etc/nginx/cache.key  Whatever name and folder key= says in nginx.conf: root's, with mode 600.";
 
 const ID_HELP: &str = "\
 Exit status:
@@ -67,7 +70,9 @@ Exit status:
 Examples:
   Do all machines have the same key?
 
-      for host in a b c; do ssh $host ssl-session-cache key id /etc/nginx/cache.key; done
+      for host in a b c; do
+          ssh $host ssl-session-cache key id /etc/nginx/cache.key
+      done
 
   The same id without this program: the first four bytes of what the key makes of a block of zeros
   with AES-256.
@@ -111,7 +116,8 @@ fn new(path: &Path) -> ExitCode {
         Ok(id) => {
             let whole = path::absolute(path).unwrap_or_else(|_| path.to_owned());
             let (name, file) = (path.display(), whole.display());
-            println!(
+            let said = writeln!(
+                io::stdout(),
                 "{id}  {name}\n\n\
                  The key is {id} for short. Next:\n\
                  - Copy the file to every machine: scp -p {file} root@HOST:{file}\n\
@@ -119,7 +125,7 @@ fn new(path: &Path) -> ExitCode {
                  - Name it in each nginx.conf, key={file}, and reload nginx\n\
                  Who can read the file can resume all sessions: keep it out of images and repositories."
             );
-            ExitCode::SUCCESS
+            code_of(&said)
         }
         Err(error) => {
             complain(path, &error);
@@ -140,7 +146,9 @@ fn ids(paths: &[PathBuf]) -> ExitCode {
                         path.display()
                     );
                 }
-                println!("{id}  {}", path.display());
+                if writeln!(io::stdout(), "{id}  {}", path.display()).is_err() {
+                    return ExitCode::FAILURE;
+                }
             }
             Err(error) => {
                 complain(path, &error);
@@ -149,6 +157,15 @@ fn ids(paths: &[PathBuf]) -> ExitCode {
         }
     }
     code
+}
+
+/// Nobody may be there to read it.
+fn code_of(said: &io::Result<()>) -> ExitCode {
+    if said.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn complain(path: &Path, error: &KeyFileError) {

@@ -7,6 +7,7 @@ mod cipher;
 mod files;
 mod key;
 mod link;
+mod manual;
 mod output;
 mod probe;
 mod records;
@@ -16,11 +17,11 @@ mod target;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Look at, try and clean the TLS session cache of a fleet of nginx servers.
 #[derive(Parser)]
-#[command(name = "ssl-session-cache", version)]
+#[command(name = "ssl-session-cache", version, after_long_help = manual::PROGRAM)]
 struct Options {
     #[command(subcommand)]
     command: Command,
@@ -38,6 +39,9 @@ enum Command {
     Show(session::ShowArgs),
     Revoke(session::RevokeArgs),
     Probe(probe::Options),
+    /// Make manual pages and completions, for packages
+    #[command(subcommand, hide = true)]
+    Manual(manual::Command),
 }
 
 fn main() -> ExitCode {
@@ -50,5 +54,6 @@ fn main() -> ExitCode {
         Command::Show(args) => output::exit(session::show(args)),
         Command::Revoke(args) => output::exit(session::revoke(args)),
         Command::Probe(options) => probe::run(&options),
+        Command::Manual(command) => manual::run(Options::command(), &command),
     }
 }
