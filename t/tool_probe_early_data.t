@@ -27,14 +27,16 @@ my %options = (server => 'ssl_early_data on; access_log early.log;');
 
 pair($t, %options, cache => 'type=%%STORE%% timeout=5s');
 
-# Two with replay, and two of which the second takes no early data
+# Two with replay, one that takes no early data, and one that takes sessions out
 
 instance($t, 'twice_a', 8445, 'single_use=off', %options);
 instance($t, 'twice_b', 8446, 'single_use=off', %options);
 instance($t, 'refuses', 8447, '');
-$t->plan(16);
+instance($t, 'taken', 8448, 'single_use=on', %options);
+$t->plan(18);
 
-my ($a, $b, $twice_a, $twice_b, $refuses) = map { '127.0.0.1:' . port($_) } 8443 .. 8447;
+my ($a, $b, $twice_a, $twice_b, $refuses, $taken)
+	= map { '127.0.0.1:' . port($_) } 8443 .. 8448;
 
 ###############################################################################
 
@@ -50,6 +52,13 @@ $r = probe($a);
 
 is($r->{status}, 0, 'one server alone');
 like($r->{out}, qr!^\Q$a\E  early data +3/3 accepted, none again on \Q$a\E$!m, 'with itself');
+
+# Sessions that can be used once as a whole
+
+$r = probe($taken);
+
+is($r->{status}, 0, 'used once');
+like($r->{out}, qr!^\Q$taken\E  early data +3/3 accepted, none again on !m, 'early data');
 
 # What is sent
 

@@ -144,7 +144,35 @@ impl Records {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
     use super::*;
+
+    #[test]
+    fn a_server_that_sends_byte_by_byte_has_no_more_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            for _ in 0..100 {
+                if socket.write_all(b"x").is_err() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let mut wire = Wire::connect(address, Duration::from_millis(200)).unwrap();
+        let end = loop {
+            match wire.read(&mut [0]) {
+                Ok(1) => {}
+                end => break end,
+            }
+        };
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(wire);
+        server.join().unwrap();
+    }
 
     fn record(kind: u8, len: u16) -> Vec<u8> {
         let [high, low] = len.to_be_bytes();
