@@ -79,7 +79,8 @@ my $other = SSLSessionCache::Nginx->new($t, 'other',
 ok(wait_until(sub { resumed() }), 'resumed on the other');
 is(address(), '127.0.0.1:' . port(8379), 'address is shown');
 like(http_get('/status?format=prometheus'), qr/_address\{store="redis
-	\ localhost:\d+",worker="0",address="127\.0\.0\.1:\d+"\}\ 1$/mx,
+	\ localhost:\d+",type="redis",server="localhost:\d+",worker="0",
+	address="127\.0\.0\.1:\d+"\}\ 1$/mx,
 	'address for Prometheus');
 
 # a connection that is lost once

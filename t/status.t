@@ -142,14 +142,15 @@ is($s->{stores}[0]{sessions_dropped}, 3, 'sessions dropped');
 
 my $text = http_get('/status?format=prometheus');
 my $prefix = 'nginx_remote_ssl_session_cache';
+my $of = labels($s->{stores}[0]);
 
 like($text, qr/^Content-Type: text\/plain; version=0\.0\.4/mi, 'its type');
 like($text, qr/^${prefix}_handshakes_total\{frontend="http",result="hit"\} 20$/m,
 	'its handshakes');
-like($text, qr/^${prefix}_lookup_duration_seconds_count\{store="$name"\} 22$/m,
+like($text, qr/^${prefix}_lookup_duration_seconds_count\{$of\} 22$/m,
 	'its histogram');
-like($text, qr/_bucket\{store="$name",le="\+Inf"\} 22$/m, 'its buckets');
-is(() = $text =~ /^${prefix}_up\{store="$name",worker="[01]"\} 1$/mg, 2,
+like($text, qr/_bucket\{$of,le="\+Inf"\} 22$/m, 'its buckets');
+is(() = $text =~ /^${prefix}_up\{$of,worker="[01]"\} 1$/mg, 2,
 	'its gauges');
 is_deeply({ $text =~ /^${prefix}_(\S.*) (\S+)$/mg }, { prometheus($s) },
 	'the same numbers as in JSON');
@@ -289,16 +290,19 @@ sub prometheus {
 
 	my ($frontends, $s) = ($status->{frontends}, $status->{stores}[0]);
 	my ($lookups, $times) = @$s{qw/ lookups lookup_seconds /};
-	my $of = qq(store="$s->{name}");
+	my $of = labels($s);
+	my ($info, $suspend) = ($status->{version}, $status->{suspend});
 	my %text = (
-		qq(info{version="$status->{version}"}) => 1,
+		qq(info{version="$info",suspend="@$suspend"}) => 1,
+		qq(lookup_timeout_seconds{store="$s->{name}",type="$s->{type}"})
+			=> $s->{timeout},
 		start_time_seconds => $status->{since},
 	);
 
-	foreach my $name (keys %$frontends) {
-		$text{qq(handshakes_total{frontend="$name",result="$_"})}
-			= $frontends->{$name}{$_} foreach keys %{$frontends->{$name}};
-	}
+	# those of stream{} and mail{} are not, as neither has the cache
+
+	$text{qq(handshakes_total{frontend="http",result="$_"})}
+		= $frontends->{http}{$_} foreach keys %{$frontends->{http}};
 
 	$text{qq(early_data_total{result="$_"})} = $status->{early_data}{$_}
 		foreach keys %{$status->{early_data}};
@@ -330,6 +334,16 @@ sub prometheus {
 	}
 
 	return %text;
+}
+
+# Those of a store of one server.
+
+sub labels {
+	my ($store) = @_;
+
+	my ($server) = $store->{name} =~ /^\w+ (.*)/;
+
+	return qq(store="$store->{name}",type="$store->{type}",server="$server");
 }
 
 sub sum {

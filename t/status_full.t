@@ -122,7 +122,7 @@ sub counted {
 
 	my $text = http_get('/status?format=prometheus');
 
-	return { $text =~ /_failures_total\{store="(.*?)"\} (\d+)$/mg };
+	return { $text =~ /_failures_total\{store="(.*?)",.*?\} (\d+)$/mg };
 }
 
 sub told {

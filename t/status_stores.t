@@ -89,7 +89,7 @@ seal_key($t, 'cache.key');
 my $made = time() - 86400;
 utime $made, $made, $t->testdir() . '/cache.key';
 
-$t->write_file_expand('nginx.conf', $config)->plan(11)->run();
+$t->write_file_expand('nginx.conf', $config)->plan(15)->run();
 
 ###############################################################################
 
@@ -106,9 +106,14 @@ is_deeply([ sort keys %stores ], [ sort $kept, $gone ], 'stores');
 is($stores{$kept}{sessions_sent}, 1, 'a session is sent');
 is($stores{$gone}{sessions_dropped}, 1, 'and one is not');
 cmp_ok(abs($stores{$kept}{key_age} - 86400), '<', 60, 'age of the key');
-is($stores{$gone}{key_age}, undef, 'no key');
+is($stores{$kept}{key_time}, $made, 'its time');
+my $id = $stores{$kept}{key_id};
+like($id, qr/^[0-9a-f]{8}$/, 'its id');
+
+is($stores{$gone}{$_}, undef, "no $_") foreach qw/ key_age key_time key_id /;
 like(http_get('/status?format=prometheus'),
-	qr/_key_age_seconds\{store="$kept"\} 864\d\d$/m, 'age for Prometheus');
+	qr/_key_timestamp_seconds\{store="$kept",type="redis",key_id="$id"\} $made$/m,
+	'its time for Prometheus');
 
 my $other = $config =~ s/PORT_8378/PORT_8377/r;
 

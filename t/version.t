@@ -66,7 +66,7 @@ my ($file) = ($ENV{TEST_NGINX_GLOBALS} // '')
 ok(content($file // $Test::Nginx::NGINX) =~ /\Q$release\E/, 'in the file');
 is(status()->{version}, $version, 'in JSON');
 like(http_get('/status?format=prometheus'),
-	qr/^nginx_remote_ssl_session_cache_info\{version="\Q$version\E"\} 1$/m,
+	qr/^nginx_remote_ssl_session_cache_info\{version="\Q$version\E",suspend=".*?"\} 1$/m,
 	'for Prometheus');
 like(http_get('/status?format=html'), qr/now\.version/, 'on the page');
 

@@ -1,21 +1,24 @@
 //! The pages for programs: what JSON says once it is parsed, and each line of the text for
 //! Prometheus.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{json, Value};
 use ssl_session_cache_core::report::{
-    json, prometheus, Counts, EarlyData, Event, Frontend, LookupResult, Outcome, Server, Snapshot,
-    Store, Tickets, Worker, BOUNDS,
+    json, prometheus, Counts, EarlyData, Event, Frontend, LookupResult, Outcome, SealingKey,
+    Server, Snapshot, Store, Tickets, Worker, BOUNDS,
 };
 use ssl_session_cache_core::server::State;
+use ssl_session_cache_core::session::sealed::{BlockCipher, KeyId};
 use ssl_session_cache_core::ticket::Origin;
 
 const PREFIX: &str = "nginx_remote_ssl_session_cache_";
 
 #[test]
 fn nothing_counted() {
-    let snapshot = Snapshot { version: "1.2.3", now: 7, since: 5, ..Snapshot::default() };
+    let host = "web1".to_owned();
+    let snapshot = Snapshot { version: "1.2.3", host, now: 7, since: 5, ..Snapshot::default() };
 
     let text = json::render(&snapshot);
     let none =
@@ -26,23 +29,18 @@ fn nothing_counted() {
     assert_eq!(
         text,
         format!(
-            "{{\"version\":\"1.2.3\",\"now\":7,\"since\":5,\"handshakes\":{none},\"frontends\":{frontends},\
-             \"early_data\":{early_data},\"stores\":[],\"tickets\":[]}}\n"
+            "{{\"version\":\"1.2.3\",\"host\":\"web1\",\"now\":7,\"since\":5,\"suspend\":[],\
+             \"handshakes\":{none},\"frontends\":{frontends},\"early_data\":{early_data},\"stores\":[],\"tickets\":[]}}\n"
         )
     );
 
     let samples = samples(&prometheus::render(&snapshot));
-    assert_eq!(samples["info{version=\"1.2.3\"}"], "1");
+    assert_eq!(samples["info{version=\"1.2.3\",suspend=\"\"}"], "1");
     assert_eq!(samples["start_time_seconds"], "5");
-    for result in ["hit", "ticket_unknown", "ticket_old", "ticket"] {
-        for frontend in ["http", "stream", "mail"] {
-            assert_eq!(samples[&handshakes_total(frontend, result)], "0");
-        }
-    }
     for result in ["claimed", "replayed", "unclaimed"] {
         assert_eq!(samples[&early_data_total(result)], "0");
     }
-    assert_eq!(samples.len(), 2 + 3 * Outcome::ALL.len() + EarlyData::ALL.len());
+    assert_eq!(samples.len(), 2 + EarlyData::ALL.len());
 }
 
 #[test]
@@ -97,10 +95,21 @@ fn one_store_in_json() {
     let store = &parsed["stores"][0];
     let names: BTreeSet<_> = store.as_object().unwrap().keys().map(String::as_str).collect();
     let counters = Event::ALL.map(Event::name);
-    let others = ["name", "key_age", "lookups", "lookup_seconds", "workers"];
+    let others = [
+        "name",
+        "type",
+        "key_id",
+        "key_time",
+        "key_age",
+        "timeout",
+        "lookups",
+        "lookup_seconds",
+        "workers",
+    ];
     assert_eq!(names, counters.into_iter().chain(others).collect());
     assert_eq!(store["name"], "redis 10.0.0.5:6379");
-    assert_eq!(store["key_age"], Value::Null);
+    assert_eq!(store["type"], "redis");
+    assert_eq!(store["timeout"], json!(0.25));
     assert_eq!(
         store["lookups"],
         json!({ "found": 3, "missing": 6, "timeout": 9, "refused": 12, "down": 15, "full": 18 })
@@ -144,7 +153,11 @@ fn order_of_members() {
         "unclaimed",
         "stores",
         "name",
+        "type",
+        "key_id",
+        "key_time",
         "key_age",
+        "timeout",
         "lookups",
         "found",
         "lookup_seconds",
@@ -199,18 +212,92 @@ fn order_of_members() {
 }
 
 #[test]
-fn key_ages() {
+fn sealing_keys() {
+    let key = |byte, time| SealingKey { id: KeyId::of(&Always(byte)).unwrap(), time };
     let mut sealed = store("sealed", vec![whole(0)]);
-    sealed.key_age = Some(86_400);
-    let snapshot = snapshot(vec![sealed, store("clear", vec![whole(0)])]);
+    sealed.keys = vec![key(0xab, 1_795_233_600), key(0x01, 1_795_233_578)];
+    let mut ahead = store("ahead", vec![whole(0)]);
+    ahead.keys = vec![key(0x02, 1_795_234_000)];
+    let snapshot = snapshot(vec![sealed, ahead, store("clear", vec![whole(0)])]);
 
+    // JSON says the one with the oldest file.
     let parsed = parse(&snapshot);
-    assert_eq!(parsed["stores"][0]["key_age"], 86_400);
-    assert_eq!(parsed["stores"][1]["key_age"], Value::Null);
+    let cases = [
+        (json!("01010101"), json!(1_795_233_578), json!(100)),
+        (json!("02020202"), json!(1_795_234_000), json!(0)),
+        (Value::Null, Value::Null, Value::Null),
+    ];
+    for (index, (id, time, age)) in cases.into_iter().enumerate() {
+        let store = &parsed["stores"][index];
+        assert_eq!([&store["key_id"], &store["key_time"], &store["key_age"]], [&id, &time, &age]);
+    }
 
     let samples = samples(&prometheus::render(&snapshot));
-    assert_eq!(samples["key_age_seconds{store=\"sealed\"}"], "86400");
-    assert!(!samples.contains_key("key_age_seconds{store=\"clear\"}"));
+    let of = |store, id| {
+        let labels = format!("store=\"{store}\",type=\"redis\",key_id=\"{id}\"");
+        samples[&format!("key_timestamp_seconds{{{labels}}}")].as_str()
+    };
+    assert_eq!(of("sealed", "abababab"), "1795233600");
+    assert_eq!(of("sealed", "01010101"), "1795233578");
+    assert_eq!(of("ahead", "02020202"), "1795234000");
+    let keys = samples.keys().filter(|sample| sample.starts_with("key_timestamp"));
+    assert_eq!(keys.count(), 3);
+}
+
+/// A cipher that makes the same of everything.
+struct Always(u8);
+
+impl BlockCipher for Always {
+    fn encrypt(&self, block: &mut [u8]) -> bool {
+        block.fill(self.0);
+        true
+    }
+}
+
+#[test]
+fn the_server_of_a_store_of_one() {
+    let mut one = store("fleet", vec![whole(1)]);
+    one.address = Some("cache:11211".to_owned());
+    one.type_name = "memcached";
+    let snapshot = snapshot(vec![one]);
+
+    assert_eq!(parse(&snapshot)["stores"][0]["type"], "memcached");
+    let samples = samples(&prometheus::render(&snapshot));
+    let of = "store=\"fleet\",type=\"memcached\",server=\"cache:11211\"";
+    assert_eq!(samples[&format!("lookups_total{{{of},result=\"found\"}}")], "1");
+    assert_eq!(samples[&format!("lookup_duration_seconds_sum{{{of}}}")], "0");
+    assert_eq!(samples[&format!("deletes_total{{{of}}}")], "4");
+    assert_eq!(samples[&format!("up{{{of},worker=\"0\"}}")], "1");
+    let timeout = "lookup_timeout_seconds{store=\"fleet\",type=\"memcached\"}";
+    assert_eq!(samples[timeout], "0.25");
+}
+
+#[test]
+fn how_handshakes_wait() {
+    let suspend = vec!["async", "hello"];
+    let snapshot = Snapshot { version: "1.2.3", suspend, ..snapshot(Vec::new()) };
+    assert_eq!(parse(&snapshot)["suspend"], json!(["async", "hello"]));
+    let samples = samples(&prometheus::render(&snapshot));
+    assert_eq!(samples["info{version=\"1.2.3\",suspend=\"async,hello\"}"], "1");
+}
+
+#[test]
+fn frontends_that_are_configured_or_have_counts() {
+    let shown = |frontends, handshakes| {
+        let snapshot = Snapshot { frontends, handshakes, ..Snapshot::default() };
+        let samples = samples(&prometheus::render(&snapshot));
+        let is_shown = |of: &Frontend| {
+            let results = Outcome::ALL.map(|result| handshakes_total(of.name(), &result.label()));
+            let count = results.iter().filter(|sample| samples.contains_key(*sample)).count();
+            assert!(count == 0 || count == results.len(), "all results or none");
+            count > 0
+        };
+        Frontend::ALL.iter().filter(|of| is_shown(of)).map(|of| of.name()).collect::<Vec<_>>()
+    };
+    let mut counts = [[0; Outcome::ALL.len()]; Frontend::ALL.len()];
+    assert_eq!(shown([false, true, false], counts), ["stream"]);
+    counts[Frontend::Mail as usize][Outcome::Miss as usize] = 1;
+    assert_eq!(shown([true, false, false], counts), ["http", "mail"]);
 }
 
 #[test]
@@ -285,7 +372,7 @@ fn time_sum(micros: u64, seconds: &str) {
 
     assert!(json::render(&snapshot).contains(&format!("\"sum\":{seconds},")), "{micros}");
     let samples = samples(&prometheus::render(&snapshot));
-    assert_eq!(samples["lookup_duration_seconds_sum{store=\"redis\"}"], seconds);
+    assert_eq!(samples["lookup_duration_seconds_sum{store=\"redis\",type=\"redis\"}"], seconds);
 }
 
 #[test]
@@ -302,13 +389,18 @@ fn buckets() {
         let count = index as u64 + 1;
         sum += count;
         assert_eq!(times["buckets"][&bound], count, "{bound}");
-        let name = format!("lookup_duration_seconds_bucket{{store=\"redis\",le=\"{bound}\"}}");
+        let name = format!(
+            "lookup_duration_seconds_bucket{{store=\"redis\",type=\"redis\",le=\"{bound}\"}}"
+        );
         assert_eq!(samples[&name], sum.to_string(), "{bound}");
     }
     sum += bounds.len() as u64 + 1;
     assert_eq!(times["buckets"]["inf"], bounds.len() + 1);
     assert_eq!(times["count"], sum);
-    for name in ["bucket{store=\"redis\",le=\"+Inf\"}", "count{store=\"redis\"}"] {
+    for name in [
+        "bucket{store=\"redis\",type=\"redis\",le=\"+Inf\"}",
+        "count{store=\"redis\",type=\"redis\"}",
+    ] {
         assert_eq!(samples[&format!("lookup_duration_seconds_{name}")], sum.to_string());
     }
 }
@@ -321,15 +413,18 @@ fn several_stores_and_workers_for_prometheus() {
     assert_eq!(samples[&handshakes_total("http", "hit")], "24");
     for (name, factor) in [("one", 1), ("two", 2)] {
         for result in LookupResult::ALL {
-            let sample = format!("lookups_total{{store=\"{name}\",result=\"{}\"}}", result.name());
+            let sample = format!(
+                "lookups_total{{store=\"{name}\",type=\"redis\",result=\"{}\"}}",
+                result.name()
+            );
             assert_eq!(samples[&sample], (factor * (result as u64 + 1)).to_string());
         }
         for event in Event::ALL {
-            let sample = format!("{}_total{{store=\"{name}\"}}", event.name());
+            let sample = format!("{}_total{{store=\"{name}\",type=\"redis\"}}", event.name());
             assert_eq!(samples[&sample], (factor * (event as u64 + 1)).to_string());
         }
         for (number, up) in [(0, "1"), (3, "0")] {
-            let of = format!("{{store=\"{name}\",worker=\"{number}\"");
+            let of = format!("{{store=\"{name}\",type=\"redis\",worker=\"{number}\"");
             assert_eq!(samples[&format!("up{of}}}")], up);
             assert_eq!(samples[&format!("lookups_suspended{of}}}")], (number / 3).to_string());
             assert_eq!(samples[&format!("waiting_lookups{of}}}")], "1");
@@ -362,12 +457,12 @@ fn several_servers() {
     assert_eq!(store["servers"][1]["workers"][0]["state"], "up");
 
     let samples = samples(&prometheus::render(&snapshot));
-    let of = "store=\"cluster\",server=\"b:2\"";
+    let of = "store=\"cluster\",type=\"redis\",server=\"b:2\"";
     assert_eq!(samples[&format!("lookups_total{{{of},result=\"found\"}}")], "2");
     assert_eq!(samples[&format!("deletes_total{{{of}}}")], "8");
     assert_eq!(samples[&format!("up{{{of},worker=\"0\"}}")], "1");
-    assert_eq!(samples["deletes_total{store=\"cluster\"}"], "16");
-    assert!(!samples.contains_key("up{store=\"cluster\",worker=\"0\"}"));
+    assert_eq!(samples["deletes_total{store=\"cluster\",type=\"redis\"}"], "16");
+    assert!(!samples.contains_key("up{store=\"cluster\",type=\"redis\",worker=\"0\"}"));
 }
 
 #[test]
@@ -379,7 +474,10 @@ fn a_store_whose_servers_are_not_known_yet() {
     assert_eq!(parsed["stores"][0]["lookups"]["found"], 0);
     assert_eq!(parsed["stores"][0]["servers"], json!([]));
     let samples = samples(&prometheus::render(&snapshot));
-    assert!(samples.contains_key("up{store=\"cluster\",worker=\"0\"}"), "an alert finds it");
+    assert!(
+        samples.contains_key("up{store=\"cluster\",type=\"redis\",worker=\"0\"}"),
+        "an alert finds it"
+    );
 }
 
 #[test]
@@ -397,7 +495,8 @@ fn texts_are_escaped() {
 
     let escaped = "redis unix:/a \\\"b\\\" \\\\n\\n\r\t\u{1}\u{7f}é.sock";
     let samples = samples(&prometheus::render(&snapshot));
-    let sample = format!("address{{store=\"{escaped}\",worker=\"0\",address=\"{escaped}\"}}");
+    let sample =
+        format!("address{{store=\"{escaped}\",type=\"redis\",worker=\"0\",address=\"{escaped}\"}}");
     assert_eq!(samples[&sample], "1");
 }
 
@@ -446,7 +545,13 @@ fn early_data_total(result: &str) -> String {
 }
 
 fn store(name: &str, servers: Vec<Server>) -> Store {
-    Store { name: name.to_owned(), servers, ..Store::default() }
+    Store {
+        name: name.to_owned(),
+        type_name: "redis",
+        timeout: Duration::from_millis(250),
+        servers,
+        ..Store::default()
+    }
 }
 
 fn tickets(store: &str, state: Option<Origin>) -> Tickets {
@@ -526,7 +631,7 @@ fn labels_checked(sample: &str) -> &str {
     let mut rest = labels.strip_suffix('}').unwrap_or_else(|| panic!("{sample}"));
     while !rest.is_empty() {
         let (label, value) = rest.split_once("=\"").unwrap_or_else(|| panic!("{sample}"));
-        assert!(label.bytes().all(|byte| byte.is_ascii_lowercase()), "{sample}");
+        assert!(label.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{sample}");
         let mut chars = value.char_indices();
         let end = loop {
             match chars.next().unwrap_or_else(|| panic!("{sample}")) {

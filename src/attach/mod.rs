@@ -44,6 +44,7 @@ pub(crate) fn attach(cycle: &ngx_cycle_t, servers: &Servers) -> Result<(), Repor
             if servers.is_default(server) {
                 conf.add_default_cache(DefaultCache {
                     server: server.to_string(),
+                    frontend: servers.frontend,
                     cache: Rc::clone(&cache),
                     destination: destination.clone(),
                 });
@@ -77,14 +78,24 @@ pub(crate) fn finish(cycle: &mut ngx_cycle_t) -> Result<(), Reported> {
 /// Has the workers count what they do with the stores in use.
 fn count_stores(cycle: &mut ngx_cycle_t, conf: &CycleConf) -> Result<(), Reported> {
     let counted = |store: &Rc<StoreConf>| {
-        let key_time = conf
-            .destinations()
-            .iter()
-            .filter(|destination| Rc::ptr_eq(&destination.store, store))
-            .filter_map(|destination| destination.key_time)
-            .min();
-        let (name, has_servers) = (store.settings().name(), store.settings().has_servers());
-        Counted { name, key_time, has_servers }
+        let settings = store.settings();
+        let mut counted = Counted {
+            name: settings.name(),
+            kind: settings.kind,
+            address: settings.address().map(str::to_owned),
+            keys: Vec::new(),
+            timeout: settings.timeout,
+            has_servers: settings.has_servers(),
+        };
+        // What a store does not have is looked for in its fallback, under the same keys.
+        let is_used = |destination: &&Destination| {
+            let fallback = destination.store.fallback();
+            iter::once(&*destination.store).chain(fallback).any(|used| ptr::eq(used, &**store))
+        };
+        let destinations = conf.destinations();
+        let keys = destinations.iter().filter(is_used).filter_map(Destination::key);
+        keys.for_each(|key| counted.add_key(key));
+        counted
     };
     let stores = conf.stores().iter().map(counted).collect();
     conf.count(cycle, stores).ok_or(Reported)

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_module_t};
 use ngx::core::Pool;
 use ssl_session_cache_core::plan::{text, DirectivePlan, PlanError};
+use ssl_session_cache_core::report::Frontend;
 use ssl_session_cache_core::session::Keyspace;
 use ssl_session_cache_core::ticket::Rotation;
 
@@ -53,6 +54,7 @@ pub(crate) struct CycleConf {
 pub(crate) struct DefaultCache {
     /// The server, for messages.
     pub(crate) server: String,
+    pub(crate) frontend: Frontend,
     pub(crate) cache: Rc<SessionCache>,
     /// Where its sessions go.
     pub(crate) destination: Destination,
@@ -286,13 +288,18 @@ impl CycleConf {
         let mut counted: Vec<Counted> = Vec::new();
         for store in stores {
             match counted.iter_mut().find(|other| other.name == store.name) {
-                Some(known) => known.key_time = oldest(known.key_time, store.key_time),
+                Some(known) => known.add(store),
                 None => counted.push(store),
             }
         }
         self.counted.replace(Some(counted));
         let module = core_module(cycle);
         counters::add_zone(cycle, module)
+    }
+
+    /// The stores that are counted.
+    pub(crate) fn counted(&self) -> Ref<'_, [Counted]> {
+        Ref::map(self.counted.borrow(), |counted| counted.as_deref().unwrap_or(&[]))
     }
 
     /// The configuration is in use from now on.
@@ -313,11 +320,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.0.stop_stores();
     }
-}
-
-/// The older one of the times of two files.
-fn oldest(one: Option<i64>, other: Option<i64>) -> Option<i64> {
-    one.into_iter().chain(other).min()
 }
 
 /// The core module.

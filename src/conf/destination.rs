@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use ssl_session_cache_core::plan::SingleUse;
+use ssl_session_cache_core::report::SealingKey;
 use ssl_session_cache_core::session::Keyspace;
 
 use crate::conf::line::Line;
@@ -32,6 +33,11 @@ impl Destination {
     /// What sessions that lie in the same store, under names that begin alike, have in common.
     pub(crate) fn place(&self) -> (Vec<u8>, &[u8]) {
         (self.store.settings().identity(), self.keyspace.prefix())
+    }
+
+    /// The key that sessions are sealed with, if they are.
+    pub(crate) fn key(&self) -> Option<SealingKey> {
+        Some(SealingKey { id: self.sealer.as_ref()?.key_id()?, time: self.key_time? })
     }
 
     /// Whether each opens what the other seals.

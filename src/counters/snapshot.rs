@@ -7,12 +7,12 @@ use ssl_session_cache_core::report::{
 };
 
 use crate::counters::slots::{Counter, ServerSlot};
-use crate::counters::stores::{ServerEntry, StoreEntry};
+use crate::counters::stores::{Counted, ServerEntry, StoreEntry};
 use crate::counters::zone::{self, Shared};
 use crate::nginx::unix_time;
 
-/// Reads all counters; there are none where no server uses the cache.
-pub(crate) fn take() -> Snapshot {
+/// Reads all counters, those of these stores; there are none where no server uses the cache.
+pub(crate) fn take(counted: &[Counted]) -> Snapshot {
     let now = unix_time();
     let Some(shared) = zone::shared() else {
         return Snapshot { now, since: now, ..Snapshot::default() };
@@ -26,23 +26,34 @@ pub(crate) fn take() -> Snapshot {
             *sum += counter.value();
         }
     }
-    let stores = shared.stores.configured().map(|entry| store(shared, entry, now)).collect();
+    let store = |entry: &StoreEntry| {
+        let counted = counted.iter().find(|store| entry.is_of(&store.name))?;
+        Some(store(shared, entry, counted))
+    };
+    let stores = shared.stores.configured().filter_map(store).collect();
     let since = shared.since.load(Relaxed);
     Snapshot { now, since, handshakes, early_data, stores, ..Snapshot::default() }
 }
 
-fn store(shared: &Shared, entry: &StoreEntry, now: i64) -> Store {
+fn store(shared: &Shared, entry: &StoreEntry, counted: &Counted) -> Store {
     let mut servers: Vec<Server> = Vec::new();
-    for new in entry.servers().map(|entry| server(shared, entry)) {
+    for mut new in entry.servers().map(|entry| server(shared, entry)) {
+        if !counted.has_servers && new.name.is_some() {
+            // It was one of several until a reload: what was counted of it is the store's now.
+            new = Server { name: None, workers: Vec::new(), ..new };
+        }
         match servers.iter_mut().find(|server| server.name == new.name) {
             Some(server) => server.add(new),
             None => servers.push(new),
         }
     }
     Store {
-        name: entry.name(),
-        key_age: entry.key_time().map(|time| (now - time).max(0)),
-        has_servers: entry.has_servers(),
+        name: counted.name.clone(),
+        type_name: counted.kind.name(),
+        address: counted.address.clone(),
+        keys: counted.keys.clone(),
+        timeout: counted.timeout,
+        has_servers: counted.has_servers,
         servers,
     }
 }

@@ -1,9 +1,13 @@
 //! The stores that are counted, and their servers, as they lie in shared memory.
 
+use core::time::Duration;
 use std::sync::atomic::{
-    AtomicI64, AtomicU8,
+    AtomicU8,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+
+use ssl_session_cache_core::plan::Kind;
+use ssl_session_cache_core::report::SealingKey;
 
 use crate::counters::list::{List, Pool, Zeroed};
 use crate::counters::slots::{ServerSlot, Text};
@@ -14,14 +18,34 @@ const MAX_NAME: usize = 126;
 /// The name of a server that is all of its store.
 pub(super) const WHOLE: &str = "";
 
-/// A store that is counted.
+/// A store that is counted, and what else is shown of it.
 pub(crate) struct Counted {
     pub(crate) name: String,
-    /// The time of the file of the key that its sessions are sealed with, in Unix seconds; that of
-    /// the oldest one, if there are several.
-    pub(crate) key_time: Option<i64>,
+    pub(crate) kind: Kind,
+    /// The address of its server, as configured; `None` of several, and of one that Sentinels know.
+    pub(crate) address: Option<String>,
+    /// The keys that its sessions are sealed with, each once.
+    pub(crate) keys: Vec<SealingKey>,
+    /// The longest that a lookup may take.
+    pub(crate) timeout: Duration,
     /// Whether it has servers that are counted by themselves.
     pub(crate) has_servers: bool,
+}
+
+impl Counted {
+    /// Adds what is said elsewhere of a store of the same name, which is the same one to an operator.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.timeout = self.timeout.min(other.timeout);
+        other.keys.into_iter().for_each(|key| self.add_key(key));
+    }
+
+    /// Adds a key. Of the files that one is in, the oldest tells its time.
+    pub(crate) fn add_key(&mut self, key: SealingKey) {
+        match self.keys.iter_mut().find(|known| known.id == key.id) {
+            Some(known) => known.time = known.time.min(key.time),
+            None => self.keys.push(key),
+        }
+    }
 }
 
 /// All stores that have slots. Written by the process that reads the configuration.
@@ -130,10 +154,6 @@ pub(super) struct StoreEntry {
     is_configured: AtomicU8,
     /// Its name, cut off where it is too long; empty where the entry has never been a store's.
     name: Text<MAX_NAME>,
-    /// `Counted::key_time`, 0 for none.
-    key_time: AtomicI64,
-    /// `Counted::has_servers`.
-    has_servers: AtomicU8,
     servers: List<ServerEntry>,
 }
 
@@ -141,17 +161,9 @@ pub(super) struct StoreEntry {
 unsafe impl Zeroed for StoreEntry {}
 
 impl StoreEntry {
-    pub(super) fn name(&self) -> String {
-        self.name.value()
-    }
-
-    pub(super) fn key_time(&self) -> Option<i64> {
-        let key_time = self.key_time.load(Relaxed);
-        (key_time != 0).then_some(key_time)
-    }
-
-    pub(super) fn has_servers(&self) -> bool {
-        self.has_servers.load(Relaxed) != 0
+    /// Whether it is that of a store of this name.
+    pub(super) fn is_of(&self, name: &str) -> bool {
+        self.name.is(name)
     }
 
     /// Those that are counted: all of the store is, always.
@@ -204,8 +216,6 @@ impl StoreEntry {
 
     fn set(&self, store: &Counted) {
         self.name.set(&store.name);
-        self.key_time.store(store.key_time.unwrap_or(0), Relaxed);
-        self.has_servers.store(store.has_servers.into(), Relaxed);
         self.is_configured.store(1, Release);
     }
 

@@ -113,6 +113,14 @@ impl Settings {
         }
     }
 
+    /// Where its server is, as configured; `None` where it has several, or Sentinels know.
+    pub(crate) fn address(&self) -> Option<&str> {
+        match &*self.locations {
+            [location] if self.shape == Shape::Servers => Some(&location.word),
+            _ => None,
+        }
+    }
+
     /// The server at a location as its counters name it; `None` where it is all of the store.
     pub(super) fn server_of<'a>(&self, location: &'a Location) -> Option<&'a str> {
         self.has_servers().then_some(&*location.word)

@@ -11,12 +11,14 @@ use crate::report::{
 pub fn render(snapshot: &Snapshot) -> String {
     let frontends = Frontend::ALL
         .map(|frontend| (frontend.name(), handshakes(&snapshot.handshakes[frontend as usize])));
-    let stores: Vec<_> = snapshot.stores.iter().map(store).collect();
+    let stores: Vec<_> = snapshot.stores.iter().map(|of| store(of, snapshot.now)).collect();
     let tickets: Vec<_> = snapshot.tickets().iter().map(tickets).collect();
     object([
         ("version", string(snapshot.version)),
+        ("host", string(&snapshot.host)),
         ("now", snapshot.now.to_string()),
         ("since", snapshot.since.to_string()),
+        ("suspend", array(&snapshot.suspend.iter().copied().map(string).collect::<Vec<_>>())),
         ("handshakes", handshakes(&snapshot.all_handshakes())),
         ("frontends", object(frontends)),
         ("early_data", early_data(&snapshot.early_data)),
@@ -33,8 +35,16 @@ fn early_data(counts: &[u64; EarlyData::ALL.len()]) -> String {
     object(EarlyData::ALL.map(|result| (result.label(), counts[result as usize].to_string())))
 }
 
-fn store(store: &Store) -> String {
-    let mut members = vec![("name", string(&store.name)), ("key_age", or_null(store.key_age))];
+fn store(store: &Store, now: i64) -> String {
+    let key = store.oldest_key();
+    let mut members = vec![
+        ("name", string(&store.name)),
+        ("type", string(store.type_name)),
+        ("key_id", or_null(key.map(|key| string(&key.id.to_string())))),
+        ("key_time", or_null(key.map(|key| key.time))),
+        ("key_age", or_null(key.map(|key| (now - key.time).max(0)))),
+        ("timeout", Seconds(store.timeout.as_micros() as u64).to_string()),
+    ];
     members.extend(counts(&store.counts()));
     members.push(match store.has_servers {
         false => ("workers", workers(store.workers())),

@@ -8,4 +8,4 @@ pub mod json;
 pub mod prometheus;
 
 pub use self::names::{EarlyData, Event, Frontend, LookupResult, Outcome};
-pub use self::snapshot::{Counts, Server, Snapshot, Store, Tickets, Worker, BOUNDS};
+pub use self::snapshot::{Counts, SealingKey, Server, Snapshot, Store, Tickets, Worker, BOUNDS};

@@ -5,7 +5,7 @@ use core::fmt::Display;
 
 use crate::report::json::Seconds;
 use crate::report::{
-    Counts, EarlyData, Event, Frontend, LookupResult, Outcome, Server, Snapshot, Tickets, Worker,
+    Counts, EarlyData, Event, LookupResult, Outcome, Server, Snapshot, Store, Tickets, Worker,
     BOUNDS,
 };
 use crate::server::State;
@@ -32,14 +32,15 @@ const GAUGES: [Gauge; 5] = [
 pub fn render(snapshot: &Snapshot) -> String {
     let mut page = Page(String::new());
 
-    page.family("info", "gauge", "The version of the module; always 1.");
-    page.sample("info", &Labels::of("version", snapshot.version), 1);
+    page.family("info", "gauge", "The version of the module, and how handshakes wait; always 1.");
+    let labels = Labels::of("version", snapshot.version);
+    page.sample("info", &labels.with("suspend", &snapshot.suspend.join(",")), 1);
 
     page.family("start_time_seconds", "gauge", "When counting began, as a Unix time.");
     page.sample("start_time_seconds", &Labels::default(), snapshot.since);
 
     page.family("handshakes_total", "counter", "Handshakes, by what became of offered sessions.");
-    for frontend in Frontend::ALL {
+    for frontend in snapshot.frontends() {
         let labels = Labels::of("frontend", frontend.name());
         for outcome in Outcome::ALL {
             let count = snapshot.handshakes[frontend as usize][outcome as usize];
@@ -53,11 +54,19 @@ pub fn render(snapshot: &Snapshot) -> String {
         page.sample("early_data_total", &labels, snapshot.early_data[result as usize]);
     }
 
-    page.family("key_age_seconds", "gauge", "Age of the key file that sessions are sealed with.");
+    let help = "The time of the file of a key that sessions are sealed with, as a Unix time.";
+    page.family("key_timestamp_seconds", "gauge", help);
     for store in &snapshot.stores {
-        if let Some(age) = store.key_age {
-            page.sample("key_age_seconds", &Labels::of("store", &store.name), age);
+        for key in &store.keys {
+            let labels = Labels::of_store(store).with("key_id", &key.id.to_string());
+            page.sample("key_timestamp_seconds", &labels, key.time);
         }
+    }
+
+    page.family("lookup_timeout_seconds", "gauge", "The longest that a lookup may take.");
+    for store in &snapshot.stores {
+        let timeout = Seconds(store.timeout.as_micros() as u64);
+        page.sample("lookup_timeout_seconds", &Labels::of_store(store), timeout);
     }
 
     page.family("lookups_total", "counter", "Lookups of sessions in the store.");
@@ -99,26 +108,20 @@ pub fn render(snapshot: &Snapshot) -> String {
 
 fn servers(snapshot: &Snapshot) -> impl Iterator<Item = (Labels, &Server)> {
     snapshot.stores.iter().flat_map(|store| {
-        store.servers.iter().map(|server| {
-            let labels = Labels::of("store", &store.name);
-            let labels = match &server.name {
-                Some(name) => labels.with("server", name),
-                None => labels,
-            };
-            (labels, server)
-        })
+        store
+            .servers
+            .iter()
+            .map(|server| (Labels::of_server(store, server.name.as_deref()), server))
     })
 }
 
 /// Each store's workers, or those of its servers.
 fn workers(snapshot: &Snapshot) -> impl Iterator<Item = (Labels, &Worker)> {
     snapshot.stores.iter().flat_map(|store| {
-        let labels = Labels::of("store", &store.name);
-        let named = store.named().map({
-            let labels = labels.clone();
-            move |(name, server)| (labels.with("server", name), &*server.workers)
-        });
-        let all = named.chain([(labels, store.workers())]);
+        let named = store.named();
+        let named =
+            named.map(|(name, server)| (Labels::of_server(store, Some(name)), &*server.workers));
+        let all = named.chain([(Labels::of_server(store, None), store.workers())]);
         all.flat_map(|(labels, workers)| {
             let with_worker =
                 move |worker: &'_ Worker| labels.with("worker", &worker.number.to_string());
@@ -134,6 +137,19 @@ struct Labels(String);
 impl Labels {
     fn of(name: &str, value: &str) -> Self {
         Self::default().with(name, value)
+    }
+
+    fn of_store(store: &Store) -> Self {
+        Self::of("store", &store.name).with("type", store.type_name)
+    }
+
+    /// Of a server with this name, of none of a store of several, or of that of a store of one.
+    fn of_server(store: &Store, name: Option<&str>) -> Self {
+        let labels = Self::of_store(store);
+        match name.or(store.address.as_deref()) {
+            Some(server) => labels.with("server", server),
+            None => labels,
+        }
     }
 
     fn with(&self, name: &str, value: &str) -> Self {

@@ -1,7 +1,10 @@
 //! All counters at one time, those of all workers together.
 
+use core::time::Duration;
+
 use crate::report::{EarlyData, Event, Frontend, LookupResult, Outcome};
 use crate::server::State;
+use crate::session::sealed::KeyId;
 use crate::ticket::Origin;
 
 /// The upper bounds of the histogram of lookup times, in microseconds; beyond is one bucket more.
@@ -15,10 +18,16 @@ pub const BOUNDS: [u64; 13] = [
 pub struct Snapshot {
     /// The module's version.
     pub version: &'static str,
+    /// The name of the machine.
+    pub host: String,
     /// The time, in Unix seconds.
     pub now: i64,
     /// When counting began, in Unix seconds.
     pub since: i64,
+    /// The ways in which handshakes wait for a store, each once.
+    pub suspend: Vec<&'static str>,
+    /// Which frontends have servers with the cache, by the numbers of [`Frontend`].
+    pub frontends: [bool; Frontend::ALL.len()],
     /// By the numbers of [`Frontend`], and then of [`Outcome`].
     pub handshakes: [[u64; Outcome::ALL.len()]; Frontend::ALL.len()],
     /// The early data that came with sessions, by the numbers of [`EarlyData`].
@@ -36,6 +45,13 @@ impl Snapshot {
         let mut sums = [0; Outcome::ALL.len()];
         self.handshakes.iter().for_each(|counts| add(&mut sums, counts));
         sums
+    }
+
+    /// The frontends that have servers with the cache, or had when something was counted there.
+    pub(super) fn frontends(&self) -> impl Iterator<Item = Frontend> + '_ {
+        let has_counts =
+            |of: &Frontend| self.handshakes[*of as usize].iter().any(|count| *count > 0);
+        Frontend::ALL.into_iter().filter(move |of| self.frontends[*of as usize] || has_counts(of))
     }
 
     /// The ticket keys of each store, once: of several, what is worst.
@@ -82,8 +98,14 @@ impl Tickets {
 pub struct Store {
     /// Its name.
     pub name: String,
-    /// How old the file of the key is that sessions are sealed with, in seconds.
-    pub key_age: Option<i64>,
+    /// What its servers are: `redis` or `memcached`.
+    pub type_name: &'static str,
+    /// The address of its server, as configured; `None` of several, and of one that Sentinels know.
+    pub address: Option<String>,
+    /// The keys that sessions are sealed with, each once.
+    pub keys: Vec<SealingKey>,
+    /// The longest that a lookup may take.
+    pub timeout: Duration,
     /// Whether it has servers that are counted by themselves.
     pub has_servers: bool,
     /// Its servers, each with a name of its own, and what was counted of none of them.
@@ -98,6 +120,11 @@ impl Store {
         sum
     }
 
+    /// The key with the oldest file.
+    pub(super) fn oldest_key(&self) -> Option<SealingKey> {
+        self.keys.iter().copied().min_by_key(|key| (key.time, key.id))
+    }
+
     /// Its servers, where it has some by themselves.
     pub(super) fn named(&self) -> impl Iterator<Item = (&str, &Server)> {
         self.servers.iter().filter_map(|server| Some((server.name.as_deref()?, server)))
@@ -109,6 +136,15 @@ impl Store {
         let whole = self.servers.iter().find(|server| server.name.is_none() && is_whole);
         whole.map_or(&[], |whole| &whole.workers)
     }
+}
+
+/// A key that sessions are sealed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealingKey {
+    /// What tells it from others.
+    pub id: KeyId,
+    /// The time of its file, in Unix seconds.
+    pub time: i64,
 }
 
 impl Server {

@@ -12,10 +12,10 @@ use nginx_sys::{
 use ngx::core::{Pool, NGX_CONF_ERROR, NGX_CONF_OK};
 use ngx::http::{HttpModuleConfExt, Request};
 use ngx::ngx_string;
-use ssl_session_cache_core::report::{json, prometheus, Snapshot};
+use ssl_session_cache_core::report::{json, prometheus, Frontend, Snapshot};
 
 use crate::conf::CycleConf;
-use crate::nginx::borrowed;
+use crate::nginx::{borrowed, current_cycle};
 use crate::{counters, tickets};
 
 /// The directive.
@@ -87,8 +87,22 @@ impl Format {
 
 /// What is so now.
 fn snapshot() -> Snapshot {
-    let tickets = tickets::statuses(&CycleConf::in_use().all_tickets());
-    Snapshot { version: env!("CARGO_PKG_VERSION"), tickets, ..counters::take() }
+    let conf = CycleConf::in_use();
+    let caches = conf.default_caches();
+    let mut suspend: Vec<_> =
+        caches.iter().filter_map(|known| Some(known.cache.choice()?.way.name())).collect();
+    suspend.sort_unstable();
+    suspend.dedup();
+    let has_caches = |frontend| caches.iter().any(|known| known.frontend == frontend);
+    Snapshot {
+        version: env!("CARGO_PKG_VERSION"),
+        // As nginx found it.
+        host: String::from_utf8_lossy(current_cycle().hostname.as_bytes()).into_owned(),
+        suspend,
+        frontends: Frontend::ALL.map(has_caches),
+        tickets: tickets::statuses(&conf.all_tickets()),
+        ..counters::take(&conf.counted())
+    }
 }
 
 unsafe extern "C" fn set_handler(
