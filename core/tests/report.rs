@@ -213,11 +213,10 @@ fn order_of_members() {
 
 #[test]
 fn sealing_keys() {
-    let key = |byte, time| SealingKey { id: KeyId::of(&Always(byte)).unwrap(), time };
     let mut sealed = store("sealed", vec![whole(0)]);
-    sealed.keys = vec![key(0xab, 1_795_233_600), key(0x01, 1_795_233_578)];
+    sealed.keys = vec![sealing_key(0xab, 1_795_233_600), sealing_key(0x01, 1_795_233_578)];
     let mut ahead = store("ahead", vec![whole(0)]);
-    ahead.keys = vec![key(0x02, 1_795_234_000)];
+    ahead.keys = vec![sealing_key(0x02, 1_795_234_000)];
     let snapshot = snapshot(vec![sealed, ahead, store("clear", vec![whole(0)])]);
 
     // JSON says the one with the oldest file.
@@ -242,16 +241,6 @@ fn sealing_keys() {
     assert_eq!(of("ahead", "02020202"), "1795234000");
     let keys = samples.keys().filter(|sample| sample.starts_with("key_timestamp"));
     assert_eq!(keys.count(), 3);
-}
-
-/// A cipher that makes the same of everything.
-struct Always(u8);
-
-impl BlockCipher for Always {
-    fn encrypt(&self, block: &mut [u8]) -> bool {
-        block.fill(self.0);
-        true
-    }
 }
 
 #[test]
@@ -502,7 +491,9 @@ fn texts_are_escaped() {
 
 #[test]
 fn metrics_of_alerts() {
-    let mut snapshot = snapshot(vec![store("redis", vec![whole(1)])]);
+    let keys = vec![sealing_key(1, 0)];
+    let sealed = Store { keys, ..store("redis", vec![whole(1)]) };
+    let mut snapshot = snapshot(vec![sealed]);
     snapshot.tickets = vec![tickets("redis", Some(Origin::Store))];
     let samples = samples(&prometheus::render(&snapshot));
 
@@ -551,6 +542,21 @@ fn store(name: &str, servers: Vec<Server>) -> Store {
         timeout: Duration::from_millis(250),
         servers,
         ..Store::default()
+    }
+}
+
+/// The key whose id has this byte alone.
+fn sealing_key(byte: u8, time: i64) -> SealingKey {
+    SealingKey { id: KeyId::of(&Always(byte)).unwrap(), time }
+}
+
+/// A cipher that makes the same of everything.
+struct Always(u8);
+
+impl BlockCipher for Always {
+    fn encrypt(&self, block: &mut [u8]) -> bool {
+        block.fill(self.0);
+        true
     }
 }
 
