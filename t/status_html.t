@@ -46,7 +46,7 @@ http {
 
 EOF
 
-$t->plan(16)->run();
+$t->plan(18)->run();
 
 ###############################################################################
 
@@ -55,8 +55,11 @@ my $html = http_get('/status?format=html');
 like($html, qr/^Content-Type: text\/html; charset=utf-8\r$/mi, 'type');
 like($html, qr/<meta name="viewport" content="width=device-width/, 'phones');
 like($html, qr/prefers-color-scheme: dark/, 'darkness');
-unlike($html, qr!https?:|//\w|\bsrc=|\bhref=|\@import|url\(!, 'self-contained');
+unlike($html =~ s!/\*.*?\*/!!sgr, qr!https?:|//\w|\bsrc=|\bhref="(?\!data:,")|\@import|url\(!,
+	'self-contained');
 like($html, qr!</html>\s*$!, 'complete');
+cmp_ok(length $html, '<', 100_000, 'small');
+like($html, qr/<!--[^>]*MIT License[^>]*Leon Sorokin[^>]*-->/, 'the license of a part');
 
 like(accept_get('text/html,application/xhtml+xml,*/*;q=0.8'), qr/<!doctype html/,
 	'what a browser accepts');

@@ -1,5 +1,6 @@
 //! The status page.
 
+mod html;
 mod page;
 
 pub(crate) use self::page::COMMAND;

@@ -80,7 +80,7 @@ impl Format {
         match self {
             Self::Json => json::render(&snapshot()),
             Self::Prometheus => prometheus::render(&snapshot()),
-            Self::Html => include_str!("page.html").to_owned(),
+            Self::Html => super::html::page(),
         }
     }
 }

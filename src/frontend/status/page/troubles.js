@@ -1,0 +1,155 @@
+
+// What is wrong: each with the time since when, if nginx says so, and why.
+
+const RANK = { down: 0, connecting: 1, suspended: 2, up: 3 };
+
+// What a worker's connection is worth.
+function stateOf(worker) {
+  return worker.state === "up" && worker.suspended ? "suspended" : worker.state;
+}
+
+// A connection that is just being made, for the first time, is no trouble.
+function isTroubled(worker, now) {
+  if (worker.state !== "connecting") return stateOf(worker) !== "up";
+  return Boolean(worker.reason) || (worker.since > 0 && now - worker.since > 5);
+}
+
+// The servers of a store, or the store itself, as it is its only one.
+function serversOf(store) {
+  return store.servers ?? [store];
+}
+
+function workersOf(store) {
+  return serversOf(store).flatMap(server => server.workers ?? []);
+}
+
+function isDown(worker, now) {
+  return isTroubled(worker, now) && worker.state !== "up";
+}
+
+// The earliest, or null if it is not known.
+function earliest(workers) {
+  const known = workers.map(worker => worker.since).filter(since => since > 0);
+  return known.length > 0 ? Math.min(...known) : null;
+}
+
+function reasons(workers) {
+  const all = [...new Set(workers.map(worker => worker.reason).filter(Boolean))];
+  return all.length > 2 ? all.slice(0, 2).join("; ") + "; …" : all.join("; ");
+}
+
+function storesDown(status) {
+  const gone = status.stores.filter(store => {
+    const workers = workersOf(store);
+    return workers.length > 0 && workers.every(worker => isDown(worker, status.now));
+  });
+  if (gone.length === 0) return [];
+  const workers = gone.flatMap(workersOf);
+  const [total, names] = [status.stores.length, gone.map(store => store.name)];
+  const what = (total === 1 ? "The store is down: " : `${gone.length} of ${total} stores down: `) + names.join(", ");
+  return [{ key: "store " + names[0], level: "bad", what, why: reasons(workers),
+            since: earliest(workers),
+            so: "Sessions kept there are not resumed: clients make full handshakes, none fails." }];
+}
+
+function workersDown(status) {
+  return status.stores.flatMap(store => {
+    const all = workersOf(store);
+    if (all.every(worker => isDown(worker, status.now))) return [];
+    return serversOf(store).flatMap(server => {
+      const workers = (server.workers ?? []).filter(worker => isDown(worker, status.now));
+      if (workers.length === 0) return [];
+      const isWhole = workers.length === server.workers.length;
+      const where = isWhole ? "" : ` in ${workers.length} of ${plural(server.workers.length, "worker")}`;
+      const name = server === store ? `Store ${store.name}` : `Server ${server.name} of store ${store.name}`;
+      return [{ key: "store " + (server === store ? store.name : name), level: "bad", what: `${name} is down${where}`, why: reasons(workers),
+                since: earliest(workers) }];
+    });
+  });
+}
+
+function suspended(status) {
+  return status.stores.flatMap(store => {
+    const all = workersOf(store), workers = all.filter(worker => stateOf(worker) === "suspended");
+    if (workers.length === 0) return [];
+    const where = workers.length === all.length ? "" : ` in ${workers.length} of ${all.length} workers`;
+    return [{ key: "store " + store.name, level: "bad", what: `Lookups in ${store.name} are suspended${where}`,
+              why: "answers come too late",
+              so: "Clients make full handshakes until answers are in time again." }];
+  });
+}
+
+function lookupsLost(status, minute) {
+  return status.stores.flatMap(store => {
+    const lookups = minute?.stores.get(store.name);
+    if (!lookups || workersOf(store).some(worker => isTroubled(worker, status.now))) return [];
+    const lost = unanswered(lookups), all = lost + answered(lookups);
+    if (lost === 0) return [];
+    const parts = [[lookups.timeout, "too late"], [lookups.down, "not sent"],
+                   [lookups.full, "not sent, as too much waited"]]
+      .filter(([count]) => count > 0).map(([count, why]) => `${integer.format(count)} ${why}`);
+    return [{ key: "lost " + store.name, level: lost * 2 > all ? "bad" : "warn",
+              what: `${integer.format(lost)} of ${plural(all, "lookup")} in ${store.name} had no answer`,
+              why: parts.join(", "), lately: true }];
+  });
+}
+
+function notStored(status, minute) {
+  return status.stores.flatMap(store => {
+    const counts = minute?.stores.get(store.name);
+    const isGone = workersOf(store).every(worker => isDown(worker, status.now));
+    if (!counts || isGone) return [];
+    const [dropped, failed] = [counts.sessions_dropped, counts.sessions_failed];
+    if (dropped + failed === 0) return [];
+    const parts = [[failed, "refused, or not confirmed, by the store"],
+                   [dropped, "not sent, or too large"]]
+      .filter(([count]) => count > 0).map(([count, why]) => `${integer.format(count)} ${why}`);
+    return [{ key: "stored " + store.name, level: "bad", lately: true,
+              what: `${plural(dropped + failed, "session")} not stored in ${store.name}`,
+              why: parts.join(", ") + "; nginx's error log has the store's words" }];
+  });
+}
+
+function damaged(samples) {
+  const count = index => samples[index].handshakes.invalid ?? 0;
+  let last = samples.length - 1;
+  while (last > 0 && count(last) <= count(last - 1)) last--;
+  if (last <= 0) return [];
+  const more = Math.max(0, count(samples.length - 1) - count(0));
+  return [{ key: "damaged", level: "bad", what: `${plural(more, "damaged record")} came from a store`,
+            why: "damaged there, or forged: someone else may write to it",
+            last: samples[last].at }];
+}
+
+function ticketKeys(status) {
+  const origins = {
+    own: ["bad", "is this machine's own",
+          "the store does not give the fleet's; tickets do not cross machines"],
+    ratcheted: ["warn", "is derived from the one before",
+                "the store has not given the fleet's for this epoch yet"],
+    none: ["warn", "is missing",
+           "the store has given none, and no handshake has asked for one"],
+  };
+  return (status.tickets ?? []).filter(keys => keys.state !== "fleet").map(keys => {
+    const [level, what, why] = origins[keys.state ?? "none"] ?? ["warn", `is ${keys.state}`, ""];
+    return { key: `ticket ${keys.state} ${keys.store}`, level, why, what: `The ticket key of ${keys.store} ${what}` };
+  });
+}
+
+function clocks(status) {
+  return (status.tickets ?? []).filter(keys => keys.clock_behind !== null).map(keys => ({
+    key: "clock " + keys.store, level: "bad",
+    what: `The clock of this machine is ${duration(keys.clock_behind)} behind another's`,
+    why: "it seals with keys that others no longer know: set it by NTP" }));
+}
+
+// Troubles of the stores: while they last no figure counts that is from before.
+function storeTroubles(status) {
+  return [...storesDown(status), ...workersDown(status), ...suspended(status)];
+}
+
+function troubles(status, samples, minute) {
+  const all = [...storeTroubles(status), ...lookupsLost(status, minute), ...notStored(status, minute),
+               ...damaged(samples), ...ticketKeys(status), ...clocks(status)];
+  return all.sort((a, b) => (a.level === "warn") - (b.level === "warn"));
+}
