@@ -77,7 +77,7 @@ function makeChart(id) {
   section.append(figures, note, place, reading);
   const u = new uPlot({
     width: Math.max(1, place.clientWidth), height: place.clientHeight, legend: { show: false },
-    padding: [8, 12, 0, 0],
+    padding: [8, 28, 0, 0],
     cursor: { y: false, drag: { setScale: false, x: false }, points: { size: 8 } },
     scales: { x: { time: true, range: (u, min, max) => [Math.min(min, max - 60), max] },
               y: { distr: chart.isLog ? 3 : 1, range: chart.range } },

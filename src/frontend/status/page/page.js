@@ -190,8 +190,8 @@ function showTickets(status) {
 
 // Which of http, stream and mail have had handshakes, if more than one has.
 function frontendsOf(status) {
-  const frontends = status.frontends ?? {};
-  const used = Object.keys(frontends).filter(name => sum(Object.values(frontends[name])) > 0);
+  const used = ["http", "stream", "mail"]
+    .filter(name => sum(Object.values(status.frontends?.[name] ?? {})) > 0);
   return used.length > 1 ? used : [];
 }
 

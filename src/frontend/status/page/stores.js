@@ -128,7 +128,9 @@ function card(store, minute, now) {
   const [header, note, rows] = article.children;
   const kind = store.type && !store.name.startsWith(store.type) ? store.type + ", " : "";
   const many = store.servers ? plural(servers.length, "server") + ", " : "";
-  header.replaceChildren(el("h3", {}, store.name), el("span", { class: "dim" }, kind + many + sealing(store)));
+  const limit = store.timeout > 0 ? `timeout ${number(store.timeout * 1000)} ms, ` : "";
+  header.replaceChildren(el("h3", {}, store.name),
+    el("span", { class: "dim" }, kind + many + limit + sealing(store)));
   note.textContent = rates(store, minute);
   const counters = more("counters " + store.name, "all counters", () => counterTable(store, minute));
   arrange(rows, [...servers.map(server => row(store, server, now)), counters]);
