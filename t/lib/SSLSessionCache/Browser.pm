@@ -188,24 +188,55 @@ sub press {
 		{ type => 'key', id => 'keyboard', actions => \@actions } ] });
 }
 
-# A pointer ("mouse" or "touch") at a place in the first such element, as parts of
-# its width and height.
+# The mouse over the first such element, at this part of its width.
 
 sub point {
-	my ($self, $kind, $selector, $x, $y) = @_;
+	my ($self, $selector, $x) = @_;
 
-	my $at = $self->value('(e => { e.scrollIntoView({ block: "center" });'
+	$self->_pointer('mouse', _move($self->_box($selector), $x));
+}
+
+# A finger that is put there, and drawn to another part.  It stays until lifted.
+
+sub drag {
+	my ($self, $selector, $from, $to) = @_;
+
+	my $box = $self->_box($selector);
+
+	$self->_pointer('touch', _move($box, $from),
+		{ type => 'pointerDown', button => 0 },
+		map { _move($box, $from + ($to - $from) * $_ / 5) } 1 .. 5);
+}
+
+sub lift {
+	my ($self) = @_;
+
+	$self->_session('DELETE', '/actions');
+}
+
+sub _box {
+	my ($self, $selector) = @_;
+
+	return $self->value('(e => { e.scrollIntoView({ block: "center" });'
 		. ' const r = e.getBoundingClientRect();'
 		. ' return [r.x, r.y, r.width, r.height] })'
 		. '(document.querySelector(arguments[0]))', $selector);
-	my %move = (type => 'pointerMove', duration => 0, origin => 'viewport',
-		x => int $at->[0] + $x * $at->[2], y => int $at->[1] + $y * $at->[3]);
-	my @press = $kind eq 'touch' ? map { +{ type => $_, button => 0 } }
-		'pointerDown', 'pointerUp' : ();
+}
+
+sub _move {
+	my ($box, $x) = @_;
+
+	return { type => 'pointerMove', duration => 0, origin => 'viewport',
+		x => int $box->[0] + $x * $box->[2],
+		y => int $box->[1] + $box->[3] / 2 };
+}
+
+sub _pointer {
+	my ($self, $kind, @actions) = @_;
 
 	$self->_session('POST', '/actions', { actions => [ { type => 'pointer',
 		id => $kind, parameters => { pointerType => $kind },
-		actions => [ \%move, @press ] } ] });
+		actions => \@actions } ] });
 }
 
 sub size {
