@@ -130,7 +130,7 @@ function read(id) {
   const values = chart.series.map(({ name }, at) => ({ name, value: chart.say(u.data[at + 1][index]) }));
   const when = clock(u.data[0][index] * 1000);
   chart.reading.replaceChildren(...chart.series.map(({ key }, at) => el("span", { class: "key" },
-    el("i", { class: key }), `${values[at].name} ${values[at].value}`)), el("span", { class: "dim" }, `at ${when}`));
+    el("i", { class: key }), `${values[at].name} ${values[at].value}`)), el("span", { class: "key dim" }, `at ${when}`));
   const text = `${when}: ` + values.map(({ name, value }) => `${name} ${value}`).join(", ");
   const { place } = chart;
   place.setAttribute("aria-valuemin", 0);

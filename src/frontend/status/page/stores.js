@@ -128,7 +128,7 @@ function card(store, minute, now) {
   const [header, note, rows] = article.children;
   const kind = store.type && !store.name.startsWith(store.type) ? store.type + ", " : "";
   const many = store.servers ? plural(servers.length, "server") + ", " : "";
-  const limit = store.timeout > 0 ? `timeout ${number(store.timeout * 1000)} ms, ` : "";
+  const limit = store.timeout > 0 ? `timeout ${store.timeout < 1 ? number(store.timeout * 1000) + " ms" : store.timeout + " s"}, ` : "";
   header.replaceChildren(el("h3", {}, store.name),
     el("span", { class: "dim" }, kind + many + limit + sealing(store)));
   note.textContent = rates(store, minute);
