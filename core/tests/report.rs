@@ -191,6 +191,8 @@ fn order_of_members() {
         "pid",
         "state",
         "suspended",
+        "since",
+        "reason",
         "address",
         "waiting_lookups",
         "queued_commands",
@@ -575,6 +577,8 @@ fn whole(factor: u64) -> Server {
         pid: 100 + number as i64,
         state,
         is_paused,
+        since: 1_700_000_000,
+        reason: "connect() \"failed\"".to_owned(),
         address: "10.0.0.5:6379".to_owned(),
         waiting_lookups: 1,
         queued_requests: 2,
@@ -587,6 +591,7 @@ fn whole(factor: u64) -> Server {
 fn worker_json(number: usize, state: &str, is_paused: bool) -> Value {
     json!({
         "worker": number, "pid": 100 + number, "state": state, "suspended": is_paused,
+        "since": 1_700_000_000, "reason": "connect() \"failed\"",
         "address": "10.0.0.5:6379", "waiting_lookups": 1, "queued_commands": 2, "queued_bytes": 3,
     })
 }

@@ -54,6 +54,11 @@ struct Node<T> {
 // SAFETY: a list without a first node is empty.
 unsafe impl<T: Zeroed> Zeroed for Node<T> {}
 
+impl<T> List<T> {
+    /// What one takes of the zone, before the pool rounds it up to a power of two.
+    pub(super) const PIECE: usize = mem::size_of::<Node<T>>();
+}
+
 impl<T: Zeroed> List<T> {
     pub(super) fn iter(&self) -> impl Iterator<Item = &'static T> {
         iter::successors(self.first(), |node| node.rest.first()).map(|node| &node.value)

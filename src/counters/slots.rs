@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicU8, Ordering::Relaxed};
 use ssl_session_cache_core::report::{EarlyData, Event, Frontend, LookupResult, Outcome, BOUNDS};
 use ssl_session_cache_core::server::State;
 
-use crate::counters::list::Zeroed;
+use crate::counters::list::{List, Zeroed};
 
 /// Room for the text of any socket address.
 const MAX_ADDRESS: usize = 113;
+
+/// Room for why a server is not up, which is cut off there.
+const MAX_REASON: usize = 104;
 
 /// A number that only grows.
 #[derive(Default)]
@@ -79,7 +82,9 @@ impl<const N: usize> Text<N> {
     }
 
     fn cut(text: &str) -> &[u8] {
-        &text.as_bytes()[..text.len().min(N)]
+        let ends = (0..=text.len().min(N)).rev();
+        let end = ends.into_iter().find(|end| text.is_char_boundary(*end));
+        &text.as_bytes()[..end.unwrap_or(0)]
     }
 
     fn bytes(&self) -> impl Iterator<Item = u8> + '_ {
@@ -117,7 +122,7 @@ impl WorkerSlot {
 
 /// What a worker counts of a server. Valid when all-zero, and alone in its cache lines, as the
 /// worker's slot is; what is said there of two workers with one slot holds here as well.
-#[repr(C, align(64))]
+#[repr(C)]
 pub(crate) struct ServerSlot {
     /// By the numbers of [`LookupResult`].
     pub(crate) lookups: [Counter; LookupResult::ALL.len()],
@@ -134,7 +139,15 @@ pub(crate) struct ServerSlot {
     pub(crate) queued_requests: Gauge,
     pub(crate) queued_bytes: Gauge,
     pub(crate) address: Text<MAX_ADDRESS>,
+    /// When the owner found the server up, or not up any more, or when its lookups were paused or let
+    /// through again, whichever was last; in Unix seconds, 0 of one that is not used.
+    pub(crate) since: AtomicI64,
+    /// Why it is not up, or why lookups are paused; empty where neither is so.
+    pub(crate) reason: Text<MAX_REASON>,
 }
+
+// What `docs/status.md` says of the room. A piece of that size has cache lines of its own.
+const _: () = assert!(List::<ServerSlot>::PIECE > 256 && List::<ServerSlot>::PIECE <= 512);
 
 // SAFETY: numbers are 0, and the address is empty.
 unsafe impl Zeroed for ServerSlot {}
@@ -166,5 +179,7 @@ impl ServerSlot {
             gauge.set(0);
         }
         self.address.set("");
+        self.since.store(0, Relaxed);
+        self.reason.set("");
     }
 }

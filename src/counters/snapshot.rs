@@ -86,6 +86,8 @@ fn worker(number: usize, pid: i64, slot: &ServerSlot) -> Worker {
         pid,
         state: slot.state(),
         is_paused: slot.is_paused.load(Relaxed) != 0,
+        since: slot.since.load(Relaxed),
+        reason: slot.reason.value(),
         address: slot.address.value(),
         waiting_lookups: slot.waiting_lookups.value(),
         queued_requests: slot.queued_requests.value(),

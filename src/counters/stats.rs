@@ -9,6 +9,7 @@ use ssl_session_cache_core::server::State;
 use crate::counters::slots::{ServerSlot, WorkerSlot};
 use crate::counters::stores::WHOLE;
 use crate::counters::zone;
+use crate::nginx::unix_time;
 
 /// Where this worker counts what it does with a store. Counts nothing where there is no room.
 #[derive(Clone, Copy)]
@@ -62,12 +63,26 @@ impl StoreStats {
         }
     }
 
-    /// How things are now: the connection, whether lookups are paused as the store answers too
-    /// late, and what waits for a reply.
-    pub(crate) fn show(self, state: State, is_paused: bool, requests: usize, bytes: u64) {
+    /// How things are now: the connection, and whether lookups are paused as the store answers too
+    /// late; and why, where it is not up or they are.
+    pub(crate) fn show(self, state: State, is_paused: bool, reason: &str) {
         self.gauges(|store| {
+            let is_up = |state| state == State::Up;
+            let was_paused = store.is_paused.swap(is_paused.into(), Relaxed) != 0;
+            let has_changed = is_up(store.state()) != is_up(state) || was_paused != is_paused;
+            if has_changed || store.since.load(Relaxed) == 0 {
+                store.since.store(unix_time(), Relaxed);
+            }
             store.state.store(state as u8, Relaxed);
-            store.is_paused.store(is_paused.into(), Relaxed);
+            if !store.reason.is(reason) {
+                store.reason.set(reason);
+            }
+        });
+    }
+
+    /// What waits for a reply.
+    pub(crate) fn show_waiting(self, requests: usize, bytes: u64) {
+        self.gauges(|store| {
             store.queued_requests.set(requests as u64);
             store.queued_bytes.set(bytes);
         });

@@ -474,7 +474,8 @@ impl Driver {
             self.count(Event::SessionFailed, sessions_failed);
             if let Some(stats) = self.stats {
                 let (requests, bytes) = (server.waiting_requests(), server.waiting_bytes());
-                stats.show(server.state(), server.is_paused(), requests, bytes);
+                stats.show(server.state(), server.is_paused(), &server.reason());
+                stats.show_waiting(requests, bytes);
             }
             (connected > 0, failed)
         };

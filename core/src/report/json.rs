@@ -88,6 +88,8 @@ fn worker(worker: &Worker) -> String {
         ("pid", worker.pid.to_string()),
         ("state", string(worker.state.name())),
         ("suspended", worker.is_paused.to_string()),
+        ("since", worker.since.to_string()),
+        ("reason", string(&worker.reason)),
         ("address", string(&worker.address)),
         ("waiting_lookups", worker.waiting_lookups.to_string()),
         ("queued_commands", worker.queued_requests.to_string()),

@@ -205,6 +205,11 @@ pub struct Worker {
     pub state: State,
     /// Whether lookups are paused, as the store answers too late.
     pub is_paused: bool,
+    /// Since when it has been up, or has not been, or since when lookups are paused or not any more,
+    /// whichever is later, in Unix seconds; 0 where that is not known.
+    pub since: i64,
+    /// Why it is not up, or why lookups are paused; empty where neither is so. It may be cut off.
+    pub reason: String,
     /// The address in use, or the one that is tried.
     pub address: String,
     /// Lookups that handshakes wait for.

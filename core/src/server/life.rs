@@ -1,6 +1,7 @@
 //! A server's life as one client sees it: addresses, connections one after the other, and whether it
 //! is of use.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::mem;
 use std::rc::Rc;
@@ -186,6 +187,8 @@ pub struct Server<A, T> {
     /// Some key that was used.
     key: Option<Key>,
     log: Log<A>,
+    /// Why there is no connection, where there was one or an attempt since the last one.
+    trouble: String,
     /// Whether a lookup was queued for this connection, and whether one was answered over it.
     has_asked: bool,
     has_answered: bool,
@@ -245,6 +248,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             moved_at: Instant::from_millis(0),
             key: None,
             log: Log::new(now),
+            trouble: String::new(),
             has_asked: false,
             has_answered: false,
             unconfirmed: 0,
@@ -306,6 +310,16 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     /// time.
     pub fn is_paused(&self) -> bool {
         !self.breaker.is_closed()
+    }
+
+    /// Why the server is not up, or why lookups are paused; empty where neither is so, and where it is
+    /// not known yet.
+    pub fn reason(&self) -> Cow<'_, str> {
+        match self.phase {
+            Phase::Ready { .. } if self.is_paused() => Failure::Late.to_string().into(),
+            Phase::Ready { .. } => "".into(),
+            _ => (&*self.trouble).into(),
+        }
     }
 
     /// Whether there is a connection.
@@ -608,6 +622,9 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             }
             Err(reason) => {
                 self.resolve_at = Some(now + RESOLVE_RETRY);
+                if self.addresses.is_empty() {
+                    self.trouble.clone_from(&reason);
+                }
                 let line = self.log.unresolved(reason, !self.addresses.is_empty());
                 self.tell(line);
                 self.wait_for_no_name(now);
@@ -787,6 +804,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
 
     fn became_ready(&mut self, now: Instant) {
         self.phase = Phase::Ready { since: now };
+        self.trouble.clear();
         self.counts.connected += 1;
         self.backoff.succeeded();
         self.homing.arrived(self.address, now);
@@ -836,10 +854,11 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
 
         let is_unknown = self.log.is_unknown();
         let address = &self.addresses[self.address];
+        self.trouble = failure.to_string();
         if self.log.is_up() || (is_unknown && all_tried) {
-            self.log.went_down(address, failure.to_string());
+            self.log.went_down(address, self.trouble.clone());
         } else if !is_unknown {
-            self.log.still_down(address, failure.to_string());
+            self.log.still_down(address, self.trouble.clone());
         }
         self.homing.lost(ready_for, !is_steady);
         if !is_steady {
@@ -990,6 +1009,7 @@ mod tests {
             self.send();
             self.receive(b"+PONG\r\n").unwrap();
             assert_eq!(self.server.state(), State::Up);
+            assert_eq!(self.server.reason().is_empty(), !self.server.is_paused());
         }
 
         /// The connection goes, and no other comes by itself.
@@ -1700,6 +1720,7 @@ mod tests {
         fixture.server.lost(lost(), fixture.now);
         assert_eq!(done(&mut fixture), ["connect a", "connect b", "b is down, 1: reset"]);
         assert_eq!(fixture.get(3), Err(Unavailable::Down));
+        assert_eq!(fixture.server.reason(), "reset");
 
         let before = fixture.now;
         tick(&mut fixture);
@@ -1827,6 +1848,7 @@ mod tests {
     fn a_server_that_answers_late_is_down_until_lookups_are_answered() {
         let mut fixture = paused();
         assert_eq!(done(&mut fixture), ["a is up", "a is down, 1: it answers too late"]);
+        assert_eq!(fixture.server.reason(), "it answers too late");
         fixture.receive(&b"$-1\r\n".repeat(5)).unwrap();
         fixture.receive(b"+PONG\r\n").unwrap();
         assert_eq!(done(&mut fixture), [""; 0]);
@@ -2070,6 +2092,7 @@ mod tests {
         let mut fixture = unresolved();
         fixture.get(1).unwrap();
         fixture.server.resolved(Err("no such name".into()), fixture.now);
+        assert_eq!(fixture.server.reason(), "no such name");
         assert_eq!(fixture.ended(), [(1, Unavailable::Down)]);
         assert_eq!(fixture.get(2), Err(Unavailable::Down));
 
