@@ -111,9 +111,9 @@ ok(wait_until(sub { $first->clients() == 2 && $second->clients() == 0 }, 20),
 ok(wait_until(sub { resumed() }), 'resumed again');
 is(address(), '127.0.0.1:' . port(8379), 'address is shown again');
 
-like($t->read_file('error.log'), qr/127\.0\.0\.1:\d+\ is\ down: .*
-	127\.0\.0\.2:\d+\ is\ up$ .* 127\.0\.0\.2:\d+\ is\ not\ in\ use\ any\ more
-	.* 127\.0\.0\.1:\d+\ is\ up$/msx, 'told of all');
+like($t->read_file('error.log'), qr/127\.0\.0\.1:\d+\)\ is\ down: .*
+	127\.0\.0\.2:\d+\)\ is\ up$ .* 127\.0\.0\.2:\d+\)\ is\ not\ in\ use\ any\ more
+	.* 127\.0\.0\.1:\d+\)\ is\ up$/msx, 'told of all');
 
 ###############################################################################
 

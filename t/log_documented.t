@@ -63,7 +63,7 @@ sub documented {
 	my ($section) = @_;
 
 	my @rows = grep { !/^\|---/ } $section =~ /^(\|.*)$/mg;
-	my @messages = map { /^\| (?:(?:notice|warn|error|alert) \| )?(.*?) \|/ } @rows;
+	my @messages = map { /^\| (?:(?:notice|warn|error|alert|warn, or error) \| )?(.*?) \|/ } @rows;
 
 	return map { s/\*\w+\*/*/gr =~ s/`//gr }
 		grep { /`/ } @messages;

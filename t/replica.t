@@ -45,7 +45,7 @@ $first->command('REPLICAOF', '127.0.0.2', $second->{port});
 
 ok(wait_until(sub { resumed() && $second->count() }), 'resumed elsewhere');
 ok(wait_until(sub { $t->read_file('error.log')
-	=~ /127\.0\.0\.1:\d+ is down: it is a replica; / }), 'told')
+	=~ /127\.0\.0\.1:\d+\) is down: it is a replica; / }), 'told')
 	or diag(grep { /sslsessioncache: redis/ } $t->read_file('error.log') =~ /^.*\n/mg);
 
 # its greeting would be answered, but not what stores sessions
@@ -56,7 +56,7 @@ ok(resumed(), 'resumed still');
 
 $first->command('REPLICAOF', 'NO', 'ONE');
 ok(wait_until(sub { $t->read_file('error.log')
-	=~ /127\.0\.0\.2:\d+ is not in use any more/ }, 20),
+	=~ /127\.0\.0\.2:\d+\) is not in use any more/ }, 20),
 	'returned to when it is a master again');
 
 ###############################################################################

@@ -57,8 +57,8 @@ $names->answer('127.0.0.2');
 is(wait_until(sub { $second->clients() == 1 }), 1, 'followed');
 is(wait_until(sub { $first->clients() == 0 }), 1, 'first one is left');
 ok(wait_until(sub { resumed() }), 'resumed there');
-like($t->read_file('error.log'), qr/127\.0\.0\.1:\d+\ is\ not\ in\ use\ any\ more
-	.* 127\.0\.0\.2:\d+\ is\ up$/msx, 'told of both');
+like($t->read_file('error.log'), qr/127\.0\.0\.1:\d+\)\ is\ not\ in\ use\ any\ more
+	.* 127\.0\.0\.2:\d+\)\ is\ up$/msx, 'told of both');
 
 # moved when it is down
 

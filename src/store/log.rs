@@ -1,5 +1,7 @@
 //! The lines in nginx's log about a server.
 
+use core::time::Duration;
+
 use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::server::Line;
 
@@ -14,11 +16,15 @@ pub(super) fn write(
     location: &Location,
     line: Line<Address>,
 ) {
-    let server = |address| settings.in_store(server_name(settings.kind, &address));
+    let server = |address| server(settings, location, &address);
     let name = || settings.in_store(format!("{} {}", settings.kind.name(), location.word));
     match line {
-        Line::Up { address } => {
+        Line::Up { address, was_down: false } => {
             log!(NGX_LOG_NOTICE, log, "{} is up", server(address));
+        }
+        // As the line that it ends.
+        Line::Up { address, was_down: true } => {
+            log!(NGX_LOG_ERR, log, "{} is up", server(address));
         }
         Line::Down { address, count: 1, reason } if settings.has_servers() => {
             log!(
@@ -46,6 +52,15 @@ pub(super) fn write(
         }
         Line::StillDown { address, reason } => {
             log!(NGX_LOG_ERR, log, "{} is still down: {reason}", server(address));
+        }
+        Line::DownFor { address, time, reason } => {
+            log!(
+                NGX_LOG_ERR,
+                log,
+                "{} is still down after {} minutes: {reason}",
+                server(address),
+                minutes(time)
+            );
         }
         Line::Refuses { address, count, reason, is_of_cluster } => {
             let is_unexpected = is_of_cluster && settings.shape != Shape::Cluster;
@@ -81,13 +96,49 @@ pub(super) fn write(
                 name()
             );
         }
-        Line::Resolved => {
-            log!(NGX_LOG_NOTICE, log, "{} is resolved again", name());
+        Line::UnresolvedFor { time, reason, has_addresses: true } => {
+            log!(
+                NGX_LOG_WARN,
+                log,
+                "{} still cannot be resolved after {} minutes: {reason}",
+                name(),
+                minutes(time)
+            );
+        }
+        Line::UnresolvedFor { time, reason, has_addresses: false } => {
+            log!(
+                NGX_LOG_ERR,
+                log,
+                "{} still cannot be resolved after {} minutes: {reason}",
+                name(),
+                minutes(time)
+            );
+        }
+        Line::Resolved { had_addresses: true } => {
+            log!(NGX_LOG_WARN, log, "{} is resolved again", name());
+        }
+        Line::Resolved { had_addresses: false } => {
+            log!(NGX_LOG_ERR, log, "{} is resolved again", name());
         }
         Line::Dropped { address } => {
             log!(NGX_LOG_NOTICE, log, "{} is not in use any more", server(address));
         }
     }
+}
+
+/// A server at an address: with its name as well, where it is configured or told by one.
+fn server(settings: &Settings, location: &Location, address: &Address) -> String {
+    let server = match &location.name {
+        Some(name) => {
+            format!("{} {name}:{} ({})", settings.kind.name(), location.port, address.name())
+        }
+        None => server_name(settings.kind, address),
+    };
+    settings.in_store(server)
+}
+
+fn minutes(time: Duration) -> u64 {
+    time.as_secs() / 60
 }
 
 /// Writes that a node of a cluster cannot be used, as it is known by a name only.

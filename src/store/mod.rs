@@ -445,7 +445,7 @@ impl Surveyor for Store {
             let name = self.settings.name();
             match &map {
                 Ok(_) if cluster.told_unmapped.replace(false) => {
-                    log!(NGX_LOG_NOTICE, self.log, "cluster \"{name}\" tells its map again");
+                    log!(NGX_LOG_ERR, self.log, "cluster \"{name}\" tells its map again");
                 }
                 Err(reason) if cluster.asks_seeds.get() && !cluster.told_unmapped.replace(true) => {
                     log!(

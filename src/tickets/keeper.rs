@@ -245,7 +245,11 @@ impl Driver {
         let lost = status.origin.filter(|origin| *origin != Origin::Store);
         let before = self.told.origin.replace(lost);
         match status.origin {
-            Some(Origin::Store) if before.is_some() => log::in_step(self.log, &self.conf),
+            Some(Origin::Store) => {
+                if let Some(before) = before {
+                    log::in_step(self.log, &self.conf, before);
+                }
+            }
             Some(Origin::Ratchet) if before != lost => log::derived(self.log, &self.conf),
             Some(Origin::Own) if before != lost => log::own(self.log, &self.conf),
             _ => {}

@@ -2,14 +2,23 @@
 
 use nginx_sys::ngx_log_t;
 use ssl_session_cache_core::session::sealed::OpenError;
-use ssl_session_cache_core::ticket::Epoch;
+use ssl_session_cache_core::ticket::{Epoch, Origin};
 
 use crate::nginx::log;
 use crate::tickets::TicketsConf;
 
-/// The store tells the keys again.
-pub(super) fn in_step(log: *mut ngx_log_t, conf: &TicketsConf) {
-    log!(NGX_LOG_NOTICE, log, "the ticket keys in {} are in use again", conf.store_name());
+/// The store tells the keys again, after one from here was in use. At the level of the line that told
+/// that.
+pub(super) fn in_step(log: *mut ngx_log_t, conf: &TicketsConf, before: Origin) {
+    let store = conf.store_name();
+    match before {
+        Origin::Own => {
+            log!(NGX_LOG_ERR, log, "the ticket keys in {store} are in use again");
+        }
+        _ => {
+            log!(NGX_LOG_WARN, log, "the ticket keys in {store} are in use again");
+        }
+    }
 }
 
 /// The store has not told the key of this epoch, but one before.
@@ -68,7 +77,7 @@ pub(super) fn clock_behind(log: *mut ngx_log_t, conf: &TicketsConf, seconds: u64
 /// No such key is in use any more.
 pub(super) fn clock_right(log: *mut ngx_log_t, conf: &TicketsConf) {
     log!(
-        NGX_LOG_NOTICE,
+        NGX_LOG_WARN,
         log,
         "no clock of another machine with the ticket keys in {} is ahead of this one's any more",
         conf.store_name()

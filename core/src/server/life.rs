@@ -625,7 +625,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
                 if self.addresses.is_empty() {
                     self.trouble.clone_from(&reason);
                 }
-                let line = self.log.unresolved(reason, !self.addresses.is_empty());
+                let line = self.log.unresolved(reason, !self.addresses.is_empty(), now);
                 self.tell(line);
                 self.wait_for_no_name(now);
             }
@@ -717,6 +717,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         };
         if is_over {
             self.disconnect(now);
+            self.log.end();
             self.phase = Phase::Stopped;
         }
     }
@@ -726,6 +727,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     pub fn stop(&mut self, now: Instant) {
         self.unconfirmed = 0;
         self.disconnect(now);
+        self.log.end();
         self.phase = Phase::Stopped;
     }
 
@@ -1674,7 +1676,7 @@ mod tests {
             Action::Close | Action::StopScout => None,
             Action::Resolve => Some("resolve".into()),
             Action::Scout(address, key) => Some(format!("scout {address} {key:?}")),
-            Action::Log(Line::Up { address }) => Some(format!("{address} is up")),
+            Action::Log(Line::Up { address, .. }) => Some(format!("{address} is up")),
             Action::Log(Line::Down { address, count, reason }) => {
                 Some(format!("{address} is down, {count}: {reason}"))
             }
@@ -2119,7 +2121,7 @@ mod tests {
 
         let valid_until = fixture.now + Duration::from_secs(60);
         fixture.server.resolved(Ok((vec!["a", "b"], valid_until)), fixture.now);
-        assert_eq!(done(&mut fixture), ["Resolved"]);
+        assert_eq!(done(&mut fixture), ["Resolved { had_addresses: false }"]);
         fixture.get(2).unwrap();
         tick(&mut fixture);
         fixture.server.connected(fixture.now);
