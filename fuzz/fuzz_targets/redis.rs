@@ -12,6 +12,7 @@ fuzz_target!(|data: &[u8]| {
     let asked = match choice {
         b'r' => Asked::Role,
         b'a' => Asked::Asking,
+        b'c' => Asked::Name,
         b'N' => Asked::AddForGood(decode::key()),
         b'e' => Asked::Expire(decode::key()),
         b's' => Asked::Persist(decode::key()),

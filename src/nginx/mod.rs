@@ -22,8 +22,9 @@ pub(crate) use self::event::{events_wait, PostedEvent, Timer};
 pub(crate) use self::log::{log, Log, BLOCK_NAME, NAME, TICKETS_NAME};
 pub(crate) use self::peer::{ConnectError, Handshake, PeerConnection, PeerEvents, Transfer};
 pub(crate) use self::process::{
-    clients_may_handshake, current_cycle, is_exiting, is_pcre_jit_on, max_connections, module,
-    old_workers_run, process_id, process_serves_clients, symbol, worker_number, worker_processes,
+    clients_may_handshake, current_cycle, host_name, is_exiting, is_pcre_jit_on, max_connections,
+    module, old_workers_run, process_id, process_serves_clients, symbol, worker_number,
+    worker_processes,
 };
 pub(crate) use self::quiet_log::QuietLog;
 pub(crate) use self::resolver::{Asker, NameAddresses, NameQuery, Resolver};

@@ -55,6 +55,11 @@ pub(crate) fn worker_number() -> usize {
     unsafe { ngx_worker }
 }
 
+/// The name of this machine.
+pub(crate) fn host_name() -> &'static [u8] {
+    current_cycle().hostname.as_bytes()
+}
+
 /// Whether this worker exits, once it has no clients any more: another may have taken its place.
 pub(crate) fn is_exiting() -> bool {
     // SAFETY: nginx writes to the flag on this one thread.

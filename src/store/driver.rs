@@ -143,7 +143,7 @@ impl Driver {
     ) -> Rc<Self> {
         let is_sentinel = matches!(settings.shape, Shape::Sentinel { .. });
         let server = Server::new(
-            settings.protocol(),
+            settings.named_protocol(),
             settings.limits(),
             location.addresses.as_slice().into(),
             is_sentinel || (resolver.is_some() && location.name.is_some()),

@@ -4,11 +4,12 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use ssl_session_cache_core::plan::Kind;
-use ssl_session_cache_core::protocol::{Credentials, Memcached, Protocol, Redis};
+use ssl_session_cache_core::protocol::{client_name, Credentials, Memcached, Protocol, Redis};
 use ssl_session_cache_core::server::Settings as Limits;
 use ssl_session_cache_core::topology::Endpoint;
 
 use crate::net::{Address, Location, Tls};
+use crate::nginx::{host_name, worker_number};
 
 /// How to reach a store, and its limits.
 #[derive(PartialEq, Eq)]
@@ -144,15 +145,28 @@ impl Settings {
         Limits { timeout: self.timeout, interval: self.interval, max_requests: self.count }
     }
 
-    pub(super) fn protocol(&self) -> Rc<dyn Protocol> {
-        let credentials = self.credentials.clone();
+    /// As [`protocol`](Self::protocol), for a connection that lasts: it has the name of this worker.
+    pub(super) fn named_protocol(&self) -> Rc<dyn Protocol> {
         match self.kind {
-            Kind::Redis => {
-                let redis = Redis::new(credentials, self.database);
-                let is_sentinel = matches!(self.shape, Shape::Sentinel { .. });
-                Rc::new(if is_sentinel { redis.master_only() } else { redis })
-            }
-            Kind::Memcached => Rc::new(Memcached::new(credentials)),
+            Kind::Redis => Rc::new(self.redis().named(client_name(host_name(), worker_number()))),
+            Kind::Memcached => self.protocol(),
+        }
+    }
+
+    pub(super) fn protocol(&self) -> Rc<dyn Protocol> {
+        match self.kind {
+            Kind::Redis => Rc::new(self.redis()),
+            Kind::Memcached => Rc::new(Memcached::new(self.credentials.clone())),
+        }
+    }
+
+    fn redis(&self) -> Redis {
+        let redis = Redis::new(self.credentials.clone(), self.database);
+        let is_sentinel = matches!(self.shape, Shape::Sentinel { .. });
+        if is_sentinel {
+            redis.master_only()
+        } else {
+            redis
         }
     }
 }

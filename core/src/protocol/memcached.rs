@@ -35,7 +35,9 @@ impl Protocol for Memcached {
                 out.extend_from_slice(b"set auth");
                 push_data(out, b"-1", &[user, b" ", password].concat());
             }
-            Request::Select(_) | Request::Role => unreachable!("not in the greeting"),
+            Request::Select(_) | Request::Role | Request::Name(_) => {
+                unreachable!("not in the greeting")
+            }
             Request::Asking => unreachable!("not of a cluster"),
             Request::AddForGood { .. } | Request::Expire { .. } | Request::Persist(_) => {
                 unreachable!("all versions can add")
@@ -52,7 +54,7 @@ impl Protocol for Memcached {
         let reply = match asked {
             Asked::Get(key) => value(key, input),
             Asked::Greeting => one_of(input, &[b"STORED\r\n"], Reply::Done),
-            Asked::Role | Asked::Asking => unreachable!("not encoded"),
+            Asked::Role | Asked::Name | Asked::Asking => unreachable!("not encoded"),
             Asked::AddForGood(_) | Asked::Expire(_) | Asked::Persist(_) => {
                 unreachable!("not encoded")
             }

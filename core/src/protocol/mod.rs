@@ -3,6 +3,7 @@
 mod error;
 mod frame;
 mod memcached;
+mod name;
 mod redis;
 mod reply;
 mod request;
@@ -12,6 +13,7 @@ mod text;
 
 pub use error::ProtocolError;
 pub use memcached::Memcached;
+pub use name::client_name;
 pub(crate) use redis::push_bulk;
 pub use redis::Redis;
 pub use reply::{Reason, Redirect, Refusal, Reply, Rest};
@@ -44,7 +46,8 @@ pub struct Credentials {
 /// An implementation keeps no state of a connection: replies come in the order of the requests, and
 /// the caller knows which is due.
 pub trait Protocol {
-    /// What opens a connection. The last is always a [`Request::Probe`].
+    /// What opens a connection. The last is always a [`Request::Probe`], or a [`Request::Name`] behind
+    /// one.
     fn greeting(&self) -> Vec<Request<'_>>;
 
     /// Appends a request to `out`; nothing is sent here.

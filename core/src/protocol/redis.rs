@@ -19,6 +19,7 @@ pub struct Redis {
     credentials: Option<Credentials>,
     database: u16,
     is_master_only: bool,
+    name: Option<Box<[u8]>>,
 }
 
 /// The longest answer to `ROLE`, which lists a master's replicas: room for more than 60. All of it is
@@ -29,13 +30,19 @@ impl Redis {
     /// Authenticates with `credentials` where there are any; a user needs Redis 6 or later. Uses
     /// the database with this number.
     pub fn new(credentials: Option<Credentials>, database: u16) -> Self {
-        Self { credentials, database, is_master_only: false }
+        Self { credentials, database, is_master_only: false, name: None }
     }
 
     /// The same, and a server that is no master is refused in the greeting; needs Redis 2.8.12 or
     /// later, and a user the right to ROLE.
     pub fn master_only(self) -> Self {
         Self { is_master_only: true, ..self }
+    }
+
+    /// The same, and the connection gets this [name](crate::protocol::client_name), where the server
+    /// allows it; needs Redis 2.6.9 or later, and a user the right to CLIENT SETNAME.
+    pub fn named(self, name: Box<[u8]>) -> Self {
+        Self { name: Some(name), ..self }
     }
 
     /// What an error reply says.
@@ -69,6 +76,8 @@ impl Protocol for Redis {
             requests.push(Request::Role);
         }
         requests.push(Request::Probe);
+        // Last: a server that is of no use has said so by then.
+        requests.extend(self.name.as_deref().map(Request::Name));
         requests
     }
 
@@ -88,6 +97,10 @@ impl Protocol for Redis {
                 push_bulk(out, Decimal::new(u64::from(database)).as_bytes());
             }
             Request::Role => out.extend_from_slice(b"*1\r\n$4\r\nROLE\r\n"),
+            Request::Name(name) => {
+                out.extend_from_slice(b"*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n");
+                push_bulk(out, name);
+            }
             Request::Asking => out.extend_from_slice(b"*1\r\n$6\r\nASKING\r\n"),
             Request::Get(key) => {
                 out.extend_from_slice(b"*2\r\n$3\r\nGET\r\n");
@@ -147,7 +160,7 @@ impl Protocol for Redis {
                     refusal.reason = Reason::Outdated;
                 }
                 let is_of_connection = match refusal.reason {
-                    Reason::NoAuth => *asked != Asked::Greeting,
+                    Reason::NoAuth => !matches!(asked, Asked::Greeting | Asked::Name),
                     // A user may lack the right to one request; without that to PING it is of no
                     // use.
                     Reason::NoPermission => *asked == Asked::Probe,
@@ -170,7 +183,7 @@ impl Protocol for Redis {
                 Reply::Present
             }
             (
-                Asked::Greeting | Asked::Asking | Asked::Put(_) | Asked::Add(_),
+                Asked::Greeting | Asked::Name | Asked::Asking | Asked::Put(_) | Asked::Add(_),
                 Value::Simple(b"OK"),
             )
             | (Asked::AddForGood(_), Value::Integer(b"1"))
@@ -208,7 +221,7 @@ pub(crate) fn push_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
 /// What a reply begins with that is no error.
 fn starts_of(asked: &Asked) -> &'static [&'static [u8]] {
     match asked {
-        Asked::Greeting | Asked::Asking | Asked::Put(_) | Asked::Probe => &[b"+"],
+        Asked::Greeting | Asked::Name | Asked::Asking | Asked::Put(_) | Asked::Probe => &[b"+"],
         Asked::Role => &[b"*"],
         Asked::Get(_) => &[b"$"],
         Asked::Add(_) => &[b"+", b"$-"],
@@ -332,6 +345,12 @@ mod tests {
                  *1\r\n$4\r\nROLE\r\n\
                  *1\r\n$4\r\nPING\r\n",
             ),
+            (
+                Redis::new(credentials(None, b"secret"), 0).named((*b"nginx-a-0").into()),
+                "*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n\
+                 *1\r\n$4\r\nPING\r\n\
+                 *3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$9\r\nnginx-a-0\r\n",
+            ),
         ] {
             assert_eq!(encoded(&redis, &redis.greeting()), bytes);
         }
@@ -355,6 +374,7 @@ mod tests {
             (Asked::Persist(key()), b":0\r\n", Reply::Done),
             (Asked::Greeting, b"+OK\r\n", Reply::Done),
             (Asked::Asking, b"+OK\r\n", Reply::Done),
+            (Asked::Name, b"+OK\r\n", Reply::Done),
             (delete(), b":1\r\n", Reply::Done),
             (delete(), b":0\r\n", Reply::Done),
             (Asked::Probe, b"+PONG\r\n", Reply::Done),

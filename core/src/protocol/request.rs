@@ -12,6 +12,8 @@ pub enum Request<'a> {
     Select(u16),
     /// Asks whether the server is a master, and is refused by one that is not. A step of the greeting.
     Role,
+    /// How the server is to list the connection. A step of the greeting, which a server may refuse.
+    Name(&'a [u8]),
     /// Has a server of a cluster carry the next request out, though the key is still on its way to it.
     Asking,
     /// Asks for the record under a key.
@@ -60,10 +62,12 @@ pub struct Put<'a> {
 /// What is kept of a request until its reply: what that must fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// A step of the greeting, before its probe.
+    /// A step of the greeting, before its probe, that a server must not refuse.
     Greeting,
     /// The server's role. A step of the greeting as well.
     Role,
+    /// A name for the connection. A step of the greeting as well.
+    Name,
     /// What comes before a request for a key that is on its way.
     Asking,
     /// A lookup of this key.
@@ -89,6 +93,7 @@ impl From<Request<'_>> for Asked {
         match request {
             Request::Authenticate(_) | Request::Select(_) => Self::Greeting,
             Request::Role => Self::Role,
+            Request::Name(_) => Self::Name,
             Request::Asking => Self::Asking,
             Request::Get(key) => Self::Get(key.clone()),
             Request::Put(put) => Self::Put(put.key.clone()),

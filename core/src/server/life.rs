@@ -747,7 +747,6 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     fn take_answers(&mut self, now: Instant) -> Result<(), Failure> {
         let mut refused: Option<(u32, Refused)> = None;
         let mut is_read_only = false;
-        let mut is_probed = false;
         while let Some(mut answer) = self.pipeline.next_answer(now)? {
             if self.is_of_cluster {
                 answer.refusal.take_if(|refusal| refusal.is_redirect);
@@ -756,14 +755,13 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             if answer.refusal.take_if(|refusal| refusal.is_outdated).is_some() {
                 self.ask_whether_adds_in_two(now);
             }
-            is_probed |= answer.to == Kind::Probe;
             if let Some(refusal) = answer.refusal {
                 is_read_only |= refusal.is_read_only
                     && matches!(answer.to, Kind::Put | Kind::Add | Kind::Delete);
                 refused.get_or_insert((0, refusal)).0 += 1;
             }
         }
-        if let (true, Phase::Greeting { .. }) = (is_probed, self.phase) {
+        if matches!(self.phase, Phase::Greeting { .. }) && self.pipeline.is_greeted() {
             self.became_ready(now);
         }
         if let Some((count, Refused { text, is_of_cluster, .. })) = refused {
@@ -834,6 +832,10 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     /// has done well, and to the next while there are any that have not been tried, else after a
     /// while.
     fn fail(&mut self, failure: Failure, now: Instant) {
+        if let (Phase::Greeting { accepts }, true) = (self.phase, self.is_of_name(&failure)) {
+            self.connect_without_name(accepts, now);
+            return;
+        }
         let ready_for = match self.phase {
             Phase::Ready { since } => Some(now.since(since)),
             _ => None,
@@ -873,6 +875,26 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             self.pipeline.begin(now + self.settings.timeout, now);
         }
         self.phase = Phase::Closed { retry_at: now + wait, accepts };
+    }
+
+    /// Whether it may be for the name that a connection was to be given that this has happened to it, in
+    /// the greeting. A proxy may close a connection at a command that it does not know.
+    fn is_of_name(&self, failure: &Failure) -> bool {
+        match failure {
+            Failure::Lost(_) | Failure::ClosedInGreeting => self.pipeline.is_naming(),
+            _ => self.pipeline.is_down_to_name(),
+        }
+    }
+
+    /// Tries at once whether the server is of use where no connection is given a name. Nothing else is
+    /// made of what has happened: if that was not for the name, it happens again.
+    fn connect_without_name(&mut self, accepts: bool, now: Instant) {
+        self.pipeline.give_no_name();
+        self.close(now);
+        if accepts {
+            self.pipeline.begin(now + self.settings.timeout, now);
+        }
+        self.phase = Phase::Closed { retry_at: now, accepts };
     }
 
     /// Whether the connection has done well before this happened to it: it lasted for some time,
@@ -1828,6 +1850,94 @@ mod tests {
         fixture.connected();
         fixture.server.lost(Loss::Closed("closed".into()), fixture.now);
         assert!(done(&mut fixture)[0].contains("closed during the greeting; check \"type\""));
+    }
+
+    /// A Redis that is given a name for each connection, in its greeting; what waits for that is told
+    /// apart by what it is answered with, if anything.
+    fn naming() -> Fixture {
+        let mut fixture = Fixture::new();
+        let redis = Redis::new(None, 0).named((*b"nginx-a-0").into());
+        let settings = fixture.server.settings;
+        let addresses = Rc::clone(&fixture.server.addresses);
+        fixture.server = Server::new(Rc::new(redis), settings, addresses, false, 1, fixture.now);
+        fixture.server.start(fixture.now);
+        tick(&mut fixture);
+        assert_eq!(done(&mut fixture), ["connect a"]);
+        fixture.server.connected(fixture.now);
+        assert!(fixture.send().ends_with(b"SETNAME\r\n$9\r\nnginx-a-0\r\n"));
+        fixture
+    }
+
+    #[test]
+    fn a_name_is_answered_before_the_server_is_up() {
+        for reply in
+            ["+OK\r\n", "-NOPERM no\r\n", "-ERR unknown command 'CLIENT'\r\n", "-NOAUTH x\r\n"]
+        {
+            let mut fixture = naming();
+            fixture.get(1).unwrap();
+            fixture.receive(b"+PONG\r\n").unwrap();
+            assert_eq!((fixture.server.state(), fixture.send()), (State::Connecting, Vec::new()));
+            fixture.receive(reply.as_bytes()).unwrap();
+            assert_eq!(fixture.server.state(), State::Up);
+            assert_eq!(done(&mut fixture), ["a is up"], "nothing is told of {reply}");
+            assert!(!fixture.send().is_empty(), "the lookup");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_lost_at_its_name_is_made_again_without_one() {
+        let lose: [fn(&mut Fixture); 5] = [
+            |fixture| fixture.server.lost(Loss::Closed("closed".into()), fixture.now),
+            |fixture| fixture.server.lost(lost(), fixture.now),
+            |fixture| {
+                fixture.receive(b"+PONG\r\n").unwrap();
+                fixture.server.lost(lost(), fixture.now);
+            },
+            |fixture| {
+                fixture.server.spare()[..8].copy_from_slice(b"+PONG\r\n:");
+                fixture.server.received(8, fixture.now);
+            },
+            |fixture| {
+                fixture.receive(b"+PONG\r\n").unwrap();
+                fixture.wait(TIMEOUT).unwrap_err();
+            },
+        ];
+        for lose in lose {
+            let mut fixture = naming();
+            lose(&mut fixture);
+            tick(&mut fixture);
+            assert_eq!(done(&mut fixture), ["connect a"], "at once, and nothing is told");
+            assert_eq!(fixture.server.take_counts().failed, 0);
+            fixture.server.connected(fixture.now);
+            assert_eq!(fixture.send(), b"*1\r\n$4\r\nPING\r\n");
+            fixture.receive(b"+PONG\r\n").unwrap();
+            assert_eq!(done(&mut fixture), ["a is up"]);
+
+            fixture.lose();
+            fixture.connected();
+            assert_eq!(fixture.send(), b"*1\r\n$4\r\nPING\r\n", "and from then on");
+        }
+    }
+
+    #[test]
+    fn a_server_that_closes_without_a_name_as_well_is_down() {
+        let mut fixture = naming();
+        fixture.server.lost(Loss::Closed("closed".into()), fixture.now);
+        tick(&mut fixture);
+        assert_eq!(done(&mut fixture), ["connect a"]);
+        fixture.server.connected(fixture.now);
+        fixture.server.lost(Loss::Closed("closed".into()), fixture.now);
+        assert!(done(&mut fixture)[0].contains("closed during the greeting"));
+        assert_eq!(fixture.server.take_counts().failed, 1);
+    }
+
+    #[test]
+    fn a_server_that_says_why_is_not_tried_without_a_name() {
+        let mut fixture = naming();
+        fixture.server.spare()[..12].copy_from_slice(b"-LOADING x\r\n");
+        fixture.server.received(12, fixture.now);
+        fixture.server.read_all(fixture.now);
+        assert!(done(&mut fixture)[0].contains("rejected: LOADING x"));
     }
 
     #[test]

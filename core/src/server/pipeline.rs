@@ -37,6 +37,8 @@ pub(crate) enum PipelineError {
 /// be asked for before there is a connection at all.
 pub(crate) struct Pipeline<T> {
     protocol: Rc<dyn Protocol>,
+    /// Whether the connection is given a name, where the protocol has one.
+    gives_name: bool,
     outgoing: Outgoing,
     incoming: Incoming,
     /// The position in the outgoing stream behind the greeting.
@@ -135,6 +137,7 @@ impl<T> Pipeline<T> {
     pub(crate) fn new(protocol: Rc<dyn Protocol>) -> Self {
         Self {
             protocol,
+            gives_name: true,
             outgoing: Outgoing::default(),
             incoming: Incoming::new(),
             greeting_end: 0,
@@ -152,9 +155,26 @@ impl<T> Pipeline<T> {
         self.end();
         let protocol = Rc::clone(&self.protocol);
         for request in protocol.greeting() {
-            self.ask(request, deadline, None, now);
+            if self.gives_name || !matches!(request, Request::Name(_)) {
+                self.ask(request, deadline, None, now);
+            }
         }
         self.greeting_end = self.outgoing.end();
+    }
+
+    /// No connection is given a name any more.
+    pub(crate) fn give_no_name(&mut self) {
+        self.gives_name = false;
+    }
+
+    /// Whether the connection was to be given a name, and the server has not answered that.
+    pub(crate) fn is_naming(&self) -> bool {
+        self.requests.iter().any(|request| request.asked == Asked::Name)
+    }
+
+    /// Whether the server has answered everything up to that.
+    pub(crate) fn is_down_to_name(&self) -> bool {
+        self.requests.front().is_some_and(|request| request.asked == Asked::Name)
     }
 
     /// There is a connection: silence counts from now on.
@@ -265,7 +285,7 @@ impl<T> Pipeline<T> {
     }
 
     /// Whether the greeting is answered.
-    fn is_greeted(&self) -> bool {
+    pub(crate) fn is_greeted(&self) -> bool {
         self.answered >= self.greeting_end
     }
 
@@ -332,6 +352,8 @@ impl<T> Pipeline<T> {
             self.incoming.consume(len);
             return Ok(Read::Beginning);
         }
+        // A name is for whoever looks at the server's clients: it does as well without.
+        let refusal = refusal.filter(|_| front.asked != Asked::Name);
         if let Some(refusal) = refusal {
             let answers_probe = front.asked == Asked::Probe && refusal.is_of_records();
             if !is_greeted && !answers_probe {
@@ -395,7 +417,7 @@ impl<T> Pending<T> {
 
     fn answered(&self, refusal: Option<Refused>, now: Instant) -> Answer {
         let to = match self.asked {
-            Asked::Greeting | Asked::Role | Asked::Asking => Kind::Greeting,
+            Asked::Greeting | Asked::Role | Asked::Name | Asked::Asking => Kind::Greeting,
             Asked::Get(_) if self.is_waited_for() => Kind::Lookup,
             Asked::Add(_) | Asked::AddForGood(_) if self.is_waited_for() => Kind::Add,
             Asked::Get(_) | Asked::Add(_) | Asked::AddForGood(_) => Kind::Late,

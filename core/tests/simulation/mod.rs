@@ -126,6 +126,7 @@ impl Simulation {
         let age = store.borrow().age;
         let inner: Box<dyn Protocol> = if kind & 1 == 0 {
             let redis = Redis::new(credentials, 0);
+            let redis = if kind & 128 == 0 { redis } else { redis.named((*b"name").into()) };
             Box::new(if kind & 64 == 0 { redis } else { redis.master_only() })
         } else {
             Box::new(Memcached::new(credentials))
@@ -637,7 +638,10 @@ impl Store {
         match request {
             Request::Authenticate(_) | Request::Select(_) => self.one_of("+OK\r\n", "STORED\r\n"),
             Request::Role => b"*3\r\n$6\r\nmaster\r\n:312\r\n*0\r\n".into(),
-            Request::Asking => b"+OK\r\n".into(),
+            Request::Name(_) if self.age != Age::Current => {
+                b"-ERR unknown command 'CLIENT'\r\n".into()
+            }
+            Request::Name(_) | Request::Asking => b"+OK\r\n".into(),
             Request::Get(key) => self.reply_to_get(key),
             Request::Put(Put { record, .. }) if record.len() % 4 == 3 => {
                 self.one_of("-OOM x\r\n", "SERVER_ERROR object too large for cache\r\n")

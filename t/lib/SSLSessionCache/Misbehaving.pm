@@ -25,6 +25,7 @@ use SSLSessionCache::Wait;
 my %replies = (
 	redis => {
 		auth => "+OK\r\n",
+		client => "+OK\r\n",
 		ping => "+PONG\r\n",
 		put => "+OK\r\n",
 		delete => ":1\r\n",
@@ -73,8 +74,9 @@ sub new {
 }
 
 # The next command of this verb, "auth", "ping", "get", "put", "add" or "delete",
-# of an old Redis "setnx", "expire" or "persist", or the next connection,
-# "accept", meets this fault:
+# of a Redis "client", of an old one "setnx", "expire" or "persist", or the next
+# connection, "accept", meets this fault, and so do more of them, if it is said
+# how many times:
 #
 # cut N: so many bytes of the reply, and the others after a while
 # close N, reset N: so many bytes of the reply, and the end of the connection
@@ -108,9 +110,9 @@ sub drop {
 }
 
 sub _packed {
-	my ($verb, $fault, $argument) = @_;
+	my ($verb, $fault, $argument, $times) = @_;
 
-	return ($verb, $fault, unpack 'H*', $argument // '');
+	return ($verb, $fault, $times // 1, unpack 'H*', $argument // '');
 }
 
 # Sessions of the server on port 8443, once they are there: those that are made
@@ -219,8 +221,8 @@ sub _control {
 	my ($end, $clients, $word, @args) = @_;
 
 	if ($word eq 'fault' || $word eq 'drop') {
-		my ($verb, $fault, $argument) = @args;
-		$faults{$verb} = [ $fault, pack 'H*', $argument // '' ];
+		my ($verb, $fault, $times, $argument) = @args;
+		$faults{$verb} = [ $fault, pack('H*', $argument // ''), $times ];
 
 		$end->($_) foreach $word eq 'drop' ? @$clients : ();
 
@@ -335,7 +337,9 @@ sub _answer {
 
 	$calls{$verb}++;
 
-	my ($fault, $argument) = @{delete $faults{$verb} // [ 'none' ]};
+	my ($fault, $argument, $times) = @{delete $faults{$verb} // [ 'none' ]};
+
+	$faults{$verb} = [ $fault, $argument, $times - 1 ] if ($times // 1) > 1;
 
 	if ($fault eq 'cut') {
 		syswrite $socket, substr $reply, 0, $argument, '';
