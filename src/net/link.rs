@@ -52,7 +52,7 @@ pub(crate) enum LinkError {
     ConnectTimeout,
     #[error("TLS handshake failed: {0}")]
     Handshake(String),
-    #[error("TLS handshake timed out")]
+    #[error("TLS handshake timed out; does it speak TLS? if not, leave \"tls\" out")]
     HandshakeTimeout,
     #[error("too many TLS messages without data")]
     Messages,
@@ -188,8 +188,10 @@ impl Link {
             Handshake::Again => Ok(false),
             Handshake::Failed if self.0.messages.are_too_many() => Err(self.failure()),
             Handshake::Failed => {
-                let reason = self.said();
-                Err(LinkError::Handshake(tls.verify_error(peer).or(reason).unwrap_or_default()))
+                let said = self.said();
+                let reason = tls.verify_error(peer).or(said).unwrap_or_default();
+                let hint = Tls::hint(&reason);
+                Err(LinkError::Handshake(reason + hint))
             }
         }
     }

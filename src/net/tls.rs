@@ -114,6 +114,26 @@ impl Tls {
         }
     }
 
+    /// What may help against a handshake that has failed for this reason; behind it in the log.
+    pub(super) fn hint(reason: &str) -> &'static str {
+        const NO_TLS: [&str; 4] =
+            ["wrong version number", "packet length too long", "unexpected eof", "peer closed"];
+        const CA: [&str; 4] =
+            ["issuer certificate", "self signed", "self-signed", "unable to verify"];
+        const NAME: [&str; 2] = ["hostname mismatch", "IP address mismatch"];
+
+        let has = |texts: &[&str]| texts.iter().any(|text| reason.contains(text));
+        if has(&NO_TLS) {
+            "; does it speak TLS? if not, leave \"tls\" out"
+        } else if has(&CA) {
+            "; check \"tls_ca\""
+        } else if has(&NAME) {
+            "; check \"tls_name\""
+        } else {
+            ""
+        }
+    }
+
     /// What is wrong with the server's certificate, if that is why a handshake has failed.
     pub(super) fn verify_error(&self, connection: &PeerConnection) -> Option<String> {
         connection.ssl().filter(|_| self.settings.verify)?.certificate_error()

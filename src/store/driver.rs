@@ -155,6 +155,7 @@ impl Driver {
             Shape::Cluster => server.of_cluster(),
             Shape::Sentinel { .. } => server.discovered(),
         };
+        let server = server.with_tls(settings.tls.is_some());
         let link = Link::new(settings.tls.clone());
         let stats = StoreStats::of(&settings.name(), settings.server_of(&location));
         let driver = Rc::new_cyclic(|driver: &Weak<Self>| Self {

@@ -4,7 +4,7 @@ use crate::protocol::frame::{delimited, one_of};
 use crate::protocol::text::{line, number, printable, Decimal};
 use crate::protocol::{
     Asked, Credentials, Decoded, Protocol, ProtocolError, Put, Reason, Refusal, Reply, Request,
-    MAX_SKIPPED,
+    Speech, MAX_SKIPPED,
 };
 use crate::session::Key;
 
@@ -23,6 +23,10 @@ impl Memcached {
 }
 
 impl Protocol for Memcached {
+    fn speech(&self) -> Speech {
+        Speech::Memcached
+    }
+
     fn greeting(&self) -> Vec<Request<'_>> {
         self.credentials.iter().map(Request::Authenticate).chain([Request::Probe]).collect()
     }

@@ -2,6 +2,7 @@
 
 mod error;
 mod frame;
+mod hint;
 mod memcached;
 mod name;
 mod redis;
@@ -12,6 +13,8 @@ mod scanner;
 mod text;
 
 pub use error::ProtocolError;
+pub(crate) use hint::hint;
+pub use hint::Speech;
 pub use memcached::Memcached;
 pub use name::client_name;
 pub(crate) use redis::push_bulk;
@@ -46,6 +49,9 @@ pub struct Credentials {
 /// An implementation keeps no state of a connection: replies come in the order of the requests, and
 /// the caller knows which is due.
 pub trait Protocol {
+    /// What that is.
+    fn speech(&self) -> Speech;
+
     /// What opens a connection. The last is always a [`Request::Probe`], or a [`Request::Name`] behind
     /// one.
     fn greeting(&self) -> Vec<Request<'_>>;

@@ -4,7 +4,7 @@ use crate::protocol::resp::{read, read_short, Value};
 use crate::protocol::text::{printable, Decimal};
 use crate::protocol::{
     Asked, Credentials, Decoded, Protocol, ProtocolError, Put, Reason, Redirect, Refusal, Reply,
-    Request,
+    Request, Speech,
 };
 use crate::session::Key;
 
@@ -66,6 +66,10 @@ impl Redis {
 }
 
 impl Protocol for Redis {
+    fn speech(&self) -> Speech {
+        Speech::Redis
+    }
+
     fn greeting(&self) -> Vec<Request<'_>> {
         let mut requests: Vec<_> = self.credentials.iter().map(Request::Authenticate).collect();
         // A connection begins in database 0: a user may do without the right to SELECT.

@@ -110,10 +110,16 @@ enum Failure {
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
     #[error(
+        "the connection was closed during the greeting; check \"type\", \"port\" and \"db\", whether it \
+         is a TLS port, and whether a proxy there knows PING, AUTH and SELECT, or version"
+    )]
+    ClosedInGreeting,
+    /// The same over TLS.
+    #[error(
         "the connection was closed during the greeting; check \"type\", \"port\" and \"db\", and \
          whether a proxy there knows PING, AUTH and SELECT, or version"
     )]
-    ClosedInGreeting,
+    ClosedInTlsGreeting,
     #[error("it answers too late")]
     Late,
     #[error("it is a replica")]
@@ -172,6 +178,8 @@ pub struct Server<A, T> {
     is_discovered: bool,
     /// Whether the server is one of a cluster, where it is usual that it sends a client to another.
     is_of_cluster: bool,
+    /// Whether TLS is spoken to it.
+    has_tls: bool,
     /// Whether ASKING goes before the next request.
     is_asking: bool,
     /// Whether the server has refused to add in one request, on this connection, and can in two.
@@ -239,6 +247,7 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
             resolve_at: is_named.then_some(now),
             is_discovered: false,
             is_of_cluster: false,
+            has_tls: false,
             is_asking: false,
             adds_in_two: false,
             failures: 0,
@@ -266,6 +275,11 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     /// The same, and it is one of a cluster: that it sends a client to another one is no refusal.
     pub fn of_cluster(self) -> Self {
         Self { is_of_cluster: true, ..self }
+    }
+
+    /// The same, and TLS is spoken to it, if so.
+    pub fn with_tls(self, has_tls: bool) -> Self {
+        Self { has_tls, ..self }
     }
 
     /// Begins to connect, and to look the server's name up.
@@ -522,9 +536,13 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
 
     /// The connection, or the attempt to make one, is gone.
     pub fn lost(&mut self, loss: Loss, now: Instant) {
+        let is_greeting = matches!(self.phase, Phase::Greeting { .. });
         let failure = match loss {
-            Loss::Closed(_) if matches!(self.phase, Phase::Greeting { .. }) => {
-                Failure::ClosedInGreeting
+            Loss::Closed(_) if is_greeting && self.has_tls => Failure::ClosedInTlsGreeting,
+            Loss::Closed(_) if is_greeting => Failure::ClosedInGreeting,
+            // A Redis whose port is for TLS closes before it has read all.
+            Loss::Failed(reason) if is_greeting && !self.has_tls => {
+                Failure::Lost(format!("{reason}; is it a TLS port? then turn \"tls\" on"))
             }
             Loss::Closed(reason) | Loss::Failed(reason) => Failure::Lost(reason),
         };
@@ -881,7 +899,9 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
     /// the greeting. A proxy may close a connection at a command that it does not know.
     fn is_of_name(&self, failure: &Failure) -> bool {
         match failure {
-            Failure::Lost(_) | Failure::ClosedInGreeting => self.pipeline.is_naming(),
+            Failure::Lost(_) | Failure::ClosedInGreeting | Failure::ClosedInTlsGreeting => {
+                self.pipeline.is_naming()
+            }
             _ => self.pipeline.is_down_to_name(),
         }
     }
@@ -1850,6 +1870,19 @@ mod tests {
         fixture.connected();
         fixture.server.lost(Loss::Closed("closed".into()), fixture.now);
         assert!(done(&mut fixture)[0].contains("closed during the greeting; check \"type\""));
+    }
+
+    #[test]
+    fn whether_it_is_a_tls_port_is_asked_where_tls_is_not_spoken() {
+        for (has_tls, count) in [(false, 1), (true, 0)] {
+            for loss in [Loss::Closed("closed".into()), lost()] {
+                let mut fixture = Fixture::new();
+                fixture.server.has_tls = has_tls;
+                fixture.connected();
+                fixture.server.lost(loss, fixture.now);
+                assert_eq!(done(&mut fixture)[0].matches("TLS port").count(), count);
+            }
+        }
     }
 
     /// A Redis that is given a name for each connection, in its greeting; what waits for that is told

@@ -7,7 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::protocol::{
-    Asked, Protocol, ProtocolError, Reason, Refusal, Reply, Request, Rest, MAX_RECORD,
+    hint, Asked, Protocol, ProtocolError, Reason, Refusal, Reply, Request, Rest, MAX_RECORD,
 };
 use crate::server::buffer::{Incoming, Outgoing};
 use crate::server::completions::{Completions, Ended, Unavailable};
@@ -19,6 +19,9 @@ pub(crate) enum PipelineError {
     /// The server broke the protocol, or withdrew its permission.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
+    /// The same, of a greeting whose answer tells what the server may be.
+    #[error("{0}; {1}")]
+    Foreign(ProtocolError, &'static str),
     /// The server refused the greeting: wrong credentials, or not usable yet.
     #[error("rejected: {0}")]
     Rejected(String),
@@ -336,8 +339,13 @@ impl<T> Pipeline<T> {
         if is_unsent && sent <= self.answered {
             return Err(PipelineError::Unsolicited);
         }
-        let Some((reply, len)) = self.protocol.decode(&front.asked, self.incoming.bytes())? else {
-            return Ok(Read::Part);
+        let input = self.incoming.bytes();
+        let hint = || hint(self.protocol.speech(), input).filter(|_| !is_greeted);
+        let (reply, len) = match (self.protocol.decode(&front.asked, input), hint()) {
+            (Ok(Some(found)), _) => found,
+            (Ok(None), _) => return Ok(Read::Part),
+            (Err(error), Some(hint)) => return Err(PipelineError::Foreign(error, hint)),
+            (Err(error), None) => return Err(error.into()),
         };
         let refusal = match reply {
             Reply::Refused(refusal) => Some(refusal),

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ssl_session_cache_core::protocol::{
-    Asked, Credentials, Decoded, Memcached, Protocol, Put, Redis, Request, MAX_RECORD,
+    Asked, Credentials, Decoded, Memcached, Protocol, Put, Redis, Request, Speech, MAX_RECORD,
 };
 use ssl_session_cache_core::server::{
     Action, Addition, Ended, Line, Lookup, Loss, Server, Settings, State, Unavailable, MAX_WAITING,
@@ -699,6 +699,10 @@ struct Observed {
 }
 
 impl Protocol for Observed {
+    fn speech(&self) -> Speech {
+        self.inner.speech()
+    }
+
     fn greeting(&self) -> Vec<Request<'_>> {
         // What was asked for before was for another connection.
         self.store.borrow_mut().disconnect();
