@@ -109,9 +109,6 @@ pub enum RecordsError {
     /// It is not known about what.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// All keys of a server.
-    #[error("empty prefix of store \"{0}\": that would delete all that lies there, also what is not nginx's")]
-    EmptyPrefix(String),
     /// Nobody has said yes.
     #[error("nothing is deleted without a yes: say --yes where no terminal is")]
     NoYes,
@@ -200,9 +197,6 @@ pub fn flush(args: FlushArgs) -> Result<bool, RecordsError> {
     let mut places = Vec::new();
     for used in stores(&source.uses()?) {
         for keyspace in used.keyspaces() {
-            if keyspace.prefix().is_empty() {
-                return Err(RecordsError::EmptyPrefix(used.store.name.clone()));
-            }
             places.push(format!("\"{}\" in store {}", text(keyspace.prefix()), used.store.name));
         }
     }

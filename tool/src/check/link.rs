@@ -157,10 +157,15 @@ fn advice_on(
                 .to_owned()
         }
         LinkError::Timeout(_) => {
-            "nothing comes back: does the address exist, and do firewalls let this machine reach it?"
+            "nothing comes back: does the address exist, do firewalls let this machine reach it, and has the \
+             server connections left (maxclients, -c)?"
                 .to_owned()
         }
-        LinkError::Tls { verify: Some(result), certificate, .. } => {
+        LinkError::Tls { verify: Some(result), .. } => {
+            // OpenSSL keeps no certificate that it does not accept.
+            let trusting = Dialer::trusting(context.access.dialer.patience());
+            let link = trusting.ok().and_then(|dialer| dialer.dial_address(spot, address).ok());
+            let certificate = link.and_then(|link| link.tls?.certificate);
             advice_on_certificate(*result, certificate.as_ref())
         }
         LinkError::Tls { .. } => {
