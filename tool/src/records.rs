@@ -254,12 +254,13 @@ fn each(
 ) -> Result<bool, TargetError> {
     let uses = source.uses()?;
     let mut is_whole = true;
-    for used in stores(&uses) {
+    let stores = stores(&uses);
+    for used in &stores {
         let keyspaces = used.keyspaces();
         let failed = each_of_store(source.folder(), used.store, |server, word| {
             for keyspace in &keyspaces {
-                let title = match (uses.len(), keyspaces.len()) {
-                    (1, _) => word.to_owned(),
+                let title = match (stores.len(), keyspaces.len()) {
+                    (1, 1) => word.to_owned(),
                     (_, 1) => format!("store {}, {word}", used.store.name),
                     _ => format!(
                         "store {}, {word}, \"{}\"",
