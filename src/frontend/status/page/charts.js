@@ -59,7 +59,8 @@ function axes(chart) {
 function line({ name, colour: of }, index) {
   return { label: name, stroke: () => colour(of), width: 2, spanGaps: false,
            // Two lines may lie on each other.
-           dash: index > 0 ? [6, 4] : undefined, points: { show: false, filter: alone, size: 5, fill: () => colour(of) } };
+           dash: index > 0 ? [6, 4] : undefined,
+           points: { show: false, filter: alone, size: 5, fill: () => colour(of) } };
 }
 
 // A point between two gaps has no line to be seen by.
@@ -88,7 +89,8 @@ function makeChart(id) {
   Object.assign(chart, { u, place, reading, figures, note });
   place.addEventListener("keydown", event => move(chart, event));
   place.addEventListener("blur", () => point(chart, null));
-  for (const name of ["pointerdown", "pointermove"]) u.over.addEventListener(name, event => touch(chart, event));
+  for (const name of ["pointerdown", "pointermove"])
+    u.over.addEventListener(name, event => touch(chart, event));
   new ResizeObserver(() => resize(chart)).observe(place);
 }
 
@@ -130,7 +132,8 @@ function read(id) {
   const values = chart.series.map(({ name }, at) => ({ name, value: chart.say(u.data[at + 1][index]) }));
   const when = clock(u.data[0][index] * 1000);
   chart.reading.replaceChildren(...chart.series.map(({ key }, at) => el("span", { class: "key" },
-    el("i", { class: key }), `${values[at].name} ${values[at].value}`)), el("span", { class: "key dim" }, `at ${when}`));
+    el("i", { class: key }), `${values[at].name} ${values[at].value}`)),
+    el("span", { class: "key dim" }, `at ${when}`));
   const text = `${when}: ` + values.map(({ name, value }) => `${name} ${value}`).join(", ");
   const { place } = chart;
   place.setAttribute("aria-valuemin", 0);

@@ -137,11 +137,12 @@ function showFigures(status, minute) {
   const kind = lost > 0 && !page.samples.at(-1).isWell ? "bad" : "";
 
   showTile("share", [figure(minute ? percent(share(minute.handshakes)) : "–", "", kind)],
-    (minute ? `${integer.format(resumed(minute.handshakes))} of ${integer.format(offered(minute.handshakes))} ${span}; ` : "")
-      + `${percent(share(start.handshakes))} since start`);
+    (minute ? `${integer.format(resumed(minute.handshakes))} of `
+      + `${integer.format(offered(minute.handshakes))} ${span}; ` : "") + `${percent(share(start.handshakes))} since start`);
 
   const total = answered(start.lookups) + unanswered(start.lookups);
-  showTile("rate", [figure(minute ? number((answered(minute.lookups) + lost) / minute.seconds) : "–", "", lost ? "bad" : kind)],
+  const rate = minute ? number((answered(minute.lookups) + lost) / minute.seconds) : "–";
+  showTile("rate", [figure(rate, "", lost ? "bad" : kind)],
     (lost ? `${integer.format(lost)} without an answer ${span}; ` : span ? `${span}; ` : "")
       + `${integer.format(waiting)} waiting, ${integer.format(total)} since start`);
 
@@ -198,12 +199,14 @@ function frontendsOf(status) {
 function showHandshakes(status, minute) {
   const { handshakes } = status, total = sum(Object.values(handshakes));
   const frontends = frontendsOf(status);
-  const names = [...new Set([...Object.keys(MEANING), ...Object.keys(handshakes)])].filter(name => name in handshakes);
+  const names = [...new Set([...Object.keys(MEANING), ...Object.keys(handshakes)])]
+    .filter(name => name in handshakes);
   const head = [{ name: "" }, { name: "what happened", isText: true },
-                { name: minute ? `last ${spanOf(minute)}` : "lately" }, { name: "since start" },
+                { name: spanName(minute) }, { name: "since start" },
                 { name: "share" }, ...frontends.map(name => ({ name }))];
   table("handshakes", head, names.map(name => ({ isZero: handshakes[name] === 0, cells: [
-    name, MEANING[name] ?? "", minute ? integer.format(minute.handshakes[name]) : "–", integer.format(handshakes[name]),
+    name, MEANING[name] ?? "",
+    minute ? integer.format(minute.handshakes[name]) : "–", integer.format(handshakes[name]),
     total ? percent(handshakes[name] / total) : "–",
     ...frontends.map(frontend => integer.format(status.frontends[frontend][name]))] })));
   for (const name of RESUMED) {

@@ -20,7 +20,8 @@ function cell(worker, now) {
   const state = stateOf(worker);
   const why = worker.reason ? `: ${worker.reason}` : "";
   const since = worker.since > 0 && state !== "suspended" ? `, for ${duration(now - worker.since)}` : "";
-  const title = `worker ${worker.worker}, process ${worker.pid}: ${state}${why}${since}, ${worker.address || "no address"}`;
+  const title = `worker ${worker.worker}, process ${worker.pid}: ${state}${why}${since}, `
+    + (worker.address || "no address");
   return el("span", { class: `cell ${state in RANK ? state : ""}`, title, role: "img", "aria-label": title },
             String(worker.worker));
 }
@@ -78,7 +79,8 @@ function row(store, server, now) {
   details.dataset.troubled = troubled.length ? "yes" : "no";
   if (wasTroubled !== troubled.length > 0) details.open = troubled.length > 0;
   const parts = [el("span", { class: "cells" }, ...workers.map(worker => cell(worker, now))),
-    el("span", { class: `count ${kind}` }, workers.length ? `${up} of ${workers.length} up` : "not in use now")];
+    el("span", { class: `count ${kind}` },
+       workers.length ? `${up} of ${workers.length} up` : "not in use now")];
   if (server !== store) parts.unshift(el("span", { class: "name" }, server.name));
   details.classList.toggle("named", server !== store);
   const [summary, body] = details.children;
@@ -111,7 +113,8 @@ function counterTable(store, minute) {
   const [all, recent] = [countersOf(store), minute?.stores.get(store.name)];
   const line = (name, of, say = integer.format) =>
     ({ cells: [name, recent ? say(Math.max(0, of(recent))) : "–", say(Math.max(0, of(all)))] });
-  return table(el("table"), [{ name: "" }, { name: minute ? `last ${spanOf(minute)}` : "lately" }, { name: "since start" }], [
+  const head = [{ name: "" }, { name: spanName(minute) }, { name: "since start" }];
+  return table(el("table"), head, [
     ...COUNTERS.map(([key, name]) => line("lookups: " + name, c => c[key])),
     line("sessions stored", c => c.sessions_sent - c.sessions_failed),
     line("sessions not stored", c => c.sessions_dropped + c.sessions_failed),
@@ -128,7 +131,7 @@ function card(store, minute, now) {
   const [header, note, rows] = article.children;
   const kind = store.type && !store.name.startsWith(store.type) ? store.type + ", " : "";
   const many = store.servers ? plural(servers.length, "server") + ", " : "";
-  const limit = store.timeout > 0 ? `timeout ${store.timeout < 1 ? number(store.timeout * 1000) + " ms" : store.timeout + " s"}, ` : "";
+  const limit = store.timeout > 0 ? `timeout ${seconds(store.timeout)}, ` : "";
   header.replaceChildren(el("h3", {}, store.name),
     el("span", { class: "dim" }, kind + many + limit + sealing(store)));
   note.textContent = rates(store, minute);

@@ -46,7 +46,8 @@ function storesDown(status) {
   if (gone.length === 0) return [];
   const workers = gone.flatMap(workersOf);
   const [total, names] = [status.stores.length, gone.map(store => store.name)];
-  const what = (total === 1 ? "The store is down: " : `${gone.length} of ${total} stores down: `) + names.join(", ");
+  const what = (total === 1 ? "The store is down: " : `${gone.length} of ${total} stores down: `)
+    + names.join(", ");
   return [{ key: "store " + names[0], level: "bad", what, why: reasons(workers),
             since: earliest(workers),
             so: "Sessions kept there are not resumed: clients make full handshakes, none fails." }];
@@ -62,8 +63,8 @@ function workersDown(status) {
       const isWhole = workers.length === server.workers.length;
       const where = isWhole ? "" : ` in ${workers.length} of ${plural(server.workers.length, "worker")}`;
       const name = server === store ? `Store ${store.name}` : `Server ${server.name} of store ${store.name}`;
-      return [{ key: "store " + (server === store ? store.name : name), level: "bad", what: `${name} is down${where}`, why: reasons(workers),
-                since: earliest(workers) }];
+      return [{ key: "store " + (server === store ? store.name : name), level: "bad",
+                what: `${name} is down${where}`, why: reasons(workers), since: earliest(workers) }];
     });
   });
 }

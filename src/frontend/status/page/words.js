@@ -17,11 +17,13 @@ const percent = part => part === null ? "–" : (100 * part).toFixed(1) + " %";
 const plural = (count, noun) => `${integer.format(count)} ${noun}${count === 1 ? "" : "s"}`;
 const clock = ms => new Date(ms).toLocaleTimeString("en-GB");
 
-function time(seconds) {
-  if (seconds === null) return "–";
-  if (seconds === Infinity) return "no answer";
-  if (seconds >= OVER) return "> 1 s";
-  return seconds >= 1 ? `≤ ${seconds} s` : `≤ ${number(seconds * 1000)} ms`;
+const seconds = value => value >= 1 ? number(value) + " s" : number(value * 1000) + " ms";
+
+function time(value) {
+  if (value === null) return "–";
+  if (value === Infinity) return "no answer";
+  if (value >= OVER) return "> 1 s";
+  return "≤ " + seconds(value);
 }
 
 function duration(seconds) {
@@ -34,6 +36,10 @@ function duration(seconds) {
 
 function spanOf({ seconds }) {
   return seconds > 55 ? "minute" : duration(seconds);
+}
+
+function spanName(minute) {
+  return minute ? `last ${spanOf(minute)}` : "lately";
 }
 
 function bytes(count) {
