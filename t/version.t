@@ -68,7 +68,7 @@ is(status()->{version}, $version, 'in JSON');
 like(http_get('/status?format=prometheus'),
 	qr/^nginx_remote_ssl_session_cache_info\{version="\Q$version\E",suspend=".*?"\} 1$/m,
 	'for Prometheus');
-like(http_get('/status?format=html'), qr/now\.version/, 'on the page');
+like(http_get('/status?format=html'), qr/status\.version/, 'on the page');
 
 check_config($t, $config);
 unlike($t->read_file('check.log'), qr/sslsessioncache: module /, 'not in a test');
