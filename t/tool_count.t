@@ -18,10 +18,11 @@ use Test::Nginx;
 
 use SSLSessionCache::Redis;
 use SSLSessionCache::Tool;
+use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has_daemon('redis-server')->plan(31);
+my $t = Test::Nginx->new()->has_daemon('redis-server')->plan(33);
 my $redis = SSLSessionCache::Redis->new($t);
 my $port = "port=$redis->{port}";
 my $name = "127.0.0.1:$redis->{port}";
@@ -112,6 +113,17 @@ is($r->{status}, 0, 'flushed');
 like($r->{out}, qr/^total: 3007 deleted\n.*ssl_session_cache shared:.*emergency/m,
 	'all, and what is not ended by that');
 is($redis->count(), 9, 'and no other');
+
+# a replica takes no deletions, and is passed over where a name has a master as well
+
+$redis->put('sslsessioncache:' . '7' x 32, 'x');
+my $replica = SSLSessionCache::Redis->new($t, port => 8380);
+$replica->command('REPLICAOF', '127.0.0.1', $redis->{port});
+wait_until(sub { $replica->count() == $redis->count() });
+
+$r = tool('flush', "port=$replica->{port}", '--yes');
+is($r->{status}, 1, 'a replica');
+like($r->{err}, qr/^ssl-session-cache: .*READONLY/m, 'told');
 
 # one that cannot be reached
 

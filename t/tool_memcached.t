@@ -65,7 +65,7 @@ is($memcached->count(), 1, 'but what is of others');
 
 $r = tool('count', 'type=memcached', "port=$old->{port}");
 is($r->{status}, 1, 'no crawler');
-like($r->{err}, qr/cannot list its keys .* LRU crawler, which -o no_lru_crawler switches off$/m,
+like($r->{err}, qr/cannot list its keys .* LRU crawler, which -o no_lru_crawler and -X switch off$/m,
 	'told');
 like(tool('list', '--help')->{out}, qr/what the item takes of its memory/, 'help');
 

@@ -211,6 +211,13 @@ impl Spot {
     }
 }
 
+impl LinkError {
+    /// Of a name that is known, and has none.
+    pub fn no_address(spot: &Spot) -> Self {
+        Self::Lookup { name: spot.word.clone(), reason: "it has no address".to_owned() }
+    }
+}
+
 /// A host without the brackets of an IPv6 address.
 fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
@@ -266,10 +273,7 @@ impl Dialer {
                 other => return other,
             }
         }
-        Err(last.unwrap_or_else(|| LinkError::Lookup {
-            name: spot.word.clone(),
-            reason: "no address".to_owned(),
-        }))
+        Err(last.unwrap_or_else(|| LinkError::no_address(spot)))
     }
 
     /// Connects to one address of a server.

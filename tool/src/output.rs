@@ -1,8 +1,25 @@
 //! What is printed: a line for each thing that was looked at, with what to do where it is not right.
 
-use std::fmt::Display;
-use std::io::{self, IsTerminal};
-use std::process::ExitCode;
+use std::fmt::{Arguments, Display};
+use std::io::{self, IsTerminal, Write};
+use std::process::{self, ExitCode};
+
+/// Prints a line. Whoever reads no more ends the command, as SIGPIPE ends others.
+macro_rules! say {
+    ($($argument:tt)*) => { $crate::output::line(format_args!($($argument)*)) };
+}
+
+pub(crate) use say;
+
+/// See [`say!`].
+pub fn line(line: Arguments<'_>) {
+    /// What a shell says of a command that SIGPIPE has ended.
+    const BROKEN_PIPE: i32 = 141;
+
+    if writeln!(io::stdout(), "{line}").is_err() {
+        process::exit(BROKEN_PIPE);
+    }
+}
 
 /// What was found of a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,9 +52,9 @@ impl Report {
     pub fn title(&mut self, title: impl Display) {
         let title = printable(&title.to_string());
         if self.has_colour {
-            println!("\x1b[1m{title}\x1b[0m");
+            say!("\x1b[1m{title}\x1b[0m");
         } else {
-            println!("{title}");
+            say!("{title}");
         }
     }
 
@@ -72,7 +89,7 @@ impl Report {
             1 => format!("1 {word}"),
             _ => format!("{count} {word}s"),
         };
-        println!("{}, {}", count(self.failures, "failure"), count(self.warnings, "warning"));
+        say!("{}, {}", count(self.failures, "failure"), count(self.warnings, "warning"));
     }
 
     /// Texts come from servers, too: what is no text is not sent to a terminal.
@@ -90,12 +107,12 @@ impl Report {
         };
         let thing = printable(&thing.to_string());
         if self.has_colour {
-            println!("  \x1b[{colour}m{word:<8}\x1b[0m {thing}");
+            say!("  \x1b[{colour}m{word:<8}\x1b[0m {thing}");
         } else {
-            println!("  {word:<8} {thing}");
+            say!("  {word:<8} {thing}");
         }
         if !advice.is_empty() {
-            println!("           -> {}", printable(advice));
+            say!("           -> {}", printable(advice));
         }
     }
 }

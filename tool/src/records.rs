@@ -11,7 +11,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use thiserror::Error;
 
-use crate::output::{complain, text};
+use crate::output::{complain, say, text};
 use crate::store::memcached::{DumpError, Memcached};
 use crate::store::redis::{CommandError, Redis};
 use crate::store::{unix_now, Fleet, Server, TalkError};
@@ -54,7 +54,7 @@ Count the sessions in the stores, by the keys under the prefix: sessions, claims
 records of ticket keys (docs/tickets.md), and other keys, which are none of nginx's.
 
 Each server of a store is asked, and each master of a cluster; no replica. Redis is asked by SCAN, which does not hold \
-it up: nginx goes on meanwhile. The user needs +scan and +strlen, and +dbsize for the progress that is shown on a \
+it up: nginx goes on meanwhile. Redis must be 2.8 or later, and the user needs +scan and +strlen, and +dbsize for the progress that is shown on a \
 terminal; with +strlen missing, records of ticket keys count as sessions. Memcached 1.4.31 or later lists its keys by \
 its LRU crawler, in the time that it takes; what changes meanwhile may be missed. With -o no_lru_crawler, and before, \
 it cannot.
@@ -171,13 +171,13 @@ pub fn count(args: CountArgs) -> Result<bool, RecordsError> {
     let is_whole = each_server(args.target, |at| {
         let mut counts = Counter::default();
         at.walk(&mut counts)?;
-        println!("{}: {}", at.title, counts.0);
+        say!("{}: {}", at.title, counts.0);
         total.add(counts.0);
         servers += 1;
         Ok(())
     })?;
     if servers != 1 {
-        println!("total: {total}");
+        say!("total: {total}");
     }
     Ok(is_whole)
 }
@@ -186,7 +186,7 @@ pub fn count(args: CountArgs) -> Result<bool, RecordsError> {
 pub fn list(args: ListArgs) -> Result<bool, RecordsError> {
     let limit = args.limit;
     Ok(each_server(args.target, |at| {
-        println!("# {}", at.title);
+        say!("# {}", at.title);
         at.walk(&mut Lister { left: limit })
     })?)
 }
@@ -209,12 +209,12 @@ pub fn flush(args: FlushArgs) -> Result<bool, RecordsError> {
     let is_whole = each(&source, |at| {
         let mut remover = Remover::default();
         let walked = at.walk(&mut remover);
-        println!("{}: {} deleted", at.title, remover.removed);
+        say!("{}: {} deleted", at.title, remover.removed);
         total += remover.removed;
         walked
     })?;
-    println!("total: {total} deleted");
-    println!(
+    say!("total: {total} deleted");
+    say!(
         "Machines with \"ssl_session_cache shared:\" still resume what they have in it, and tickets are not \
          ended: see docs/emergency.md."
     );
@@ -499,7 +499,6 @@ struct Lister {
 impl Lister {
     /// False where no more are wanted.
     fn list(&mut self, mut found: Vec<Found>) -> bool {
-        let mut out = io::stdout().lock();
         found.truncate(self.left.unwrap_or(usize::MAX));
         for Found { key, kind, ttl, length } in &found {
             let ttl = match ttl {
@@ -508,10 +507,7 @@ impl Lister {
                 None => "?".to_owned(),
             };
             let length = length.map_or("?".to_owned(), |length| length.to_string());
-            // Who reads no more has read enough.
-            if writeln!(out, "{} {} {ttl} {length}", text(key), kind.name()).is_err() {
-                return false;
-            }
+            say!("{} {} {ttl} {length}", text(key), kind.name());
         }
         if let Some(left) = &mut self.left {
             *left -= found.len();

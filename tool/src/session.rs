@@ -19,7 +19,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::files::{self, FileError, SealingKey};
-use crate::output::{complain, hex, text};
+use crate::output::{complain, hex, say, text};
 use crate::store::{unix_now, Answer, Fleet, Server};
 use crate::target::{Source, Store, TargetArgs, TargetError, Use};
 
@@ -139,19 +139,19 @@ pub fn show(args: ShowArgs) -> Result<bool, SessionError> {
     }
     let mut met = Met::default();
     for place in &places {
-        println!("key: {:?}", place.key);
+        say!("key: {:?}", place.key);
         met.add(at_each_choice(source.folder(), &place.stores, &place.key, |server, word| {
             match server.get(&place.key).map_err(|error| error.to_string())? {
                 Answer::Found(record) => {
-                    println!("{word}: found");
+                    say!("{word}: found");
                     show_record(server, place, &keys, &id, &record);
                     return Ok(true);
                 }
                 Answer::Oversized => {
-                    println!("{word}: longer than any record, and so none of nginx's")
+                    say!("{word}: longer than any record, and so none of nginx's")
                 }
                 Answer::Refused { message, .. } => return Err(message),
-                _ => println!("{word}: nothing"),
+                _ => say!("{word}: nothing"),
             }
             Ok(false)
         }));
@@ -172,14 +172,14 @@ pub fn revoke(args: RevokeArgs) -> Result<bool, SessionError> {
     }
     let mut met = Met::default();
     for place in &places {
-        println!("key: {:?}", place.key);
+        say!("key: {:?}", place.key);
         met.add(at_each_choice(source.folder(), &place.stores, &place.key, |server, word| {
             let is_deleted = server.delete(&place.key).map_err(|error| error.to_string())?;
-            println!("{word}: {}", if is_deleted { "deleted" } else { "nothing there" });
+            say!("{word}: {}", if is_deleted { "deleted" } else { "nothing there" });
             Ok(is_deleted)
         }));
     }
-    println!(
+    say!(
         "Machines with \"ssl_session_cache shared:\" may still resume the session from there until it expires \
          (docs/emergency.md, \"One session must end\")."
     );
@@ -298,7 +298,7 @@ fn places<'a>(id: &[u8], uses: &[Use<'a>], keys: &Keys<'_>) -> Vec<Place<'a>> {
 
 fn tell_unknown(id: &[u8], keys: &Keys<'_>) {
     let ids: Vec<_> = keys.0.iter().map(|(_, key)| key.id.to_string()).collect();
-    println!(
+    say!(
         "{}: none of the keys here ({}) has made this id: its session is in no store, or was made with \
          another key file",
         hex(id),
@@ -363,10 +363,10 @@ fn show_record(server: &mut Server, place: &Place<'_>, keys: &Keys<'_>, id: &[u8
         Some(-1) => "never deleted by the store".to_owned(),
         _ => "how long it stays cannot be told".to_owned(),
     };
-    println!("  record: {} bytes, {left}", record.len());
+    say!("  record: {} bytes, {left}", record.len());
     match &place.sealing {
         Some((index, minted)) => {
-            println!("  sealed with key {}, site {}", keys.id(*index), minted.site());
+            say!("  sealed with key {}, site {}", keys.id(*index), minted.site());
             let sealer = &keys.0[*index].1.sealer;
             let mut buffer = Zeroizing::new(vec![0; MAX_RECORD]);
             let prefix = place.keyspace.prefix();
@@ -376,20 +376,20 @@ fn show_record(server: &mut Server, place: &Place<'_>, keys: &Keys<'_>, id: &[u8
             match opened {
                 Ok(()) => {}
                 Err(OpenError::Version) => {
-                    println!("  of another format: an earlier or a later version of the module has sealed it");
+                    say!("  of another format: an earlier or a later version of the module has sealed it");
                 }
-                Err(error) => println!("  damaged or forged: {error}"),
+                Err(error) => say!("  damaged or forged: {error}"),
             }
         }
         None => match clear::read(id, record) {
             Some(text) => {
-                println!("  in clear");
+                say!("  in clear");
                 show_session(id, text);
             }
             None if is_sealed(record) => {
-                println!("  sealed: without key=, and the session's id in place of its name, it cannot be read");
+                say!("  sealed: without key=, and the session's id in place of its name, it cannot be read");
             }
-            None => println!("  damaged, or not the record of this id"),
+            None => say!("  damaged, or not the record of this id"),
         },
     }
 }
@@ -408,9 +408,9 @@ fn show_claim(base: &Path, place: &Place<'_>) {
             return Ok(false);
         }
         match server.get(&claim).map_err(|error| error.to_string())? {
-            Answer::Missing => println!("claim: none, no early data of it was accepted"),
+            Answer::Missing => say!("claim: none, no early data of it was accepted"),
             Answer::Refused { message, .. } => return Err(message),
-            _ => println!("claim: at {word}, its early data was accepted, or it was resumed once"),
+            _ => say!("claim: at {word}, its early data was accepted, or it was resumed once"),
         }
         Ok(true)
     });
@@ -419,38 +419,38 @@ fn show_claim(base: &Path, place: &Place<'_>) {
 /// What of a session is no secret.
 fn show_session(id: &[u8], der: &[u8]) {
     let (Ok(session), Some(fields)) = (SslSession::from_der(der), fields(der)) else {
-        println!("  not readable by this OpenSSL: another version has written it");
+        say!("  not readable by this OpenSSL: another version has written it");
         return;
     };
     if session.id() != id {
-        println!("  damaged: it has another id");
+        say!("  damaged: it has another id");
     }
     let cipher = fields.iter().find(|(tag, _)| *tag == OCTET_STRING);
     let cipher = cipher.map_or_else(|| "unknown".to_owned(), |(_, code)| cipher_name(code));
-    println!("  protocol: {}, cipher: {cipher}", version_name(session.protocol_version()));
+    say!("  protocol: {}, cipher: {cipher}", version_name(session.protocol_version()));
     let name = octets(&fields, HOST_NAME).map_or_else(|| "none".to_owned(), text);
-    println!("  server name: {name}");
+    say!("  server name: {name}");
     #[allow(clippy::unnecessary_cast)] // On some systems it has 32 bits.
     let made = session.time() as i64;
     let timeout = session.timeout();
     let now = unix_now() as i64;
     let age = Duration::from_secs(now.saturating_sub(made).max(0) as u64);
-    println!("  made: {} ({} s ago), timeout {timeout} s", date(made), age.as_secs());
+    say!("  made: {} ({} s ago), timeout {timeout} s", date(made), age.as_secs());
     let ends = made.saturating_add(timeout);
     let state = match ends - now {
         left @ 0.. => format!("in {left} s"),
         past => format!("expired {} s ago", -past),
     };
-    println!("  expires: {} ({state})", date(ends));
+    say!("  expires: {} ({state})", date(ends));
     let context = octets(&fields, ID_CONTEXT).map_or_else(|| "none".to_owned(), hex);
-    println!("  id context: {context}");
+    say!("  id context: {context}");
     let early = match session.max_early_data() {
         0 => "not allowed".to_owned(),
         max => format!("allowed, up to {max} bytes"),
     };
-    println!("  early data: {early}");
+    say!("  early data: {early}");
     let peer = fields.iter().any(|(tag, _)| *tag == PEER);
-    println!("  client certificate: {}", if peer { "yes" } else { "none" });
+    say!("  client certificate: {}", if peer { "yes" } else { "none" });
 }
 
 fn version_name(version: SslVersion) -> &'static str {

@@ -34,6 +34,11 @@ pub fn lookup(context: &mut Context<'_, '_, '_>, spot: &Spot) -> Option<Vec<Addr
                 let list: Vec<_> = addresses.iter().map(Address::to_string).collect();
                 let took = time(begin.elapsed());
                 context.report.ok(format!("looked up in {took}: {}", list.join(", ")));
+                if !context.used.store.plan.resolver.is_empty() {
+                    let advice =
+                        "the servers of \"resolver\" may say something else: ask them by dig";
+                    context.report.note("that is what this system says; nginx asks others", advice);
+                }
             }
             Some(addresses)
         }

@@ -33,7 +33,7 @@ pub struct Item {
 pub enum DumpError {
     /// The server cannot.
     #[error("the server cannot list its keys (\"{0}\"): that needs Memcached 1.4.31 or later, with its LRU \
-             crawler, which -o no_lru_crawler switches off")]
+             crawler, which -o no_lru_crawler and -X switch off")]
     Unknown(String),
     /// Another one asks just now.
     #[error("the server lists its keys to somebody else: try again (\"{0}\")")]

@@ -112,9 +112,21 @@ impl Access {
         })
     }
 
-    /// Connects to a server and greets it.
+    /// Connects to a server and greets it: at the first of its addresses where something answers that is
+    /// no replica, as nginx does it.
     pub fn server(&self, spot: &Spot) -> Result<Server, ServerError> {
-        Ok(self.greet(self.dialer.dial(spot)?)?)
+        let mut found = None;
+        for address in spot.lookup()? {
+            let link = self.dialer.dial_address(spot, &address).map_err(ServerError::from);
+            match link.and_then(|link| Ok(self.greet(link)?)) {
+                Ok(mut server) => match server.is_replica() {
+                    false => return Ok(server),
+                    true => found = Some(Ok(server)),
+                },
+                Err(error) => found = found.filter(Result::is_ok).or(Some(Err(error))),
+            }
+        }
+        found.unwrap_or_else(|| Err(LinkError::no_address(spot).into()))
     }
 
     /// Greets a server.
@@ -172,6 +184,13 @@ impl Server {
         match self {
             Self::Redis(redis) => redis.talk.ask(request),
             Self::Memcached(memcached) => memcached.talk.ask(request),
+        }
+    }
+
+    fn is_replica(&mut self) -> bool {
+        match self {
+            Self::Redis(redis) => redis.is_replica(),
+            Self::Memcached(_) => false,
         }
     }
 

@@ -131,12 +131,9 @@ impl Redis {
             return Ok(redis::from_redis_value(reply).unwrap_or(NONE));
         };
         let error = RedisError::from(error);
-        match self.failed(&error) {
-            CommandError::Refused(message) if message.contains("unknown command") => {
-                Err(CommandError::Refused(message))
-            }
-            CommandError::Refused(_) => Ok(NONE),
-            error => Err(error),
+        match error.code() {
+            Some("WRONGTYPE" | "MOVED" | "ASK" | "TRYAGAIN") => Ok(NONE),
+            _ => Err(self.failed(&error)),
         }
     }
 
@@ -149,12 +146,23 @@ impl Redis {
         match self.of_each(name, keys) {
             Ok(removed) => Ok(removed.into_iter().map(|count| count.max(0) as usize).sum()),
             // Redis knows UNLINK since 4.0; a user may have the right to DEL alone.
-            Err(CommandError::Refused(_) | CommandError::Right(_)) if self.has_unlink => {
+            Err(CommandError::Refused(message) | CommandError::Right(message))
+                if self.has_unlink && is_of_command(&message) =>
+            {
                 self.has_unlink = false;
                 self.remove(keys)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether it says that it is a replica, to whom may ask.
+    pub(super) fn is_replica(&mut self) -> bool {
+        let role: Result<Vec<Value>, _> = self.command(&["ROLE"]);
+        let name = role.ok().and_then(|role| role.into_iter().next());
+        name.is_some_and(|name| {
+            redis::from_redis_value::<String>(name).is_ok_and(|name| name == "slave")
+        })
     }
 
     pub(super) fn delete(&mut self, key: &Key) -> Result<bool, TalkError> {
@@ -184,6 +192,11 @@ impl Redis {
             _ => CommandError::Refused(message(error)),
         }
     }
+}
+
+/// Whether an error says that the server does not know the command, or that the user may not use it.
+fn is_of_command(message: &str) -> bool {
+    message.contains("unknown command") || message.starts_with("NOPERM")
 }
 
 /// The server's message, without what it repeats of the request.

@@ -18,7 +18,6 @@ use ssl_session_cache_core::session::Keyspace;
 use thiserror::Error;
 
 use self::nginx_conf::{Configuration, ReadError};
-use crate::output::text;
 
 /// Where stores are said.
 #[derive(Args, Debug)]
@@ -62,8 +61,8 @@ pub enum TargetError {
              of nginx's configuration")]
     Nothing,
     /// Words next to a configuration.
-    #[error("unexpected word \"{0}\" next to -c, which says all")]
-    Both(String),
+    #[error("unexpected words next to -c, which says all")]
+    Both,
     /// Words that say off, or name a block.
     #[error("unexpected word \"{0}\", expected words of a store: blocks are found with -c")]
     NoStore(&'static str),
@@ -138,11 +137,7 @@ impl Source {
             (None, None) => Err(TargetError::Nothing),
             (None, Some(_)) if conf.store.is_some() => Err(TargetError::Nothing),
             (None, Some(_)) => Ok(Self::Words(words)),
-            (Some(_), Some(word)) => {
-                // It may be a password.
-                let name = word.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
-                Err(TargetError::Both(text(name)))
-            }
+            (Some(_), Some(_)) => Err(TargetError::Both),
             (Some(file), None) => {
                 let dump = dump(&conf.nginx, conf.prefix.as_deref(), &file)?;
                 let read = Configuration::read(&dump)?;
