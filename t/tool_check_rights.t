@@ -22,7 +22,7 @@ use SSLSessionCache::Tool;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has_daemon('redis-server')->plan(22);
+my $t = Test::Nginx->new()->has_daemon('redis-server')->plan(23);
 my $redis = SSLSessionCache::Redis->new($t, password => 'admin');
 my $dir = $t->testdir();
 
@@ -35,6 +35,8 @@ private_file($t, 'store.password', 'secret');
 my $r = check(@all, '+set');
 
 is($r->{status}, 0, 'all rights') or diag($r->{out});
+like($r->{out}, qr/^  note     CLIENT SETNAME: NOPERM .*\n *-> with \+client\|setname /m,
+	'but that to a name');
 unlike($r->{out}, qr/^  (?:failure|warning)  (?:GET|SET|SETEX|DEL|PING)/m,
 	'nothing is missing');
 like($r->{out}, qr/^  note     version, memory and clients .* INFO\n *-> with \+info /m,

@@ -11,7 +11,7 @@ use crate::check::trial::{self, Names, Trial};
 use crate::check::Context;
 use crate::output::bytes;
 use crate::store::redis::{CommandError, Redis};
-use crate::store::TalkError;
+use crate::store::{Answer, TalkError};
 
 const NAMES: Names = Names { get: "GET", put: "SETEX", add: "SET ... EX NX", delete: "DEL" };
 
@@ -39,6 +39,10 @@ fn all(
         about_version(context, info);
     }
     role(context, server, info.as_ref())?;
+    if let Answer::Refused { message, .. } = server.ask(Request::Name(b"ssl-session-cache"))? {
+        let advice = "with +client|setname CLIENT LIST names the machines; nginx does without";
+        context.report.note(format!("CLIENT SETNAME: {message}"), advice);
+    }
     for keyspace in context.used.keyspaces() {
         let Some(key) = trial::key(&keyspace, fit) else { continue };
         let is_fallback = context.used.is_fallback;
