@@ -101,7 +101,7 @@ is($cluster->count(), 299, 'that one');
 
 $r = tool('check', "port=$master->{port}", "auth_file=$dir/store.password");
 is($r->{status}, 1, 'as one server');
-like($r->{out}, qr/^  failure  GET: MOVED.*\n *-> it is in a cluster: use a block/m, 'told');
+like($r->{out}, qr/^  failure  it is a node of a cluster: .*\n *-> use a block/m, 'told');
 
 $r = run('flush', '--yes');
 is($r->{status}, 0, 'flushed');

@@ -37,6 +37,13 @@ fn all(
     };
     if let Some(info) = &info {
         about_version(context, info);
+        let is_node = info.get("redis_mode").is_some_and(|mode| mode == "cluster");
+        if is_node && context.used.store.plan.shape != Shape::Cluster {
+            context.report.failure(
+                "it is a node of a cluster: it refuses the keys of the others",
+                "use a block with \"cluster on\": docs/stores.md, \"Redis Cluster\"",
+            );
+        }
     }
     role(context, server, info.as_ref())?;
     if let Answer::Refused { message, .. } = server.ask(Request::Name(b"ssl-session-cache"))? {
