@@ -2,12 +2,14 @@
 //! of them.
 
 mod list;
+mod outage;
 mod slots;
 mod snapshot;
 mod stats;
 mod stores;
 mod zone;
 
+pub(crate) use self::outage::{Begin, End, Outage};
 pub(crate) use self::snapshot::take;
 pub(crate) use self::stats::{count_early_data, count_handshake, StoreStats};
 pub(crate) use self::stores::Counted;

@@ -1,7 +1,7 @@
 //! What is counted and shown of a worker and of a server, as it lies in shared memory.
 
 use std::io;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicU8, Ordering::Relaxed};
 
 use ssl_session_cache_core::report::{EarlyData, Event, Frontend, LookupResult, Outcome, BOUNDS};
 use ssl_session_cache_core::server::State;
@@ -103,6 +103,8 @@ impl<const N: usize> Text<N> {
 pub(crate) struct WorkerSlot {
     /// The process id of the owner, which may have been killed; 0 for none.
     pub(crate) owner: AtomicI64,
+    /// The number of the configuration that the owner began with.
+    pub(crate) generation: AtomicU32,
     /// By the numbers of [`Frontend`], and then of [`Outcome`].
     pub(crate) handshakes: [[Counter; Outcome::ALL.len()]; Frontend::ALL.len()],
     /// By the numbers of [`EarlyData`].
@@ -135,6 +137,9 @@ pub(crate) struct ServerSlot {
 
     pub(crate) state: AtomicU8,
     pub(crate) is_paused: AtomicU8,
+    /// The bits of [`Outage`](crate::counters::Outage) that concern the owner, told by it or by another
+    /// worker.
+    pub(crate) outages: AtomicU8,
     pub(crate) waiting_lookups: Gauge,
     pub(crate) queued_requests: Gauge,
     pub(crate) queued_bytes: Gauge,
@@ -175,6 +180,7 @@ impl ServerSlot {
     pub(crate) fn reset_gauges(&self) {
         self.state.store(State::Down as u8, Relaxed);
         self.is_paused.store(0, Relaxed);
+        self.outages.store(0, Relaxed);
         for gauge in [&self.waiting_lookups, &self.queued_requests, &self.queued_bytes] {
             gauge.set(0);
         }

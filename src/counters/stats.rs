@@ -1,13 +1,15 @@
 //! Where a worker counts.
 
+use core::ptr;
 use core::time::Duration;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use ssl_session_cache_core::report::{EarlyData, Event, Frontend, LookupResult, Outcome, BOUNDS};
 use ssl_session_cache_core::server::State;
 
+use crate::counters::outage::{number, Begin, End, Outage};
 use crate::counters::slots::{ServerSlot, WorkerSlot};
-use crate::counters::stores::WHOLE;
+use crate::counters::stores::{ServerEntry, WHOLE};
 use crate::counters::zone;
 use crate::nginx::unix_time;
 
@@ -15,6 +17,8 @@ use crate::nginx::unix_time;
 #[derive(Clone, Copy)]
 pub(crate) struct StoreStats {
     worker: &'static WorkerSlot,
+    /// What all workers know of the server.
+    shared: Option<&'static ServerEntry>,
     store: Option<&'static ServerSlot>,
     pid: i64,
 }
@@ -24,8 +28,8 @@ impl StoreStats {
     /// count.
     pub(crate) fn of(store: &str, server: Option<&str>) -> Option<Self> {
         let worker = zone::own_slot()?;
-        let store = zone::server_slot(store, server.unwrap_or(WHOLE));
-        Some(Self { worker, store, pid: worker.owner.load(Relaxed) })
+        let (shared, store) = zone::server_slot(store, server.unwrap_or(WHOLE)).unzip();
+        Some(Self { worker, shared, store, pid: worker.owner.load(Relaxed) })
     }
 
     /// Whether there is room to count.
@@ -98,12 +102,93 @@ impl StoreStats {
         self.gauges(ServerSlot::reset_gauges);
     }
 
-    fn gauges(self, write: impl FnOnce(&ServerSlot)) {
+    /// The server is down for this worker, or cannot be looked up, for this reason.
+    pub(crate) fn outage_begun(self, outage: Outage, reason: &[&str]) -> Begin {
+        let Some((shared, slot)) = self.owned() else { return Begin::First };
+        slot.outages.fetch_or(outage.bit(), SeqCst);
+        let generation = zone::generation();
+        let is_noted = shared.told.note(outage, number((generation, reason)));
+        // If it concerns nobody else, the last one of an earlier outage was killed before its end.
+        if is_noted && self.concerns_others(outage) {
+            return Begin::Known;
+        }
+        match shared.told.begin(outage, generation) {
+            true if self.concerns_others(outage) => Begin::OtherReason,
+            _ => Begin::First,
+        }
+    }
+
+    /// It is not any more for this worker.
+    pub(crate) fn outage_ended(self, outage: Outage) -> End {
+        let Some((shared, slot)) = self.owned() else { return End::Untold };
+        slot.outages.fetch_and(!outage.bit(), SeqCst);
+        if self.concerns_others(outage) {
+            return End::Partial;
+        }
+        let was_told = shared.told.forget(outage);
+        // One that it has begun for in the meantime may have been silent.
+        match was_told {
+            _ if self.concerns_others(outage) => End::Partial,
+            true => End::Told,
+            false => End::Untold,
+        }
+    }
+
+    /// Whether to tell once more of an outage, or another worker has done so lately.
+    pub(crate) fn may_remind(self) -> bool {
+        self.owned().is_none_or(|(shared, _)| shared.told.may_remind(unix_time()))
+    }
+
+    /// How many workers an outage concerns, and how many there are.
+    pub(crate) fn concerned(self, outage: Outage) -> (usize, usize) {
+        let mut others = 0;
+        let concerned = self.others().inspect(|_| others += 1);
+        let concerned = concerned.filter(|slot| is_concerned(slot, outage)).count();
+        (1 + concerned, 1 + others)
+    }
+
+    /// The server has refused requests of this worker; how many of all workers to tell of, if any: the same
+    /// is told once in a second.
+    pub(crate) fn refused(self, count: u32, reason: &[&str]) -> Option<u32> {
+        let Some((shared, _)) = self.owned() else { return Some(count) };
+        shared.told.refuse(count, number((zone::generation(), unix_time(), reason)))
+    }
+
+    /// Whether another worker is connected to that address of the server.
+    pub(crate) fn others_are_up(self, address: &str) -> bool {
+        self.others().any(|slot| slot.state() == State::Up && slot.address.is(address))
+    }
+
+    fn concerns_others(self, outage: Outage) -> bool {
+        self.others().any(|slot| is_concerned(slot, outage))
+    }
+
+    /// What the other workers show that began with the same configuration and run.
+    fn others(self) -> impl Iterator<Item = &'static ServerSlot> {
+        let slots = self.shared.into_iter().flat_map(ServerEntry::slots);
+        let workers = zone::shared().map_or(&[][..], |shared| shared.workers());
+        workers.iter().zip(slots).filter_map(move |(worker, slot)| {
+            let is_sibling = worker.generation.load(Relaxed) == zone::generation();
+            let is_own = self.store.is_some_and(|own| ptr::eq(own, slot));
+            (is_sibling && !is_own && worker.running().is_some()).then_some(slot)
+        })
+    }
+
+    /// The slot, and what all workers know, as long as no later worker has the slot.
+    fn owned(self) -> Option<(&'static ServerEntry, &'static ServerSlot)> {
         let owner = self.worker.owner.load(Relaxed);
-        if let (Some(store), true) = (self.store, owner == self.pid) {
+        self.shared.zip(self.store).filter(|_| owner == self.pid)
+    }
+
+    fn gauges(self, write: impl FnOnce(&ServerSlot)) {
+        if let Some((_, store)) = self.owned() {
             write(store);
         }
     }
+}
+
+fn is_concerned(slot: &ServerSlot, outage: Outage) -> bool {
+    slot.outages.load(SeqCst) & outage.bit() != 0
 }
 
 /// Counts early data that came with a session.

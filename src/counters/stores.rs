@@ -10,6 +10,7 @@ use ssl_session_cache_core::plan::Kind;
 use ssl_session_cache_core::report::SealingKey;
 
 use crate::counters::list::{List, Pool, Zeroed};
+use crate::counters::outage::Told;
 use crate::counters::slots::{ServerSlot, Text};
 
 /// Room for the name of a store, and for that of a server.
@@ -115,15 +116,15 @@ impl Stores {
         self.0.iter().filter(|entry| entry.is_configured())
     }
 
-    /// What the worker of this number counts of a server, which gets a slot where it has none; `None`
-    /// where the zone is full, and for a store that is not counted.
+    /// A server, and what the worker of this number counts of it, which gets a slot where it has none;
+    /// `None` where the zone is full, and for a store that is not counted.
     pub(super) fn slot(
         &self,
         store: &str,
         name: &str,
         worker: usize,
         pool: Pool,
-    ) -> Option<&'static ServerSlot> {
+    ) -> Option<(&'static ServerEntry, &'static ServerSlot)> {
         let store = self.configured().find(|entry| entry.name.is(store))?;
         let server = store.server(name, pool)?;
         for _ in server.slots().count()..=worker {
@@ -138,7 +139,7 @@ impl Stores {
                 return None;
             }
         }
-        Some(slot)
+        Some((server, slot))
     }
 
     /// All slots of the worker of this number.
@@ -182,6 +183,7 @@ impl StoreEntry {
         let new = || self.servers.push(pool).filter(|server| server.take(NEW));
         let server = free().or_else(new).or_else(|| self.unused())?;
         server.slots().for_each(ServerSlot::reset);
+        server.told.reset();
         server.name.set(name);
         server.usage.store(IN_USE, Release);
         Some(server)
@@ -223,7 +225,10 @@ impl StoreEntry {
     fn reset(&self) {
         for server in self.servers() {
             match server.name.is(WHOLE) {
-                true => server.slots().for_each(ServerSlot::reset),
+                true => {
+                    server.slots().for_each(ServerSlot::reset);
+                    server.told.reset();
+                }
                 false => server.usage.store(FREE, Release),
             }
         }
@@ -242,11 +247,16 @@ pub(super) struct ServerEntry {
     usage: AtomicU8,
     /// Its name among the servers of the store, [`WHOLE`] where there is but this one.
     name: Text<MAX_NAME>,
+    /// What all workers have told of it.
+    pub(super) told: Told,
     /// By the workers' numbers.
     slots: List<ServerSlot>,
 }
 
-// SAFETY: a text and a list are empty.
+// What `docs/status.md` says of the room.
+const _: () = assert!(List::<ServerEntry>::PIECE <= 256);
+
+// SAFETY: numbers are 0, a text and a list are empty.
 unsafe impl Zeroed for ServerEntry {}
 
 impl ServerEntry {

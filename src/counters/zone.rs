@@ -10,7 +10,7 @@ use nginx_sys::{
 
 use crate::counters::list::{Pool, Zeroed};
 use crate::counters::slots::{ServerSlot, WorkerSlot};
-use crate::counters::stores::{Counted, Stores};
+use crate::counters::stores::{Counted, ServerEntry, Stores};
 use crate::nginx::{
     add_shared_zone, log, old_workers_run, process_id, unix_time, worker_number, worker_processes,
 };
@@ -46,6 +46,9 @@ static POOL: AtomicPtr<ngx_slab_pool_t> = AtomicPtr::new(ptr::null_mut());
 /// This worker's slot, plus one; 0 in a process that does not count.
 static OWN: AtomicUsize = AtomicUsize::new(0);
 
+/// So many configurations were in use when this process began, as its siblings did.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
 /// Adds the zone to a configuration; `None` without memory.
 pub(crate) fn add_zone(cycle: &mut ngx_cycle_t, module: &ngx_module_t) -> Option<()> {
     add_shared_zone(cycle, module, NAME, SIZE, init)
@@ -74,6 +77,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, _old: *mut c_void) -> ngx_i
 /// A configuration with the zone and these stores is in use from now on. Not told before: until
 /// then it can still fail, which leaves the one before in use.
 pub(crate) fn configure(cycle: &ngx_cycle_t, stores: &[Counted]) {
+    GENERATION.fetch_add(1, Relaxed);
     let Some((pool, shared)) = mapped() else { return };
     let workers = worker_processes(cycle).clamp(1, MAX_WORKERS);
     // With `master_process off` this process counts on for the configuration before.
@@ -98,6 +102,7 @@ pub(crate) fn enter() {
     let index = worker_number() % MAX_WORKERS;
     let slot = &shared.workers[index];
     slot.owner.store(process_id().into(), Relaxed);
+    slot.generation.store(generation(), Relaxed);
     shared.stores.slots_of(index).for_each(ServerSlot::reset_gauges);
     shared.workers_used.fetch_max(index as u32 + 1, Relaxed);
     OWN.store(index + 1, Relaxed);
@@ -107,6 +112,11 @@ pub(crate) fn enter() {
 pub(crate) fn leave() {
     let Some(slot) = own_slot() else { return };
     let _ = slot.owner.compare_exchange(process_id().into(), 0, Relaxed, Relaxed);
+}
+
+/// The number of the configuration that this process and its siblings began with.
+pub(super) fn generation() -> u32 {
+    GENERATION.load(Relaxed)
 }
 
 /// Whether this process counts.
@@ -126,7 +136,10 @@ pub(super) fn shared() -> Option<&'static Shared> {
 }
 
 /// Where this worker counts what it does with a server of a store; `None` where it does not.
-pub(super) fn server_slot(store: &str, server: &str) -> Option<&'static ServerSlot> {
+pub(super) fn server_slot(
+    store: &str,
+    server: &str,
+) -> Option<(&'static ServerEntry, &'static ServerSlot)> {
     let worker = OWN.load(Relaxed).checked_sub(1)?;
     let (pool, shared) = is_counting().then(mapped)??;
     shared.stores.slot(store, server, worker, pool)

@@ -25,6 +25,7 @@ use crate::net::{
 use crate::nginx::{clients_may_handshake, now, turn_is_long};
 use crate::store::log;
 use crate::store::lookup::Token;
+use crate::store::news;
 use crate::store::quota::Quota;
 use crate::store::scout::{Scout, Sender};
 use crate::store::sentinel::{Discovery, Master, Seeker};
@@ -437,10 +438,12 @@ impl Driver {
                 self.scout.start(&address, self.peer.borrow().clone(), key);
             }
             Action::StopScout => self.scout.stop(),
-            Action::Log(line) if self.may_log() => {
-                log::write(self.log, &self.settings, &self.location, line);
+            Action::Log(line) => {
+                let news = news::of(self.stats, line).filter(|_| self.may_log());
+                if let Some(news) = news {
+                    log::write(self.log, &self.settings, &self.location, news);
+                }
             }
-            Action::Log(_) => {}
         }
     }
 

@@ -7,6 +7,7 @@ use ssl_session_cache_core::server::Line;
 
 use crate::net::{Address, Location};
 use crate::nginx::log;
+use crate::store::news::News;
 use crate::store::settings::{server_name, Settings, Shape};
 
 /// Writes a line to nginx's log.
@@ -14,7 +15,7 @@ pub(super) fn write(
     log: *mut ngx_log_t,
     settings: &Settings,
     location: &Location,
-    line: Line<Address>,
+    News { line, workers }: News,
 ) {
     let server = |address| server(settings, location, &address);
     let name = || settings.in_store(format!("{} {}", settings.kind.name(), location.word));
@@ -57,9 +58,10 @@ pub(super) fn write(
             log!(
                 NGX_LOG_ERR,
                 log,
-                "{} is still down after {} minutes: {reason}",
+                "{} is still down after {} minutes{}: {reason}",
                 server(address),
-                minutes(time)
+                minutes(time),
+                of_workers(workers)
             );
         }
         Line::Refuses { address, count, reason, is_of_cluster } => {
@@ -100,18 +102,20 @@ pub(super) fn write(
             log!(
                 NGX_LOG_WARN,
                 log,
-                "{} still cannot be resolved after {} minutes: {reason}",
+                "{} still cannot be resolved after {} minutes{}: {reason}",
                 name(),
-                minutes(time)
+                minutes(time),
+                of_workers(workers)
             );
         }
         Line::UnresolvedFor { time, reason, has_addresses: false } => {
             log!(
                 NGX_LOG_ERR,
                 log,
-                "{} still cannot be resolved after {} minutes: {reason}",
+                "{} still cannot be resolved after {} minutes{}: {reason}",
                 name(),
-                minutes(time)
+                minutes(time),
+                of_workers(workers)
             );
         }
         Line::Resolved { had_addresses: true } => {
@@ -135,6 +139,14 @@ fn server(settings: &Settings, location: &Location, address: &Address) -> String
         None => server_name(settings.kind, address),
     };
     settings.in_store(server)
+}
+
+/// For whom something lasts, where there is more than one worker.
+fn of_workers(workers: Option<(usize, usize)>) -> String {
+    match workers {
+        None | Some((_, 1)) => String::new(),
+        Some((concerned, all)) => format!(", for {concerned} of {all} workers"),
+    }
 }
 
 fn minutes(time: Duration) -> u64 {

@@ -29,6 +29,7 @@ mod errand;
 mod inquiry;
 mod log;
 mod lookup;
+mod news;
 mod quota;
 mod scout;
 mod sentinel;
