@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use ssl_session_cache_core::report::{
     Counts, EarlyData, Frontend, Outcome, Server, Snapshot, Store, Worker,
 };
+use ssl_session_cache_core::server::State;
 
 use crate::counters::slots::{Counter, ServerSlot};
 use crate::counters::stores::{Counted, ServerEntry, StoreEntry};
@@ -62,8 +63,12 @@ fn server(shared: &Shared, entry: &ServerEntry) -> Server {
     let mut server = Server { name: entry.name(), ..Server::default() };
     for ((number, worker), slot) in shared.workers().iter().enumerate().zip(entry.slots()) {
         server.counts.add(&counts(slot));
-        // A worker uses a server of several from when it needs it.
-        let is_used = server.name.is_none() || slot.is_used();
+        // A worker uses a server of several from when it needs it, and none any more when it exits.
+        let is_old = worker.generation.load(Relaxed) != zone::generation();
+        let is_used = match is_old {
+            true => slot.state() == State::Up,
+            false => server.name.is_none() || slot.is_used(),
+        };
         if let Some(pid) = worker.running().filter(|_| is_used) {
             server.workers.push(self::worker(number, pid, slot));
         }
