@@ -30,7 +30,7 @@ pub(crate) enum Command {
     /// Print the short ids of key files
     ///
     /// Prints a line for each file: its short id and its name. Files with the same id hold the same
-    /// key. The id is also in the log and on the status page of each nginx. It tells nothing else of
+    /// key. The id is also on the status page and in the metrics of each nginx. It tells nothing else of
     /// the key, and is no secret.
     #[command(after_long_help = ID_HELP)]
     Id {
@@ -51,7 +51,7 @@ Examples:
   be root's.
 
       ssl-session-cache key new /etc/nginx/cache.key
-      scp -p /etc/nginx/cache.key root@b.example.com:/etc/nginx/
+      scp -p /etc/nginx/cache.key root@b.example.net:/etc/nginx/
 
   A new key in place of it: first add it on all machines, key=cache.key key=new.key; then swap the
   two, key=new.key key=cache.key; after ssl_session_timeout drop the old one.

@@ -23,11 +23,11 @@ Examples:
   Make a key for a fleet, and see whether a machine has the same one:
 
       ssl-session-cache key new /etc/nginx/cache.key
-      ssh a.example.com ssl-session-cache key id /etc/nginx/cache.key
+      ssh a.example.net ssl-session-cache key id /etc/nginx/cache.key
 
   Do sessions made on one machine resume on the other?
 
-      ssl-session-cache probe --name www.example.com 10.0.0.1 10.0.0.2
+      ssl-session-cache probe --name www.example.net 10.0.0.1 10.0.0.2
 
 Files:
   /etc/nginx/cache.key  A key file, as the parameter key= of remote_ssl_session_cache names it: 32

@@ -201,7 +201,9 @@ pub fn flush(args: FlushArgs) -> Result<bool, RecordsError> {
         }
     }
     let keys = places.join(", ");
-    eprintln!("All keys that begin with {keys} are deleted. Each client makes a full handshake.");
+    eprintln!(
+        "All keys that begin with {keys} will be deleted: each client will make a full handshake."
+    );
     if !args.yes && !asks("Delete them?") {
         return Err(RecordsError::NoYes);
     }

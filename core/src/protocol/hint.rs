@@ -1,4 +1,4 @@
-//! What a server is that does not speak what it is spoken to in.
+//! What a server seems to be that answers in another protocol.
 
 /// What a server seems to be that answers the greeting with `input`, which is none of what is due; a
 /// hint for the log, behind the reason. `own` is what those begin with that are spoken to.

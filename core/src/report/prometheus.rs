@@ -20,9 +20,11 @@ const GAUGES: [Gauge; 5] = [
     ("up", "Whether the worker's connection to the store is up.", |w| {
         (w.state == State::Up).into()
     }),
-    ("lookups_suspended", "Whether no lookups are sent as the store answers too late.", |w| {
-        w.is_paused.into()
-    }),
+    (
+        "lookups_suspended",
+        "Whether no lookups are sent, or one at a time, as the store answers too late.",
+        |w| w.is_paused.into(),
+    ),
     ("waiting_lookups", "Lookups that handshakes wait for.", |w| w.waiting_lookups),
     ("queued_commands", "Commands without a reply.", |w| w.queued_requests),
     ("queued_bytes", "Bytes of commands without a reply.", |w| w.queued_bytes),

@@ -168,7 +168,7 @@ fn about_memory(context: &mut Context<'_, '_, '_>, info: &BTreeMap<String, Strin
     match (number("maxmemory"), policy) {
         (Some(0), _) => report.warning(
             format!("{used}no maxmemory: it grows until the machine has no memory left"),
-            "set maxmemory, and maxmemory-policy volatile-ttl: docs/operating.md, \"Memory\"",
+            "set maxmemory, and maxmemory-policy volatile-ttl: docs/operating.md, \"When it is full\"",
         ),
         (Some(max), Some("noeviction")) => report.warning(
             format!(

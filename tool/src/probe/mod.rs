@@ -86,7 +86,7 @@ Exit status:
 Examples:
   Two machines of one site:
 
-      ssl-session-cache probe --name www.example.com 10.0.0.1 10.0.0.2
+      ssl-session-cache probe --name www.example.net 10.0.0.1 10.0.0.2
 
       server        session           offered
       10.0.0.1:443  TLS 1.2 id        3/3 reused, 1.1 ms (full 2.4 ms)
