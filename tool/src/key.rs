@@ -14,6 +14,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::cipher::Aes;
+use crate::output;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -140,11 +141,10 @@ fn ids(paths: &[PathBuf]) -> ExitCode {
         match read(path) {
             Ok((id, mode)) => {
                 if mode & 0o077 != 0 {
-                    eprintln!(
-                        "ssl-session-cache: warning: {0}: open to others than its owner; \
-                         \"chmod 600 {0}\"",
+                    output::complain(format!(
+                        "warning: {0}: open to others than its owner; \"chmod 600 {0}\"",
                         path.display()
-                    );
+                    ));
                 }
                 if writeln!(io::stdout(), "{id}  {}", path.display()).is_err() {
                     return ExitCode::FAILURE;
@@ -169,7 +169,7 @@ fn code_of(said: &io::Result<()>) -> ExitCode {
 }
 
 fn complain(path: &Path, error: &KeyFileError) {
-    eprintln!("ssl-session-cache: {}: {error}", path.display());
+    output::complain(format!("{}: {error}", path.display()));
 }
 
 /// Makes a key file.

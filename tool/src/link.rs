@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use openssl::ssl::{
     SslVerifyMode,
 };
 use openssl::x509::{X509NameRef, X509Ref, X509VerifyResult};
+use socket2::{Domain, SockAddr, Socket, Type};
 use ssl_session_cache_core::plan::{Peer, Place, TlsPlan};
 use ssl_session_cache_core::topology::{Endpoint, Host};
 use thiserror::Error;
@@ -107,6 +109,9 @@ impl<T: Read + Write + fmt::Debug> Stream for T {}
 #[derive(Debug)]
 pub struct Link {
     stream: Box<dyn Stream>,
+    patience: Duration,
+    /// Nothing is read after this time.
+    until: Instant,
     /// How long it took to be made, TLS included.
     pub took: Duration,
     /// What was agreed on, if TLS is spoken.
@@ -290,7 +295,7 @@ impl Dialer {
                 self.link(spot, stream, begin)
             }
             Address::Unix(path) => {
-                let stream = UnixStream::connect(path).map_err(failed)?;
+                let stream = connect_unix(path, self.patience).map_err(failed)?;
                 stream.set_read_timeout(patience).map_err(failed)?;
                 stream.set_write_timeout(patience).map_err(failed)?;
                 self.link(spot, stream, begin)
@@ -315,11 +320,16 @@ impl Dialer {
         begin: Instant,
     ) -> Result<Link, LinkError> {
         let Some((connector, verify)) = &self.tls else {
-            return Ok(Link { stream: Box::new(stream), took: begin.elapsed(), tls: None });
+            return Ok(self.ready(stream, begin, None));
         };
         let stream = self.handshake(connector, *verify, spot.peer.as_ref(), stream)?;
         let tls = Some(facts(stream.ssl()));
-        Ok(Link { stream: Box::new(stream), took: begin.elapsed(), tls })
+        Ok(self.ready(stream, begin, tls))
+    }
+
+    fn ready<S: Stream + 'static>(&self, stream: S, begin: Instant, tls: Option<TlsFacts>) -> Link {
+        let (patience, until) = (self.patience, Instant::now() + self.patience);
+        Link { stream: Box::new(stream), patience, until, took: begin.elapsed(), tls }
     }
 
     fn handshake<S: Stream>(
@@ -477,14 +487,35 @@ fn name(name: &X509NameRef) -> String {
     common.unwrap_or_else(|| format!("{name:?}"))
 }
 
+/// As `UnixStream::connect`, which waits for ever where too many clients wait already. On Linux, the time
+/// limit for sending is that of connect() as well (socket(7)).
+fn connect_unix(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_write_timeout(Some(patience))?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(OwnedFd::from(socket).into())
+}
+
+impl Link {
+    /// What is read next may take as long as what follows a request.
+    pub fn wait_anew(&mut self) {
+        self.until = Instant::now() + self.patience;
+    }
+}
+
+/// A server that answers byte by byte, without an end, is given up like one that is silent.
 impl Read for Link {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer)
+        match Instant::now() < self.until {
+            true => self.stream.read(buffer),
+            false => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 }
 
 impl Write for Link {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.wait_anew();
         self.stream.write(bytes)
     }
 

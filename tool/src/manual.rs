@@ -12,6 +12,8 @@ use clap_complete::{generate, Generator};
 use clap_mangen::Man;
 use roff::{bold, roman, Roff};
 
+use crate::output;
+
 /// The help of the whole program, behind its commands.
 pub(crate) const PROGRAM: &str = "\
 Exit status:
@@ -67,7 +69,7 @@ pub(crate) fn run(program: clap::Command, command: &Command) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ssl-session-cache: {error}");
+            output::complain(error);
             ExitCode::FAILURE
         }
     }

@@ -9,7 +9,12 @@ macro_rules! say {
     ($($argument:tt)*) => { $crate::output::line(format_args!($($argument)*)) };
 }
 
-pub(crate) use say;
+/// Prints a line on standard error. That nobody reads it changes nothing.
+macro_rules! tell {
+    ($($argument:tt)*) => { $crate::output::error_line(format_args!($($argument)*)) };
+}
+
+pub(crate) use {say, tell};
 
 /// See [`say!`].
 pub fn line(line: Arguments<'_>) {
@@ -19,6 +24,11 @@ pub fn line(line: Arguments<'_>) {
     if writeln!(io::stdout(), "{line}").is_err() {
         process::exit(BROKEN_PIPE);
     }
+}
+
+/// See [`tell!`].
+pub fn error_line(line: Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// What was found of a thing.
@@ -131,7 +141,7 @@ pub fn exit(result: Result<bool, impl Display>) -> ExitCode {
 
 /// Says on standard error what is wrong.
 pub fn complain(error: impl Display) {
-    eprintln!("ssl-session-cache: {}", printable(&error.to_string()));
+    tell!("ssl-session-cache: {}", printable(&error.to_string()));
 }
 
 /// A text without what a terminal would act on.

@@ -11,8 +11,8 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use thiserror::Error;
 
-use crate::output::{complain, say, text};
-use crate::store::memcached::{DumpError, Memcached};
+use crate::output::{complain, say, tell, text};
+use crate::store::memcached::{self, DumpError, Memcached};
 use crate::store::redis::{CommandError, Redis};
 use crate::store::{unix_now, Fleet, Server, TalkError};
 use crate::target::{stores, Source, Store, TargetArgs, TargetError};
@@ -123,6 +123,12 @@ enum ServerError {
     Talk(#[from] TalkError),
     #[error(transparent)]
     Dump(#[from] DumpError),
+    #[error("it says again and again that there is more (SCAN)")]
+    Endless,
+    #[error(
+        "{0} keys were not deleted: they are on another server by now, or are none of the module's"
+    )]
+    Left(usize),
 }
 
 /// What a key is of.
@@ -201,7 +207,7 @@ pub fn flush(args: FlushArgs) -> Result<bool, RecordsError> {
         }
     }
     let keys = places.join(", ");
-    eprintln!(
+    tell!(
         "All keys that begin with {keys} will be deleted: each client will make a full handshake."
     );
     if !args.yes && !asks("Delete them?") {
@@ -213,7 +219,10 @@ pub fn flush(args: FlushArgs) -> Result<bool, RecordsError> {
         let walked = at.walk(&mut remover);
         say!("{}: {} deleted", at.title, remover.removed);
         total += remover.removed;
-        walked
+        match remover.left {
+            0 => walked,
+            left => walked.and(Err(ServerError::Left(left))),
+        }
     })?;
     say!("total: {total} deleted");
     say!(
@@ -228,8 +237,7 @@ fn asks(question: &str) -> bool {
     if !io::stdin().is_terminal() {
         return false;
     }
-    eprint!("{question} [y/N] ");
-    let _ = io::stderr().flush();
+    let _ = write!(io::stderr(), "{question} [y/N] ");
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
     read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
@@ -330,9 +338,16 @@ fn walk_redis<V: Visitor>(
     let mut cursor = 0;
     loop {
         let part = server.scan(cursor, prefix)?;
+        if part.next == cursor && cursor != 0 {
+            return Err(ServerError::Endless);
+        }
         cursor = part.next;
         progress.inc(part.looked_at);
-        let keys: Vec<_> = part.keys.into_iter().filter(|key| seen.is_new(key)).collect();
+        let keys: Vec<_> = part
+            .keys
+            .into_iter()
+            .filter(|key| key.starts_with(prefix) && seen.is_new(key))
+            .collect();
         let found = describe(server, prefix, keys, V::NEEDS_ALL)?;
         let goes_on = progress.suspend(|| visitor.visit(server, found))?;
         if !goes_on || cursor == 0 {
@@ -534,6 +549,7 @@ impl Visitor for Lister {
 #[derive(Default)]
 struct Remover {
     removed: usize,
+    left: usize,
 }
 
 impl Visitor for Remover {
@@ -541,7 +557,9 @@ impl Visitor for Remover {
 
     fn visit(&mut self, server: &mut Redis, found: Vec<Found>) -> Result<bool, ServerError> {
         let keys: Vec<_> = found.into_iter().map(|one| one.key).collect();
-        self.removed += server.remove(&keys)?;
+        let (removed, left) = server.remove(&keys)?;
+        self.removed += removed;
+        self.left += left;
         Ok(true)
     }
 
@@ -549,7 +567,9 @@ impl Visitor for Remover {
         /// So many are sent before replies are read.
         const BATCH: usize = 500;
 
-        let keys: Vec<_> = found.into_iter().map(|one| one.key).collect();
+        let keys = found.into_iter().map(|one| one.key);
+        let (keys, others): (Vec<_>, Vec<_>) = keys.partition(|key| memcached::is_text(key));
+        self.left += others.len();
         for batch in keys.chunks(BATCH) {
             self.removed += server.remove(batch)?;
         }

@@ -1,8 +1,8 @@
 //! `show` and `revoke`: one session, by its id.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use openssl::base64::decode_block;
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslSession, SslVersion};
 use ssl_session_cache_core::protocol::MAX_RECORD;
 use ssl_session_cache_core::session::sealed::{KeyId, Minted, OpenError};
-use ssl_session_cache_core::session::{clear, Key, Keyspace};
+use ssl_session_cache_core::session::{asn1, clear, Key, Keyspace};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -220,17 +220,20 @@ fn read_hex(word: &OsString) -> Option<Vec<u8>> {
 fn id_in(file: &Path) -> Result<Vec<u8>, SessionError> {
     /// The length of a stateful ticket of OpenSSL.
     const STATEFUL: usize = 32;
+    /// Far more than a session with a chain of certificates, in bytes.
+    const MAX_FILE: u64 = 1024 * 1024;
 
     let no_session = || SessionError::NoSession(file.into());
-    let read = fs::read_to_string(file).map(Zeroizing::new);
-    let pem = read.map_err(|error| SessionError::Read(file.into(), error))?;
+    let mut pem = Zeroizing::new(String::new());
+    let read = File::open(file).and_then(|file| file.take(MAX_FILE).read_to_string(&mut pem));
+    read.map_err(|error| SessionError::Read(file.into(), error))?;
     let begin = "-----BEGIN SSL SESSION PARAMETERS-----";
     let (_, rest) = pem.split_once(begin).ok_or_else(no_session)?;
     let (base64, _) = rest.split_once("-----END").ok_or_else(no_session)?;
     let base64 = Zeroizing::new(base64.split_whitespace().collect::<String>());
     let der = Zeroizing::new(decode_block(&base64).map_err(|_| no_session())?);
     let session = SslSession::from_der(&der).map_err(|_| no_session())?;
-    let ticket = fields(&der).and_then(|fields| octets(fields, TICKET));
+    let ticket = asn1::ticket(&der);
     match ticket {
         Some(ticket) if ticket.len() != STATEFUL => {
             Err(SessionError::Stateless(file.into(), ticket.len()))
@@ -418,17 +421,17 @@ fn show_claim(base: &Path, place: &Place<'_>) {
 
 /// What of a session is no secret.
 fn show_session(id: &[u8], der: &[u8]) {
-    let (Ok(session), Some(fields)) = (SslSession::from_der(der), fields(der)) else {
+    let Ok(session) = SslSession::from_der(der) else {
         say!("  not readable by this OpenSSL: another version has written it");
         return;
     };
     if session.id() != id {
         say!("  damaged: it has another id");
     }
-    let cipher = fields.iter().find(|(tag, _)| *tag == OCTET_STRING);
+    let cipher = asn1::fields(der).find(|(tag, _)| *tag == OCTET_STRING);
     let cipher = cipher.map_or_else(|| "unknown".to_owned(), |(_, code)| cipher_name(code));
     say!("  protocol: {}, cipher: {cipher}", version_name(session.protocol_version()));
-    let name = octets(&fields, HOST_NAME).map_or_else(|| "none".to_owned(), text);
+    let name = asn1::octets(der, HOST_NAME).map_or_else(|| "none".to_owned(), text);
     say!("  server name: {name}");
     #[allow(clippy::unnecessary_cast)] // On some systems it has 32 bits.
     let made = session.time() as i64;
@@ -442,14 +445,14 @@ fn show_session(id: &[u8], der: &[u8]) {
         past => format!("expired {} s ago", -past),
     };
     say!("  expires: {} ({state})", date(ends));
-    let context = octets(&fields, ID_CONTEXT).map_or_else(|| "none".to_owned(), hex);
+    let context = asn1::octets(der, ID_CONTEXT).map_or_else(|| "none".to_owned(), hex);
     say!("  id context: {context}");
     let early = match session.max_early_data() {
         0 => "not allowed".to_owned(),
         max => format!("allowed, up to {max} bytes"),
     };
     say!("  early data: {early}");
-    let peer = fields.iter().any(|(tag, _)| *tag == PEER);
+    let peer = asn1::fields(der).any(|(tag, _)| tag == PEER);
     say!("  client certificate: {}", if peer { "yes" } else { "none" });
 }
 
@@ -481,46 +484,7 @@ fn date(time: i64) -> String {
 const PEER: u8 = 0xa3;
 const ID_CONTEXT: u8 = 0xa4;
 const HOST_NAME: u8 = 0xa6;
-const TICKET: u8 = 0xaa;
 const OCTET_STRING: u8 = 0x04;
-const SEQUENCE: u8 = 0x30;
-
-/// A tag, and what it is of.
-type Field<'a> = (u8, &'a [u8]);
-
-/// The fields of a session that OpenSSL has written, and the crate `openssl` has no function for.
-fn fields(der: &[u8]) -> Option<Vec<Field<'_>>> {
-    let (SEQUENCE, mut rest, _) = element(der)? else { return None };
-    let mut fields = Vec::new();
-    while !rest.is_empty() {
-        let (tag, content, behind) = element(rest)?;
-        fields.push((tag, content));
-        rest = behind;
-    }
-    Some(fields)
-}
-
-/// The octets of a field.
-fn octets<'a>(fields: impl AsRef<[Field<'a>]>, tag: u8) -> Option<&'a [u8]> {
-    let (_, content) = fields.as_ref().iter().find(|(found, _)| *found == tag)?;
-    match element(content)? {
-        (OCTET_STRING, octets, _) => Some(octets),
-        _ => None,
-    }
-}
-
-/// The element at the front of DER: its tag, its content, and what is behind it (X.690, sections 8.1 and
-/// 10.1). Tags of one byte, and lengths of up to two.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (len, rest) = match der {
-        [_, len @ 0..=0x7f, rest @ ..] => (usize::from(*len), rest),
-        [_, 0x81, len, rest @ ..] => (usize::from(*len), rest),
-        [_, 0x82, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(len)?;
-    Some((der[0], content, rest))
-}
 
 #[cfg(test)]
 mod tests {

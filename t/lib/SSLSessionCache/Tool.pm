@@ -17,7 +17,7 @@ use Test::More ();
 our @EXPORT = qw/ tool /;
 
 my $root = abs_path(dirname(__FILE__) . '/../../..');
-my $program = $ENV{TEST_TOOL} // "$root/target/debug/ssl-session-cache";
+our $program = $ENV{TEST_TOOL} // "$root/target/debug/ssl-session-cache";
 
 ###############################################################################
 

@@ -12,6 +12,7 @@ use openssl::ssl::{
     SslStream, SslVerifyMode, SslVersion,
 };
 use openssl::x509::X509VerifyResult;
+use ssl_session_cache_core::session::asn1;
 use thiserror::Error;
 
 use super::starttls::Protocol;
@@ -50,7 +51,7 @@ pub(super) struct Session {
 impl Session {
     fn of(session: &SslSession, kind: Kind) -> Option<Self> {
         let der = session.to_der().ok()?;
-        let ticket_len = ticket(&der).map_or(0, <[u8]>::len);
+        let ticket_len = asn1::ticket(&der).map_or(0, <[u8]>::len);
         let can_resume = match kind {
             Kind::Id => !session.id().is_empty(),
             Kind::Ticket | Kind::Tls13 => ticket_len > 0,
@@ -309,66 +310,9 @@ fn plain(error: &io::Error) -> String {
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
-/// The ticket of a session in the form of i2d_SSL_SESSION(3): `[10] EXPLICIT OCTET STRING` in its
-/// SEQUENCE, in ssl/ssl_asn1.c of OpenSSL 1.1.1 to 4.0.
-fn ticket(der: &[u8]) -> Option<&[u8]> {
-    const SEQUENCE: u8 = 0x30;
-    const TICKET: u8 = 0xa0 | 10;
-    const OCTET_STRING: u8 = 0x04;
-
-    let (SEQUENCE, mut fields, _) = element(der)? else { return None };
-    loop {
-        let (tag, content, rest) = element(fields)?;
-        if tag == TICKET {
-            let (OCTET_STRING, ticket, _) = element(content)? else { return None };
-            return Some(ticket);
-        }
-        fields = rest;
-    }
-}
-
-/// The element at the front of DER: its tag, its content, and what is behind it (X.690, sections
-/// 8.1 and 10.1). Tags of one byte, and lengths of up to two, or three where there is a chain of
-/// certificates.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (tag, rest) = der.split_first()?;
-    let (first, rest) = rest.split_first()?;
-    let (len, rest) = match first {
-        0..=0x7f => (usize::from(*first), rest),
-        0x81..=0x83 => {
-            let (len, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (len.iter().fold(0, |len, byte| len << 8 | usize::from(*byte)), rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(len)?;
-    Some((*tag, content, rest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_ticket_is_found() {
-        // Version, a certificate that is longer than 255 bytes, the ticket, and what is behind it.
-        let certificate =
-            [&[0xa3, 0x82, 0x01, 0x04, 0x30, 0x82, 0x01, 0x00][..], &[7; 256]].concat();
-        let fields =
-            [&[0x02, 1, 1][..], &certificate, &[0xaa, 5, 0x04, 3, 1, 2, 3], &[0xab, 1, 0]].concat();
-        let [high, low] = (fields.len() as u16).to_be_bytes();
-        let der = [&[0x30, 0x82, high, low][..], &fields].concat();
-        assert_eq!(ticket(&der), Some(&[1, 2, 3][..]));
-        for len in 0..der.len() - 3 {
-            assert_eq!(ticket(&der[..len]), None, "cut at {len}");
-        }
-    }
-
-    #[test]
-    fn a_session_without_a_ticket_has_none() {
-        assert_eq!(ticket(&[0x30, 3, 0x02, 1, 1]), None);
-        assert_eq!(ticket(&[0x30, 4, 0xaa, 2, 0x02, 0]), None);
-    }
 
     #[test]
     fn errors_have_no_numbers() {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::ProgressBar;
 
+use crate::output;
 use client::{Client, Settings};
 use starttls::Protocol;
 use survey::{Surveyor, Target};
@@ -122,7 +123,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     let client = match Client::new(settings) {
         Ok(client) => client,
         Err(error) => {
-            eprintln!("ssl-session-cache: {error}");
+            output::complain(error);
             return ExitCode::from(2);
         }
     };

@@ -78,6 +78,8 @@ impl Memcached {
     pub fn dump(&mut self, mut tell: impl FnMut(Item)) -> Result<(), DumpError> {
         self.talk.send(b"lru_crawler metadump all\r\n")?;
         loop {
+            // Each line takes as long as a reply may: the whole can be long.
+            self.talk.link.wait_anew();
             let line = self.line()?;
             match line.split(' ').next() {
                 Some("END") => return Ok(()),
@@ -88,7 +90,7 @@ impl Memcached {
         }
     }
 
-    /// Deletes keys, and returns how many there were.
+    /// Deletes keys, and returns how many there were. None of them may be [binary](is_text).
     pub fn remove(&mut self, keys: &[Vec<u8>]) -> Result<usize, TalkError> {
         let mut commands = Vec::new();
         for key in keys {
@@ -126,6 +128,12 @@ impl Memcached {
             self.talk.receive(&mut self.input)?;
         }
     }
+}
+
+/// Whether a key can be sent as it is. Others, which the meta commands take in base64, could be taken for
+/// commands: none of the module's is of that kind.
+pub fn is_text(key: &[u8]) -> bool {
+    key.iter().all(u8::is_ascii_graphic)
 }
 
 /// `key=name exp=1700000000 la=... cas=... fetch=no cls=1 size=123`, the name with % and hex for what is

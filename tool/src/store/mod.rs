@@ -266,9 +266,9 @@ impl<P: Protocol> Conversation<P> {
         let mut input = Vec::new();
         loop {
             match self.protocol.decode(asked, &input)? {
-                Some((reply, _)) => {
+                Some((reply, taken)) => {
                     let (answer, rest) = answer(reply);
-                    self.skip(rest)?;
+                    self.skip(rest.saturating_sub(input.len() - taken))?;
                     return Ok(answer);
                 }
                 None => self.receive(&mut input)?,

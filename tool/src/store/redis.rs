@@ -137,14 +137,18 @@ impl Redis {
         }
     }
 
-    /// Deletes keys, and returns how many there were. Servers of a cluster take one key for each command.
-    pub fn remove(&mut self, keys: &[Vec<u8>]) -> Result<usize, CommandError> {
+    /// Deletes keys, and returns how many there were, and how many another server has by now. Servers of a cluster take one key for each command.
+    pub fn remove(&mut self, keys: &[Vec<u8>]) -> Result<(usize, usize), CommandError> {
         if keys.is_empty() {
-            return Ok(0);
+            return Ok((0, 0));
         }
         let name = if self.has_unlink { "UNLINK" } else { "DEL" };
         match self.of_each(name, keys) {
-            Ok(removed) => Ok(removed.into_iter().map(|count| count.max(0) as usize).sum()),
+            Ok(removed) => {
+                let count =
+                    |is_it: fn(&i64) -> bool| removed.iter().filter(|one| is_it(one)).count();
+                Ok((count(|one| *one > 0), count(|one| *one == NONE)))
+            }
             // Redis knows UNLINK since 4.0; a user may have the right to DEL alone.
             Err(CommandError::Refused(message) | CommandError::Right(message))
                 if self.has_unlink && is_of_command(&message) =>
