@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # The page for a person says on top what is wrong, since when and why, and no
-# figure looks calm meanwhile: with a store that refuses sessions, that does not
-# answer, that is down, with damaged records, and without nginx.  Otherwise an
+# figure looks calm meanwhile: with a store that refuses sessions or lookups, that
+# does not answer, that is down, with damaged records, and without nginx.  Otherwise an
 # operator reads yesterday's numbers while clients wait.
 
 ###############################################################################
@@ -31,7 +31,7 @@ my $browser = SSLSessionCache::Browser->new($t);
 my $redis = SSLSessionCache::Redis->new($t);
 certificate($t, 'localhost');
 
-$t->write_file_expand('nginx.conf', <<'EOF')->plan(23)->run();
+$t->write_file_expand('nginx.conf', <<'EOF')->plan(25)->run();
 
 %%TEST_GLOBALS%%
 
@@ -98,6 +98,19 @@ like($browser->wait_text('#verdict', qr/not stored/),
 like($browser->text('#announce'), qr/sessions not stored/, 'told to who listens');
 
 $redis->command('CONFIG', 'SET', 'maxmemory', 0);
+
+# lookups are refused
+
+$redis->command('ACL', 'SETUSER', 'default', '-get');
+
+like($browser->wait_text('#verdict', qr/lookups in .* refused/),
+	qr/^\d+ of \d+ lookups in $store w\w+ refused: nginx's error log has .*, in the last \d+ s/m,
+	'lookups are refused');
+ok($browser->wait_text('#share .figures', qr/^0\.0 %/)
+	&& $browser->value('document.querySelector("#share .value.bad") !== null'),
+	'the share does not look calm');
+
+$redis->command('ACL', 'SETUSER', 'default', '+get');
 
 # no answers
 

@@ -134,7 +134,8 @@ function showFigures(status, minute) {
   const span = minute ? `in the last ${spanOf(minute)}` : "";
   const waiting = sum(status.stores.flatMap(workersOf).map(worker => worker.waiting_lookups));
   const lost = minute ? unanswered(minute.lookups) : 0;
-  const kind = lost > 0 && !page.samples.at(-1).isWell ? "bad" : "";
+  const isRefused = minute?.lookups.refused * 2 > answered(minute?.lookups ?? {}) + lost;
+  const kind = isRefused || (lost > 0 && !page.samples.at(-1).isWell) ? "bad" : "";
 
   showTile("share", [figure(minute ? percent(share(minute.handshakes)) : "–", "", kind)],
     (minute ? `${integer.format(resumed(minute.handshakes))} of `

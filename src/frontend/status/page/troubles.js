@@ -80,6 +80,8 @@ function suspended(status) {
   });
 }
 
+const ERROR_LOG = "nginx's error log has the store's words";
+
 function lookupsLost(status, minute) {
   return status.stores.flatMap(store => {
     const lookups = minute?.stores.get(store.name);
@@ -95,6 +97,20 @@ function lookupsLost(status, minute) {
   });
 }
 
+function lookupsRefused(status, minute) {
+  return status.stores.flatMap(store => {
+    const lookups = minute?.stores.get(store.name), count = lookups?.refused;
+    if (!count) return [];
+    const all = unanswered(lookups) + answered(lookups), isMost = count * 2 > all;
+    // Of a cluster they may be redirects, while slots move.
+    if (store.servers && store.type === "redis" && !isMost) return [];
+    return [{ key: "refused " + store.name, level: isMost ? "bad" : "warn", lately: true,
+              what: `${integer.format(count)} of ${plural(all, "lookup")} in ${store.name} `
+                + (count === 1 ? "was refused" : "were refused"),
+              why: ERROR_LOG }];
+  });
+}
+
 function notStored(status, minute) {
   return status.stores.flatMap(store => {
     const counts = minute?.stores.get(store.name);
@@ -107,7 +123,7 @@ function notStored(status, minute) {
       .filter(([count]) => count > 0).map(([count, why]) => `${integer.format(count)} ${why}`);
     return [{ key: "stored " + store.name, level: "bad", lately: true,
               what: `${plural(dropped + failed, "session")} not stored in ${store.name}`,
-              why: parts.join(", ") + "; nginx's error log has the store's words" }];
+              why: `${parts.join(", ")}; ${ERROR_LOG}` }];
   });
 }
 
@@ -150,7 +166,7 @@ function storeTroubles(status) {
 }
 
 function troubles(status, samples, minute) {
-  const all = [...storeTroubles(status), ...lookupsLost(status, minute), ...notStored(status, minute),
-               ...damaged(samples), ...ticketKeys(status), ...clocks(status)];
+  const all = [...storeTroubles(status), ...lookupsLost(status, minute), ...lookupsRefused(status, minute),
+               ...notStored(status, minute), ...damaged(samples), ...ticketKeys(status), ...clocks(status)];
   return all.sort((a, b) => (a.level === "warn") - (b.level === "warn"));
 }
