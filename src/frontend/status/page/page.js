@@ -87,7 +87,7 @@ function troubleItem(trouble, minute) {
 
 function calm(status, minute) {
   if (status.stores.length === 0) return el("li", {}, "No server uses the cache.");
-  const servers = status.stores.flatMap(serversOf).filter(server => server.workers?.length);
+  const servers = status.stores.flatMap(serversOf).filter(server => usersOf(server).length);
   const count = new Set(status.stores.flatMap(workersOf).map(worker => worker.worker)).size;
   const p99 = minute ? quantile(minute.lookups, .99) : null;
   const up = servers.length === 0 ? "no server is in use yet"

@@ -22,7 +22,7 @@ function cell(worker, now) {
   const since = worker.since > 0 && state !== "suspended" ? `, for ${duration(now - worker.since)}` : "";
   const title = `worker ${worker.worker}, process ${worker.pid}: ${state}${why}${since}, `
     + (worker.address || "no address");
-  return el("span", { class: `cell ${state in RANK ? state : ""}`, title, role: "img", "aria-label": title },
+  return el("span", { class: `cell ${state in RANK ? state.replaceAll(" ", "-") : ""}`, title, role: "img", "aria-label": title },
             String(worker.worker));
 }
 
@@ -37,7 +37,7 @@ function groups(workers, now) {
     const [first] = group, state = stateOf(first);
     // A worker whose lookups are suspended has been connected for longer.
     const since = state === "suspended" ? null : earliest(group);
-    const kind = { up: "good", down: "bad" }[state] ?? "warn";
+    const kind = { up: "good", down: "bad", [UNUSED]: "dim" }[state] ?? "warn";
     const word = group.length === 1 ? "worker" : "workers";
     return el("li", {}, el("span", { class: kind }, state), ": ", `${word} ${ranges(group.map(w => w.worker))}`,
       first.address ? `, at ${first.address}` : "",
@@ -71,16 +71,16 @@ function row(store, server, now) {
   const key = JSON.stringify([store.name, server === store ? null : server.name]);
   const details = keyed("row " + key, () => el("details", { class: "row" },
     el("summary"), el("div", { class: "body" })));
-  const workers = server.workers ?? [];
+  const workers = server.workers ?? [], used = usersOf(server).length;
   const up = workers.filter(worker => stateOf(worker) === "up").length;
   const troubled = workers.filter(worker => isTroubled(worker, now));
-  const kind = troubled.length === 0 ? "good" : troubled.some(w => w.state === "down") ? "bad" : "warn";
+  const kind = troubled.length === 0 ? (used ? "good" : "dim") : troubled.some(w => w.state === "down") ? "bad" : "warn";
   const wasTroubled = details.dataset.troubled === "yes";
   details.dataset.troubled = troubled.length ? "yes" : "no";
   if (wasTroubled !== troubled.length > 0) details.open = troubled.length > 0;
   const parts = [el("span", { class: "cells" }, ...workers.map(worker => cell(worker, now))),
     el("span", { class: `count ${kind}` },
-       workers.length ? `${up} of ${workers.length} up` : "not in use now")];
+       used ? `${up} of ${used} up` : UNUSED)];
   if (server !== store) parts.unshift(el("span", { class: "name" }, server.name));
   details.classList.toggle("named", server !== store);
   const [summary, body] = details.children;

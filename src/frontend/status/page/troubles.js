@@ -1,16 +1,19 @@
 
 // What is wrong: each with the time since when, if nginx says so, and why.
 
-const RANK = { down: 0, connecting: 1, suspended: 2, up: 3 };
+const UNUSED = "not in use";
+const RANK = { down: 0, connecting: 1, suspended: 2, up: 3, [UNUSED]: 4 };
 
-// What a worker's connection is worth.
+// What a worker's connection is worth. One that was never tried, or was left on purpose, is not
+// used: so an old worker after a reload, and a new one at first.
 function stateOf(worker) {
+  if (worker.state === "down" && !worker.reason && !worker.address && !worker.since) return UNUSED;
   return worker.state === "up" && worker.suspended ? "suspended" : worker.state;
 }
 
 // A connection that is just being made, for the first time, is no trouble.
 function isTroubled(worker, now) {
-  if (worker.state !== "connecting") return stateOf(worker) !== "up";
+  if (worker.state !== "connecting") return !["up", UNUSED].includes(stateOf(worker));
   return Boolean(worker.reason) || (worker.since > 0 && now - worker.since > 5);
 }
 
@@ -19,8 +22,12 @@ function serversOf(store) {
   return store.servers ?? [store];
 }
 
+function usersOf(server) {
+  return (server.workers ?? []).filter(worker => stateOf(worker) !== UNUSED);
+}
+
 function workersOf(store) {
-  return serversOf(store).flatMap(server => server.workers ?? []);
+  return serversOf(store).flatMap(usersOf);
 }
 
 function isDown(worker, now) {
@@ -58,10 +65,10 @@ function workersDown(status) {
     const all = workersOf(store);
     if (all.every(worker => isDown(worker, status.now))) return [];
     return serversOf(store).flatMap(server => {
-      const workers = (server.workers ?? []).filter(worker => isDown(worker, status.now));
+      const users = usersOf(server), workers = users.filter(worker => isDown(worker, status.now));
       if (workers.length === 0) return [];
-      const isWhole = workers.length === server.workers.length;
-      const where = isWhole ? "" : ` in ${workers.length} of ${plural(server.workers.length, "worker")}`;
+      const where = workers.length === users.length ? ""
+        : ` in ${workers.length} of ${plural(users.length, "worker")}`;
       const name = server === store ? `Store ${store.name}` : `Server ${server.name} of store ${store.name}`;
       return [{ key: "store " + (server === store ? store.name : name), level: "bad",
                 what: `${name} is down${where}`, why: reasons(workers), since: earliest(workers) }];
