@@ -25,7 +25,7 @@ use SSLSessionCache::Browser;
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite/);
 my $browser = SSLSessionCache::Browser->new($t);
 
-$t->write_file_expand('nginx.conf', <<'EOF')->plan(26)->run();
+$t->write_file_expand('nginx.conf', <<'EOF')->plan(27)->run();
 
 %%TEST_GLOBALS%%
 
@@ -119,6 +119,7 @@ like($browser->text('.row .groups'), qr/^not in use: worker 9$/m, 'one is not in
 like($browser->text('.row .groups'), qr/^down: workers 2–4, at \S+6379, since \S+ \(2 min\): connect/m,
 	'with address, time and reason');
 like($browser->text('#handshakes'), qr/http\s+stream\n/, 'of http and stream');
+like($browser->text('#share .note'), qr/97\.6 % since start/, 'of sessions of the fleet');
 is_deeply([ $browser->look('many') ], [], 'all of that can be read');
 
 $browser->value('document.querySelectorAll("details").forEach(e => e.open = true)');
@@ -169,9 +170,11 @@ sub show {
 	$t->write_file("$page.json", encode_json({
 		version => '1.2.3', host => 'web1.example.net', suspend => [ 'retry' ],
 		now => $now, since => $now - 86400, tickets => [],
-		handshakes => { %handshakes, none => 50000, hit => 41000 },
+		handshakes => { %handshakes, none => 50000, foreign => 9000,
+			miss => 1000, hit => 40000 },
 		frontends => {
-			http => { %handshakes, none => 40000, hit => 40000 },
+			http => { %handshakes, none => 40000, foreign => 9000, miss => 1000,
+				hit => 39000 },
 			stream => { %handshakes, none => 10000, hit => 1000 },
 			mail => \%handshakes,
 		},

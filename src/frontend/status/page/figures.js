@@ -72,8 +72,9 @@ function lately(samples, end = samples.length - 1, span = MINUTE) {
   };
 }
 
+// Sessions of others cannot be resumed here.
 function offered(handshakes) {
-  return sum(Object.values(handshakes)) - handshakes.none;
+  return sum(Object.values(handshakes)) - handshakes.none - (handshakes.foreign ?? 0);
 }
 
 function resumed(handshakes) {

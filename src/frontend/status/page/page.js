@@ -164,7 +164,7 @@ function advice(status) {
   if (sum(Object.values(handshakes)) === 0)
     return ["There was no TLS handshake yet. Check that clients come to this machine, to a server with ",
             code("listen … ssl"), " that has ", code("remote_ssl_session_cache"), "."];
-  if (offered(handshakes) === 0)
+  if (offered(handshakes) + (handshakes.foreign ?? 0) === 0)
     return ["No client has offered a session yet. One that comes back does so. To try: ",
             code("openssl s_client -connect HOST:443 -sess_out FILE"), ", and again with ", code("-sess_in FILE"),
             ". If clients come back and still offer none, something before nginx may end their TLS."];
