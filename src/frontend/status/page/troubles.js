@@ -164,7 +164,7 @@ function clocks(status) {
   return (status.tickets ?? []).filter(keys => keys.clock_behind !== null).map(keys => ({
     key: "clock " + keys.store, level: "bad",
     what: `The clock of this machine is ${duration(keys.clock_behind)} behind another's`,
-    why: "it seals with keys that others no longer know: set it by NTP" }));
+    why: "others seal with keys that are not known here yet; one of the two clocks is wrong" }));
 }
 
 // Troubles of the stores: while they last no figure counts that is from before.
