@@ -25,7 +25,7 @@ use SSLSessionCache::Browser;
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite/);
 my $browser = SSLSessionCache::Browser->new($t);
 
-$t->write_file_expand('nginx.conf', <<'EOF')->plan(27)->run();
+$t->write_file_expand('nginx.conf', <<'EOF')->plan(29)->run();
 
 %%TEST_GLOBALS%%
 
@@ -86,9 +86,11 @@ push @stores, store('fleet', type => 'memcached', key_id => undef,
 show($t, $browser, 'many', stores => \@stores, suspend => [ 'retry', 'async' ], tickets => [
 	{ store => $names[0], state => 'own', key_age => 1278, epochs => 3,
 		clock_behind => 40 },
-	{ store => $names[1], state => 'ratcheted', key_age => 1278, epochs => 2,
+	{ store => $names[1], state => 'ratcheted', key_age => 4000, epochs => 2,
 		clock_behind => undef },
-	{ store => 'fleet', state => undef, key_age => undef, epochs => 0,
+	{ store => 'fleet', state => 'ratcheted', key_age => 1278, epochs => 2,
+		clock_behind => undef },
+	{ store => 'spare', state => undef, key_age => undef, epochs => 0,
 		clock_behind => undef },
 ]);
 
@@ -100,10 +102,14 @@ like($verdict, qr/^Lookups in $names[0] are suspended in 1 of 15 workers/m,
 	'one is suspended');
 like($verdict, qr/^The ticket key of $names[0] is this machine's own: /m,
 	'own ticket key');
-like($verdict, qr/^The ticket key of $names[1] is derived from the one before/m,
+like($verdict, qr/^The ticket key of $names[1] is derived from the one before: /m,
 	'ratcheted ticket key');
-like($verdict, qr/^The ticket key of fleet is missing/m, 'no ticket key');
-like($verdict, qr/^The clock of this machine is 40 s behind/m, 'clock');
+like($verdict, qr/^The ticket key of fleet is derived from the one before, until/m,
+	'for a short time');
+unlike($verdict, qr/spare/, 'no ticket key is no trouble');
+is($browser->value('document.querySelectorAll("#verdict strong").length'), 5,
+	'nor is one for a short time');
+like($verdict, qr/^The clock of this machine is 40 s behind another's: others seal/m, 'clock');
 is($browser->text('h1'), 'TLS sessions on web1.example.net', 'host');
 like($browser->value('document.title'), qr/web1.example.net/, 'in the title');
 like($browser->text('#about'), qr/handshakes wait by retry and async/,

@@ -11,7 +11,7 @@ const MEANING = {
 };
 const ORIGIN = {
   fleet: ["the fleet's", "good"], ratcheted: ["derived from the one before", "warn"],
-  own: ["this machine's own", "bad"], none: ["none yet", "warn"],
+  own: ["this machine's own", "bad"], none: ["none yet", ""],
 };
 
 const HISTORY = "tls-status";
@@ -102,6 +102,7 @@ function announce(text) {
 
 function showVerdict(status, found, minute) {
   const list = found.length ? found.map(trouble => troubleItem(trouble, minute)) : [calm(status, minute)];
+  list.push(...notes(status).map(note => el("li", { class: "dim" }, note)));
   const level = found[0]?.level ?? (status.stores.length ? "good" : "none");
   $("verdict").className = level;
   $("verdict").replaceChildren(el("ul", {}, ...list));
@@ -184,7 +185,7 @@ function showTickets(status) {
                 { name: "epochs with keys" }, { name: "clock behind by" }];
   table("tickets", head, tickets.map(keys => {
     const [text, kind] = ORIGIN[keys.state ?? "none"] ?? [keys.state, "warn"];
-    return { cells: [keys.store, el("span", { class: kind }, text),
+    return { cells: [keys.store, el("span", { class: kind === "warn" && isCalm(keys) ? "" : kind }, text),
       keys.key_age === null ? "–" : `${duration(keys.key_age)} ago`, keys.epochs,
       keys.clock_behind === null ? "–" : el("span", { class: "bad" }, duration(keys.clock_behind))] };
   }));

@@ -145,19 +145,29 @@ function damaged(samples) {
             last: samples[last].at }];
 }
 
+// A key of the epoch before is one for a while after each start, and then no trouble. Without
+// clients there is none.
+const isCalm = ({ state, key_age: age }) =>
+  [null, "fleet"].includes(state) || (state === "ratcheted" && age <= 3600);
+
+const derived = ({ store }) => `The ticket key of ${store} is derived from the one before`;
+
 function ticketKeys(status) {
-  const origins = {
-    own: ["bad", "is this machine's own",
-          "the store does not give the fleet's; tickets do not cross machines"],
-    ratcheted: ["warn", "is derived from the one before",
-                "the store has not given the fleet's for this epoch yet"],
-    none: ["warn", "is missing",
-           "the store has given none, and no handshake has asked for one"],
-  };
-  return (status.tickets ?? []).filter(keys => keys.state !== "fleet").map(keys => {
-    const [level, what, why] = origins[keys.state ?? "none"] ?? ["warn", `is ${keys.state}`, ""];
-    return { key: `ticket ${keys.state} ${keys.store}`, level, why, what: `The ticket key of ${keys.store} ${what}` };
+  return (status.tickets ?? []).filter(keys => !isCalm(keys)).map(keys => {
+    const { state, store } = keys, name = `The ticket key of ${store} is `;
+    const [level, what, why] = {
+      own: ["bad", name + "this machine's own",
+            "the store does not give the fleet's; tickets do not cross machines"],
+      ratcheted: ["warn", derived(keys), "the store has not given the fleet's for this epoch yet"],
+    }[state] ?? ["warn", name + state, ""];
+    return { key: `ticket ${state} ${store}`, level, why, what };
   });
+}
+
+// What is worth a word, and no trouble.
+function notes(status) {
+  return (status.tickets ?? []).filter(keys => keys.state === "ratcheted" && isCalm(keys))
+    .map(keys => derived(keys) + ", until the store tells that of this epoch.");
 }
 
 function clocks(status) {
