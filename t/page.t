@@ -32,7 +32,7 @@ my $browser = SSLSessionCache::Browser->new($t);
 my $redis = SSLSessionCache::Redis->new($t);
 certificate($t, 'localhost');
 
-$t->write_file_expand('nginx.conf', <<'EOF')->plan(29)->run();
+$t->write_file_expand('nginx.conf', <<'EOF')->plan(30)->run();
 
 %%TEST_GLOBALS%%
 
@@ -146,6 +146,9 @@ hide($browser, 'true');
 my $asked = asked($browser);
 select undef, undef, undef, 3;
 is(asked($browser), $asked, 'nothing is asked while hidden');
+$browser->value('CHARTS.share.u.setData([[7200], [1]])');
+is_deeply($browser->value('(({ min, max }) => [min, max])(CHARTS.share.u.scales.x)'),
+	[ 7140, 7200 ], 'one point is at the end of a minute');
 hide($browser, 'false');
 ok(wait_until(sub { $browser->value('CHARTS.rate.u.data[1].slice(2)'
 	. '.some(value => value === null)') }), 'a gap in the chart');

@@ -78,9 +78,11 @@ function makeChart(id) {
   section.append(figures, note, place, reading);
   const u = new uPlot({
     width: Math.max(1, place.clientWidth), height: place.clientHeight, legend: { show: false },
-    padding: [8, 28, 0, 0],
+    padding: [14, 28, 0, 0],
     cursor: { y: false, drag: { setScale: false, x: false }, points: { size: 8 } },
-    scales: { x: { time: true, range: (u, min, max) => [Math.min(min, max - 60), max] },
+    // A point alone is shown at the end of a minute: uPlot would take a day.
+    scales: { x: { time: true, range: (u, min, max) =>
+                     u.data[0].length === 1 ? [min - 60, min] : [Math.min(min, max - 60), max] },
               y: { distr: chart.isLog ? 3 : 1, range: chart.range } },
     axes: axes(chart),
     series: [{}, ...chart.series.map(line)],
