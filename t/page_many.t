@@ -25,7 +25,7 @@ use SSLSessionCache::Browser;
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite/);
 my $browser = SSLSessionCache::Browser->new($t);
 
-$t->write_file_expand('nginx.conf', <<'EOF')->plan(29)->run();
+$t->write_file_expand('nginx.conf', <<'EOF')->plan(30)->run();
 
 %%TEST_GLOBALS%%
 
@@ -124,6 +124,8 @@ like($browser->text('.row > summary'), qr/14 of 15 up/, 'of those in use');
 like($browser->text('.row .groups'), qr/^not in use: worker 9$/m, 'one is not in use');
 like($browser->text('.row .groups'), qr/^down: workers 2–4, at \S+6379, since \S+ \(2 min\): connect/m,
 	'with address, time and reason');
+like($browser->text('.row .groups'),
+	qr/^up: .*, since \d+ \w+ \d{4}, \d\d:\d\d:\d\d \(25 h\)$/m, 'with the date');
 like($browser->text('#handshakes'), qr/http\s+stream\n/, 'of http and stream');
 like($browser->text('#share .note'), qr/97\.6 % since start/, 'of sessions of the fleet');
 is_deeply([ $browser->look('many') ], [], 'all of that can be read');
@@ -212,7 +214,7 @@ sub workers {
 
 	return map { +{
 		worker => $_, pid => 1234567 + $_, state => 'up', reason => '',
-		suspended => JSON::PP::false, since => $now - 86000,
+		suspended => JSON::PP::false, since => $now - 90000,
 		address => $name =~ s/^redis //r, waiting_lookups => 12,
 		queued_commands => 123, queued_bytes => 123456,
 	} } 0 .. 15;

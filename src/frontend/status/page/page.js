@@ -76,7 +76,7 @@ function when(trouble, minute) {
   if (trouble.lately) return `in the last ${spanOf(minute)}`;
   if (trouble.last) return `the last one ${duration((page.at - trouble.last) / 1000)} ago`;
   const since = sinceWhen(trouble);
-  return `for ${duration(page.status.now - since)}, since ${clock(since * 1000)}`;
+  return `for ${duration(page.status.now - since)}, since ${moment(since * 1000)}`;
 }
 
 function troubleItem(trouble, minute) {
@@ -118,7 +118,7 @@ function showAbout(status) {
   const ways = status.suspend ?? [];
   $("about").textContent = [`module ${status.version}`,
     ways.length ? `handshakes wait by ${ways.join(" and ")}` : "",
-    `counted since ${new Date(status.since * 1000).toLocaleString("en-GB")}`].filter(Boolean).join(" · ");
+    `counted since ${date(status.since * 1000)}`].filter(Boolean).join(" · ");
 }
 
 function figure(value, name, kind) {
@@ -244,7 +244,7 @@ function showAge() {
   const age = duration((Date.now() - page.at) / 1000);
   document.body.style.setProperty("--age", JSON.stringify(`${age} old`));
   const what = el("strong", { class: "bad" }, page.status ? `No answer for ${age}` : "No answer");
-  const shown = page.status ? el("div", { class: "dim" }, `What is shown is from ${clock(page.at)}.`) : "";
+  const shown = page.status ? el("div", { class: "dim" }, `What is shown is from ${moment(page.at)}.`) : "";
   $("verdict").className = "bad";
   $("verdict").replaceChildren(el("ul", {}, el("li", {}, what, `: ${page.error}`, shown)));
   announce(`No answer: ${page.error}`);

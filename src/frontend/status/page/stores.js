@@ -41,7 +41,7 @@ function groups(workers, now) {
     const word = group.length === 1 ? "worker" : "workers";
     return el("li", {}, el("span", { class: kind }, state), ": ", `${word} ${ranges(group.map(w => w.worker))}`,
       first.address ? `, at ${first.address}` : "",
-      since === null ? "" : `, since ${clock(since * 1000)} (${duration(now - since)})`,
+      since === null ? "" : `, since ${moment(since * 1000)} (${duration(now - since)})`,
       first.reason ? `: ${first.reason}` : "");
   });
 }

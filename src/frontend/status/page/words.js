@@ -16,6 +16,10 @@ const number = value => value >= 100 || Number.isInteger(value) ? integer.format
 const percent = part => part === null ? "–" : (100 * part).toFixed(1) + " %";
 const plural = (count, noun) => `${integer.format(count)} ${noun}${count === 1 ? "" : "s"}`;
 const clock = ms => new Date(ms).toLocaleTimeString("en-GB");
+const date = ms => new Date(ms).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+// With the date where it is not today's.
+const moment = ms =>
+  new Date(ms).toDateString() === new Date().toDateString() ? clock(ms) : date(ms);
 
 const seconds = value => value >= 1 ? number(value) + " s" : number(value * 1000) + " ms";
 
