@@ -112,7 +112,7 @@ is($browser->value('document.querySelectorAll("#verdict strong").length'), 5,
 like($verdict, qr/^The clock of this machine is 40 s behind another's: others seal/m, 'clock');
 is($browser->text('h1'), 'TLS sessions on web1.example.net', 'host');
 like($browser->value('document.title'), qr/web1.example.net/, 'in the title');
-like($browser->text('#about'), qr/handshakes wait by retry and async/,
+like($browser->text('#about'), qr/suspend=retry · suspend=async/,
 	'ways to wait');
 like($browser->text('#stores'), qr/timeout 200 ms, sealed with key 1a2b3c4d, 25 h old/,
 	'sealing key');

@@ -6,7 +6,7 @@ const MEANING = {
   ticket: "resumed by a ticket", ticket_old: "resumed by a ticket of another key",
   used: "found, and used before", unused: "found, and of no use here", miss: "not in the store",
   foreign: "not one of ours", ticket_unknown: "ticket of an unknown key",
-  invalid: "damaged or forged", timeout: "the store was too late", down: "the store was not reached",
+  invalid: "damaged or forged", timeout: "the store was too late", down: "the store was not reached, or refused",
   full: "too much waited", none: "nothing offered",
 };
 const ORIGIN = {
@@ -115,10 +115,9 @@ function showVerdict(status, found, minute) {
 
 function showAbout(status) {
   $("heading").textContent = status.host ? `TLS sessions on ${status.host}` : "TLS sessions";
-  const ways = status.suspend ?? [];
-  $("about").textContent = [`module ${status.version}`,
-    ways.length ? `handshakes wait by ${ways.join(" and ")}` : "",
-    `counted since ${date(status.since * 1000)}`].filter(Boolean).join(" · ");
+  const ways = (status.suspend ?? []).map(way => `suspend=${way}`);
+  $("about").textContent = [`module ${status.version}`, ...ways,
+    `counted since ${date(status.since * 1000)}`].join(" · ");
 }
 
 function figure(value, name, kind) {
