@@ -25,7 +25,7 @@ use SSLSessionCache::Browser;
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite/);
 my $browser = SSLSessionCache::Browser->new($t);
 
-$t->write_file_expand('nginx.conf', <<'EOF')->plan(30)->run();
+$t->write_file_expand('nginx.conf', <<'EOF')->plan(31)->run();
 
 %%TEST_GLOBALS%%
 
@@ -74,7 +74,8 @@ foreach (2 .. 4) {
 		'connect() failed (113: No route to host)', $now - 140);
 }
 
-$stores[0]{workers}[7]{suspended} = JSON::PP::true;
+@{$stores[0]{workers}[7]}{qw/ suspended reason since /} = (JSON::PP::true,
+	'it answers too late', $now - 60);
 
 # as of an old worker after a reload, which serves a long connection
 @{$stores[0]{workers}[9]}{qw/ state address since /} = ('down', '', 0);
@@ -98,7 +99,7 @@ my $verdict = $browser->text('#verdict');
 
 like($verdict, qr/^Store $names[1] is down in 3 of 16 workers: connect\(\) failed \(113: No route to host\), for 2 min, since /m,
 	'some workers');
-like($verdict, qr/^Lookups in $names[0] are suspended in 1 of 15 workers/m,
+like($verdict, qr/^Lookups in $names[0] are suspended in 1 of 15 workers: it answers too late, for 6\d s, since /m,
 	'one is suspended');
 like($verdict, qr/^The ticket key of $names[0] is this machine's own: /m,
 	'own ticket key');
@@ -121,6 +122,8 @@ is($browser->value('document.querySelectorAll(".cell").length'), 5 * 16,
 is($browser->value('[...document.querySelectorAll(".row")]'
 	. '.map(row => Number(row.open)).join("")'), '11000', 'those in trouble are open');
 like($browser->text('.row > summary'), qr/14 of 15 up/, 'of those in use');
+like($browser->text('.row .groups'),
+	qr/^suspended: worker 7, at .*, since \S+ \(6\d s\): it answers too late$/m, 'since when');
 like($browser->text('.row .groups'), qr/^not in use: worker 9$/m, 'one is not in use');
 like($browser->text('.row .groups'), qr/^down: workers 2–4, at \S+6379, since \S+ \(2 min\): connect/m,
 	'with address, time and reason');

@@ -60,8 +60,8 @@ function losesAll(status) {
   return answered(now) === 0 && (unanswered(now) > 0 || (waiting > 0 && !before.isWell));
 }
 
-// Since when a trouble is: as nginx says, or as this page has seen. Connections are tried again
-// and again, and that changes what nginx says.
+// Since when a trouble is: as nginx says, or as this page has seen. A store that was late and is
+// down now has been in trouble for longer than nginx says.
 function sinceWhen(trouble) {
   const seen = page.firstSeen[trouble.key] ??= page.status.now;
   return Math.min(trouble.since ?? seen, seen);

@@ -19,7 +19,7 @@ function arrange(parent, children) {
 function cell(worker, now) {
   const state = stateOf(worker);
   const why = worker.reason ? `: ${worker.reason}` : "";
-  const since = worker.since > 0 && state !== "suspended" ? `, for ${duration(now - worker.since)}` : "";
+  const since = worker.since > 0 ? `, for ${duration(now - worker.since)}` : "";
   const title = `worker ${worker.worker}, process ${worker.pid}: ${state}${why}${since}, `
     + (worker.address || "no address");
   return el("span", { class: `cell ${state in RANK ? state.replaceAll(" ", "-") : ""}`, title, role: "img", "aria-label": title },
@@ -35,8 +35,7 @@ function groups(workers, now) {
   const sorted = [...groups.values()].sort((a, b) => RANK[stateOf(a[0])] - RANK[stateOf(b[0])]);
   return sorted.map(group => {
     const [first] = group, state = stateOf(first);
-    // A worker whose lookups are suspended has been connected for longer.
-    const since = state === "suspended" ? null : earliest(group);
+    const since = earliest(group);
     const kind = { up: "good", down: "bad", [UNUSED]: "dim" }[state] ?? "warn";
     const word = group.length === 1 ? "worker" : "workers";
     return el("li", {}, el("span", { class: kind }, state), ": ", `${word} ${ranges(group.map(w => w.worker))}`,

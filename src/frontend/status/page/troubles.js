@@ -82,7 +82,7 @@ function suspended(status) {
     if (workers.length === 0) return [];
     const where = workers.length === all.length ? "" : ` in ${workers.length} of ${all.length} workers`;
     return [{ key: "store " + store.name, level: "bad", what: `Lookups in ${store.name} are suspended${where}`,
-              why: "answers come too late",
+              why: reasons(workers), since: earliest(workers),
               so: "Clients make full handshakes until answers are in time again." }];
   });
 }
