@@ -35,12 +35,15 @@ function difference(now, then) {
     ? difference(value, then?.[key]) : Math.max(0, value - (then?.[key] ?? 0)));
 }
 
+function totalOf(status) {
+  return status.stores.map(countersOf).reduce(add, {});
+}
+
 function sampleOf(status, at, isWell, afterGap) {
   // By name, which may be any word: so no prototype.
   const stores = Object.assign(Object.create(null),
     Object.fromEntries(status.stores.map(store => [store.name, countersOf(store)])));
-  const lookups = status.stores.map(countersOf).reduce(add, {});
-  return { at, isWell, afterGap, handshakes: status.handshakes, lookups, stores };
+  return { at, isWell, afterGap, handshakes: status.handshakes, lookups: totalOf(status), stores };
 }
 
 function isGap(before, after) {

@@ -55,9 +55,8 @@ function remember(status) {
 function losesAll(status) {
   const before = page.samples.at(-1);
   if (!before) return false;
-  const now = difference(status.stores.map(countersOf).reduce(add, {}), before.lookups);
-  const waiting = sum(status.stores.flatMap(workersOf).map(worker => worker.waiting_lookups));
-  return answered(now) === 0 && (unanswered(now) > 0 || (waiting > 0 && !before.isWell));
+  const now = difference(totalOf(status), before.lookups);
+  return answered(now) === 0 && (unanswered(now) > 0 || (waitingIn(status) > 0 && !before.isWell));
 }
 
 // Since when a trouble is: as nginx says, or as this page has seen. A store that was late and is
@@ -130,9 +129,8 @@ function showTile(id, figures, note) {
 }
 
 function showFigures(status, minute) {
-  const start = { handshakes: status.handshakes, lookups: status.stores.map(countersOf).reduce(add, {}) };
+  const start = { handshakes: status.handshakes, lookups: totalOf(status) };
   const span = minute ? `in the last ${spanOf(minute)}` : "";
-  const waiting = sum(status.stores.flatMap(workersOf).map(worker => worker.waiting_lookups));
   const lost = minute ? unanswered(minute.lookups) : 0;
   const isRefused = minute?.lookups.refused * 2 > answered(minute?.lookups ?? {}) + lost;
   const kind = isRefused || (lost > 0 && !page.samples.at(-1).isWell) ? "bad" : "";
@@ -145,7 +143,7 @@ function showFigures(status, minute) {
   const rate = minute ? number((answered(minute.lookups) + lost) / minute.seconds) : "–";
   showTile("rate", [figure(rate, "", lost ? "bad" : kind)],
     (lost ? `${integer.format(lost)} without an answer ${span}; ` : span ? `${span}; ` : "")
-      + `${integer.format(waiting)} waiting, ${integer.format(total)} since start`);
+      + `${integer.format(waitingIn(status))} waiting, ${integer.format(total)} since start`);
 
   const [p50, p99] = [.5, .99].map(part => minute ? quantile(minute.lookups, part) : null);
   const of = value => value === Infinity ? "bad" : kind;

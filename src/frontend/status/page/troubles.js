@@ -30,6 +30,10 @@ function workersOf(store) {
   return serversOf(store).flatMap(usersOf);
 }
 
+function waitingIn(status) {
+  return sum(status.stores.flatMap(workersOf).map(worker => worker.waiting_lookups));
+}
+
 function isDown(worker, now) {
   return isTroubled(worker, now) && worker.state !== "up";
 }
