@@ -25,7 +25,7 @@ use SSLSessionCache::Browser;
 my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite/);
 my $browser = SSLSessionCache::Browser->new($t);
 
-$t->write_file_expand('nginx.conf', <<'EOF')->plan(31)->run();
+$t->write_file_expand('nginx.conf', <<'EOF')->plan(32)->run();
 
 %%TEST_GLOBALS%%
 
@@ -123,9 +123,9 @@ is($browser->value('[...document.querySelectorAll(".row")]'
 	. '.map(row => Number(row.open)).join("")'), '11000', 'those in trouble are open');
 like($browser->text('.row > summary'), qr/14 of 15 up/, 'of those in use');
 like($browser->text('.row .groups'),
-	qr/^suspended: worker 7, at .*, since \S+ \(6\d s\): it answers too late$/m, 'since when');
+	qr/^suspended: worker 7, at .*, since .* \(6\d s\): it answers too late$/m, 'since when');
 like($browser->text('.row .groups'), qr/^not in use: worker 9$/m, 'one is not in use');
-like($browser->text('.row .groups'), qr/^down: workers 2–4, at \S+6379, since \S+ \(2 min\): connect/m,
+like($browser->text('.row .groups'), qr/^down: workers 2–4, at \S+6379, since .* \(2 min\): connect/m,
 	'with address, time and reason');
 like($browser->text('.row .groups'),
 	qr/^up: .*, since \d+ \w+ \d{4}, \d\d:\d\d:\d\d \(25 h\)$/m, 'with the date');
@@ -144,6 +144,12 @@ my @down = (state => 'down', reason => 'connection refused', since => $now - 20)
 show($t, $browser, 'down', stores => \@stores);
 like($browser->text('#verdict'), qr/^2 of 3 stores down: \Q$names[0], $names[1]\E: connection refused, for 2\d s, since/,
 	'stores that are down');
+
+# in a cluster some lookups are redirected, but not most
+
+is_deeply([ map { refused($browser, @$_) } [ 0, 3, 1 ], [ 1, 3, 1 ], [ 1, 1, 3 ] ],
+	[ '1 of 4 lookups in x was refused', '', '3 of 4 lookups in x were refused' ],
+	'lookups that are refused');
 
 # names
 
@@ -194,6 +200,18 @@ sub show {
 	}));
 	$browser->open("/page/$page");
 	$browser->wait_text('#about', qr/module/);
+}
+
+# What is said of lookups in a store, or a cluster.
+
+sub refused {
+	my ($browser, $is_cluster, $found, $refused) = @_;
+
+	my $store = { name => 'x', type => 'redis', $is_cluster ? (servers => []) : () };
+
+	return $browser->value('lookupsRefused({ stores: [arguments[0]] }, { stores:'
+		. ' new Map([["x", { found: arguments[1], refused: arguments[2] }]]) })'
+		. '.map(({ what }) => what).join()', $store, $found, $refused);
 }
 
 sub store {

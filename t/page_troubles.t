@@ -140,7 +140,7 @@ like($browser->wait_text('#time .figures', qr/p50 ≤/), qr/^p50 ≤ \d/,
 $redis->stop();
 
 like($browser->wait_text('#verdict', qr/down/),
-	qr/^The store is down: $store: connect\(\) failed.*, for \d+ s, since \d\d:\d\d:\d\d$/m, 'down');
+	qr/^The store is down: $store: connect\(\) failed.*, for \d+ s, since .*\d\d:\d\d:\d\d$/m, 'down');
 like($browser->wait_text('#time .figures', qr/p99 no/), qr/^p50 (no answer|–)/,
 	'no lookup time');
 like($browser->text('.row > summary'), qr/0 of 2 up/, 'no worker is up');
