@@ -22,8 +22,8 @@ function cell(worker, now) {
   const since = worker.since > 0 ? `, for ${duration(now - worker.since)}` : "";
   const title = `worker ${worker.worker}, process ${worker.pid}: ${state}${why}${since}, `
     + (worker.address || "no address");
-  return el("span", { class: `cell ${state in RANK ? state.replaceAll(" ", "-") : ""}`, title, role: "img", "aria-label": title },
-            String(worker.worker));
+  const kind = state in RANK ? state.replaceAll(" ", "-") : "";
+  return el("span", { class: `cell ${kind}`, title, role: "img", "aria-label": title }, String(worker.worker));
 }
 
 function groups(workers, now) {
