@@ -67,6 +67,8 @@ pub(super) struct Told {
     /// By the numbers of [`Outage`]: that one was told, by the number of the configuration that the workers
     /// began with; 0 for none.
     told: [AtomicU32; Outage::COUNT],
+    /// A number that stands for the address that was last told to be up; 0 for none.
+    up: AtomicU64,
     /// When an outage was last told once more, in Unix seconds.
     reminded: AtomicI64,
     /// A number that stands for the refusal that was last told, and its second.
@@ -79,6 +81,7 @@ impl Told {
     pub(super) fn reset(&self) {
         self.forget(Outage::Down);
         self.forget(Outage::Unresolved);
+        self.up.store(0, Relaxed);
         self.reminded.store(0, Relaxed);
         self.refused.store(0, Relaxed);
         self.refusals.store(0, Relaxed);
@@ -90,8 +93,15 @@ impl Told {
         place.swap(reason, SeqCst) == reason
     }
 
+    /// Notes that an address is told to be up; whether it was already. Of workers that ask at once, one gets
+    /// no.
+    pub(super) fn note_up(&self, address: u64) -> bool {
+        self.up.swap(address, SeqCst) == address
+    }
+
     /// Notes that an outage is told; whether it was already. Of workers that ask at once, one gets no.
     pub(super) fn begin(&self, outage: Outage, generation: u32) -> bool {
+        self.up.store(0, SeqCst);
         self.told[outage as usize].swap(generation, SeqCst) == generation
     }
 

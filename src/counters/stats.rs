@@ -154,9 +154,10 @@ impl StoreStats {
         shared.told.refuse(count, number((zone::generation(), unix_time(), reason)))
     }
 
-    /// Whether another worker is connected to that address of the server.
-    pub(crate) fn others_are_up(self, address: &str) -> bool {
-        self.others().any(|slot| slot.state() == State::Up && slot.address.is(address))
+    /// The server is up at an address; whether that was told already.
+    pub(crate) fn up_is_told(self, address: &str) -> bool {
+        let number = || number((zone::generation(), address));
+        self.owned().is_some_and(|(shared, _)| shared.told.note_up(number()))
     }
 
     fn concerns_others(self, outage: Outage) -> bool {

@@ -24,15 +24,16 @@ pub(super) fn of(stats: Option<StoreStats>, line: Line<Address>) -> Option<News>
 fn of_all(stats: StoreStats, line: Line<Address>) -> Option<News> {
     let mut workers = None;
     let line = match line {
-        Line::Up { address, was_down } => match stats.outage_ended(Outage::Down) {
-            End::Partial => None,
-            // Another worker may have told it, and be gone.
-            End::Told => Some(Line::Up { address, was_down: true }),
-            End::Untold => {
-                let is_known = !was_down && stats.others_are_up(address.name());
-                (!is_known).then_some(Line::Up { address, was_down })
+        Line::Up { address, was_down } => {
+            let end = stats.outage_ended(Outage::Down);
+            let is_told = end != End::Partial && stats.up_is_told(address.name());
+            match end {
+                End::Partial => None,
+                // Another worker may have told it, and be gone.
+                End::Told => Some(Line::Up { address, was_down: true }),
+                End::Untold => (was_down || !is_told).then_some(Line::Up { address, was_down }),
             }
-        },
+        }
         Line::Down { address, count, reason } => {
             match stats.outage_begun(Outage::Down, &[address.name(), &reason]) {
                 Begin::First => Some(Line::Down { address, count, reason }),
