@@ -132,7 +132,7 @@ impl Reader<'_> {
                 Token::Open => {
                     let is_lua = words[0].ends_with(b"_by_lua_block");
                     let block = match is_lua {
-                        true => tokens.skip_braces()?,
+                        true => tokens.skip_lua()?,
                         false => self.directives(tokens, depth, true)?,
                     };
                     let words = std::mem::take(&mut words);
@@ -284,18 +284,61 @@ impl Tokens<'_> {
         }
     }
 
-    /// Skips what is in the braces of another language.
-    fn skip_braces(&mut self) -> Result<Vec<Directive>, ReadError> {
+    /// Skips Lua up to the brace that ends its block: those in strings and comments do not count.
+    fn skip_lua(&mut self) -> Result<Vec<Directive>, ReadError> {
         let mut open = 1;
         while open > 0 {
             match self.bump() {
                 Some(b'{') => open += 1,
                 Some(b'}') => open -= 1,
+                Some(quote @ (b'"' | b'\'')) => self.skip_lua_string(quote),
+                Some(b'[') => {
+                    self.skip_long_bracket();
+                }
+                Some(b'-') if self.peek() == Some(b'-') => {
+                    self.bump();
+                    let is_long = self.peek() == Some(b'[') && {
+                        self.bump();
+                        self.skip_long_bracket()
+                    };
+                    if !is_long {
+                        while self.peek().is_some_and(|byte| byte != b'\n') {
+                            self.bump();
+                        }
+                    }
+                }
                 Some(_) => {}
                 None => return Err(self.expected("\"}\" before the end of the file")),
             }
         }
         Ok(Vec::new())
+    }
+
+    fn skip_lua_string(&mut self, quote: u8) {
+        while let Some(byte) = self.bump() {
+            match byte {
+                b'\\' => {
+                    self.bump();
+                }
+                _ if byte == quote => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// Skips `[[ ... ]]`, or `[=[ ... ]=]` with any number of "=", behind the first bracket, if it is one.
+    fn skip_long_bracket(&mut self) -> bool {
+        let rest = &self.file.content[self.at..];
+        let level = rest.iter().take_while(|byte| **byte == b'=').count();
+        if rest.get(level) != Some(&b'[') {
+            return false;
+        }
+        let end = [b"]", &rest[..level], b"]"].concat();
+        while !self.file.content[self.at..].starts_with(&end) && self.bump().is_some() {}
+        end.iter().for_each(|_| {
+            self.bump();
+        });
+        true
     }
 
     fn place(&self) -> String {
@@ -375,6 +418,23 @@ mod tests {
     fn blocks_of_lua_are_skipped() {
         let all = read("content_by_lua_block { local a = {'b'} -- it's\n} c;").unwrap();
         assert_eq!(all[1].words, [b"c"]);
+        for lua in [
+            "-- it's a }",
+            "--[ a }\n",
+            "--[[ }\n } ]]",
+            "--[==[ } ]] ]=] } ]==]",
+            "local a = '}' .. \"'}\" .. '\\'}'",
+            "local a = [[ }' ]] local b = [=[ ]] } ]=]",
+            "local a = t[1] - t[i] - {1}[1]",
+        ] {
+            let content = format!("content_by_lua_block {{\n{lua}\n}}\nc;");
+            let all = read(&content).unwrap_or_else(|error| panic!("{lua}: {error}"));
+            assert_eq!(all.len(), 2, "{lua}");
+            assert_eq!(all[1].words, [b"c"], "{lua}");
+            let line = content.lines().count();
+            assert_eq!(all[1].place, format!("/etc/nginx.conf:{line}"), "{lua}");
+        }
+        assert!(read("content_by_lua_block { [[ } c;").is_err());
     }
 
     #[test]
