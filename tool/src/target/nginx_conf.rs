@@ -166,7 +166,7 @@ impl Reader<'_> {
         let Ok(name) = std::str::from_utf8(name) else { return Vec::new() };
         let full = self.folder.join(name);
         let Some(full) = full.to_str() else { return Vec::new() };
-        let pattern = Pattern::new(full).ok();
+        let pattern = Pattern::new(&pattern(full)).ok();
         let is_named = |file: &&File<'_>| {
             file.name == full
                 || pattern.as_ref().is_some_and(|pattern| pattern.matches_with(file.name, options))
@@ -175,6 +175,53 @@ impl Reader<'_> {
         files.sort_by_key(|file| file.name);
         files
     }
+}
+
+/// A pattern of glob(3), as nginx has it, in the words of the crate: that takes "**" for folders, "^" for a
+/// letter as others, and does not know the backslash.
+fn pattern(glob: &str) -> String {
+    let mut pattern = String::new();
+    let mut rest = glob.chars();
+    while let Some(letter) = rest.next() {
+        match letter {
+            '*' if pattern.ends_with('*') => {}
+            '\\' => pattern
+                .extend(rest.next().map(|letter| Pattern::escape(letter.encode_utf8(&mut [0; 4])))),
+            '[' => match set(rest.as_str()) {
+                Some((set, after)) => {
+                    pattern.push_str(&set);
+                    rest = after.chars();
+                }
+                None => pattern.push_str("[[]"),
+            },
+            _ => pattern.push(letter),
+        }
+    }
+    pattern
+}
+
+/// A set of letters behind its "[", and what follows it; `None` where nothing ends it.
+fn set(glob: &str) -> Option<(String, &str)> {
+    let (not, inside) = match glob.strip_prefix(['!', '^']) {
+        Some(inside) => ("!", inside),
+        None => ("", glob),
+    };
+    let mut letters = String::new();
+    let mut rest = inside.chars();
+    // A "]" that comes first is one of the letters; so it is put there where it was escaped.
+    let mut bracket = "";
+    loop {
+        match rest.next()? {
+            ']' if letters.is_empty() && bracket.is_empty() => bracket = "]",
+            ']' => break,
+            '\\' => match rest.next()? {
+                ']' => bracket = "]",
+                letter => letters.push(letter),
+            },
+            letter => letters.push(letter),
+        }
+    }
+    Some((format!("[{not}{bracket}{letters}]"), rest.as_str()))
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -459,6 +506,38 @@ mod tests {
             all.main[3].block.as_ref().map(|block| names(block)),
             Some(vec!["one".to_owned()])
         );
+    }
+
+    #[test]
+    fn patterns_of_glob() {
+        for (include, name, is_found) in [
+            ("conf.d/**.conf", "conf.d/a.conf", true),
+            ("conf.d/**.conf", "conf.d/b/a.conf", false),
+            ("**/a.conf", "b/c/a.conf", false),
+            ("sub/*", "sub/.hidden", false),
+            ("sub/*", "sub/a", true),
+            ("[^b]*.conf", "a.conf", true),
+            ("[^b]*.conf", "b.conf", false),
+            ("[!b]*.conf", "b.conf", false),
+            ("[a-c].conf", "b.conf", true),
+            ("[]a].conf", "].conf", true),
+            ("[^]a].conf", "].conf", false),
+            ("[a\\]].conf", "].conf", true),
+            ("[a\\]].conf", "a.conf", true),
+            ("q\\?.inc", "q?.inc", true),
+            ("q\\?.inc", "qa.inc", false),
+            ("q\\*", "qa", false),
+            ("\\[a", "[a", true),
+            ("[a", "[a", true),
+            ("a\\b*", "abc", true),
+        ] {
+            let dump = format!(
+                "# configuration file /e/nginx:\ninclude '{}';\n\n# configuration file /e/{name}:\nb;\n\n",
+                include.replace('\\', "\\\\")
+            );
+            let all = Configuration::read(dump.as_bytes()).unwrap().main;
+            assert_eq!(!all.is_empty(), is_found, "{include} {name}");
+        }
     }
 
     #[test]
