@@ -59,7 +59,7 @@ pub struct Configuration {
 impl Configuration {
     /// Reads what `nginx -T` prints on its standard output.
     pub fn read(dump: &[u8]) -> Result<Self, ReadError> {
-        let files = split(dump);
+        let files = split(dump, &|name| std::fs::read(name).ok());
         let main = files.first().ok_or(ReadError::NoDump)?;
         let folder = Path::new(main.name).parent().unwrap_or(Path::new("/"));
         let directives = Reader { files: &files, folder }.file(main, 0)?;
@@ -68,23 +68,65 @@ impl Configuration {
 }
 
 /// The files of a dump, the main one first. Each begins behind a line that names it, and ends with a line
-/// feed that is not its own.
-fn split(dump: &[u8]) -> Vec<File<'_>> {
+/// feed that is not its own. `on_disk` is what a file has, as far as it can be read.
+fn split<'a>(dump: &'a [u8], on_disk: &dyn Fn(&str) -> Option<Vec<u8>>) -> Vec<File<'a>> {
+    let headers = headers(dump);
+    let mut files = Vec::new();
+    let mut rest = &headers[..];
+    while let Some((header, after)) = rest.split_first() {
+        let ends = after.iter().map(|next| next.at).chain([dump.len()]);
+        let files_end = end(dump, header, ends, on_disk(header.name));
+        files.push(File { name: header.name, content: &dump[header.begin..files_end] });
+        let inside = after.iter().take_while(|next| next.at < files_end).count();
+        rest = &after[inside..];
+    }
+    files
+}
+
+/// A line that may name a file.
+struct Header<'a> {
+    name: &'a str,
+    at: usize,
+    /// What follows it.
+    begin: usize,
+}
+
+fn headers(dump: &[u8]) -> Vec<Header<'_>> {
     const HEADER: &[u8] = b"# configuration file /";
 
-    let mut starts = Vec::new();
+    let mut headers = Vec::new();
     let mut at = 0;
     for line in dump.split_inclusive(|byte| *byte == b'\n') {
         let name = line.strip_suffix(b":\n").filter(|line| line.starts_with(HEADER));
         let name = name.and_then(|line| std::str::from_utf8(&line[HEADER.len() - 1..]).ok());
         if let Some(name) = name {
-            starts.push((name, at, at + line.len()));
+            headers.push(Header { name, at, begin: at + line.len() });
         }
         at += line.len();
     }
-    let ends = starts.iter().skip(1).map(|(_, at, _)| *at).chain([dump.len()]);
-    let files = starts.iter().zip(ends);
-    files.map(|((name, _, begin), end)| File { name, content: &dump[*begin..end] }).collect()
+    headers
+}
+
+/// Where a file ends, of the places where it may. A file can itself have lines that look like headers, where
+/// a dump was pasted into it: it ends where the one on disk does; else where all that was begun is ended.
+fn end(
+    dump: &[u8],
+    header: &Header<'_>,
+    ends: impl Iterator<Item = usize> + Clone,
+    on_disk: Option<Vec<u8>>,
+) -> usize {
+    let content = |end: usize| &dump[header.begin..end];
+    let is_it = |end: &usize| content(*end).strip_suffix(b"\n") == on_disk.as_deref();
+    let is_whole = |end: &usize| is_whole(&File { name: header.name, content: content(*end) });
+    let of_disk = on_disk.as_ref().and_then(|_| ends.clone().find(is_it));
+    let found = of_disk.or_else(|| ends.clone().find(is_whole)).or_else(|| ends.clone().next());
+    found.unwrap_or(dump.len())
+}
+
+/// Whether each directive and block of a file ends in it.
+fn is_whole(file: &File<'_>) -> bool {
+    let no_files = Reader { files: &[], folder: Path::new("/") };
+    no_files.file(file, 0).is_ok()
 }
 
 struct Reader<'a> {
@@ -506,6 +548,32 @@ mod tests {
             all.main[3].block.as_ref().map(|block| names(block)),
             Some(vec!["one".to_owned()])
         );
+    }
+
+    /// The names of the files of a dump, and how long each is.
+    fn lengths(dump: &str, on_disk: &dyn Fn(&str) -> Option<Vec<u8>>) -> Vec<(String, usize)> {
+        let files = split(dump.as_bytes(), on_disk);
+        files.iter().map(|file| (file.name.to_owned(), file.content.len())).collect()
+    }
+
+    #[test]
+    fn a_header_within_a_file_is_a_comment() {
+        let main = "http {\n# configuration file /x:\na; }\n# configuration file /b:\nb;\n";
+        let b = "c;\n# configuration file /y:\nb;";
+        let dump = format!("# configuration file /a:\n{main}\n# configuration file /b:\n{b}\n");
+        let on_disk = |name: &str| match name {
+            "/a" => Some(main.into()),
+            "/b" => Some(b.into()),
+            _ => None,
+        };
+        let whole = [("/a".to_owned(), main.len() + 1), ("/b".to_owned(), b.len() + 1)];
+        assert_eq!(lengths(&dump, &on_disk), whole);
+        // Where the files cannot be read, blocks at least are not cut.
+        let main = "http {\n# configuration file /x:\na; }\n";
+        let dump = format!("# configuration file /a:\n{main}\n# configuration file /b:\nb;\n");
+        let whole = [("/a".to_owned(), main.len() + 1), ("/b".to_owned(), 3)];
+        assert_eq!(lengths(&dump, &|_| None), whole);
+        assert_eq!(lengths(&dump, &|_| Some(b"another".to_vec())), whole);
     }
 
     #[test]
