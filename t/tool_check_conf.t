@@ -26,7 +26,7 @@ use SSLSessionCache::Tool;
 ###############################################################################
 
 my $t = Test::Nginx->new()->has(qw/http http_ssl stream stream_ssl socket_ssl/)
-	->has_daemon('redis-server')->has_daemon('openssl')->plan(29);
+	->has_daemon('redis-server')->has_daemon('openssl')->plan(31);
 my $dir = $t->testdir();
 my @stores = map { SSLSessionCache::Redis->new($t, port => $_,
 	password => "sesame $_") } 8379 .. 8381;
@@ -147,6 +147,16 @@ like($r->{out}, qr/^store near, 127\.0\.0\.1:\d+, "sslsessioncache:": 3 sessions
 like($r->{out}, qr/^store near, 127\.0\.0\.1:\d+, "second:": 1 sessions, /m,
 	'of the other prefix');
 like($r->{out}, qr/^total: 4 sessions, /m, 'all');
+
+# a prefix that is relative, and a line as of a dump in a file
+
+$t->write_file('stores.conf', "# configuration file $dir/none.conf:\n"
+	. $t->read_file('stores.conf'));
+$r = tool({ dir => "$dir/sites" }, 'check', '-c', 'nginx.conf', '-p', '..',
+	'--nginx', $ENV{TEST_NGINX_BINARY}, '--store', 'near');
+
+is($r->{status}, 0, 'relative prefix') or diag($r->{out}, $r->{err});
+like($r->{out}, qr{^store near .*/sites/b\.conf:7$}m, 'all files are read');
 
 # what cannot be read
 

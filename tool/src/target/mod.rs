@@ -256,14 +256,16 @@ impl<'a> Store<'a> {
 
 /// What `nginx -T` prints of a configuration.
 fn dump(nginx: &Path, prefix: Option<&Path>, file: &Path) -> Result<Vec<u8>, TargetError> {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
     let mut command = Command::new(nginx);
     if let Some(prefix) = prefix {
-        command.arg("-p").arg(prefix);
+        // The names of files in the dump begin with it.
+        command.arg("-p").arg(absolute(prefix));
     }
     command.arg("-T").arg("-c");
     // Without a prefix, nginx takes a relative name to be one of its own folder.
     let file = match prefix {
-        None => std::path::absolute(file).unwrap_or_else(|_| file.into()),
+        None => absolute(file),
         Some(_) => file.into(),
     };
     let output = command.arg(&file).output();
