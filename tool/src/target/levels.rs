@@ -47,7 +47,9 @@ pub fn uses(main: &[Directive]) -> Result<Vec<Use<'_>>, TargetError> {
         for level in levels {
             let Some(found) = of_level(&level, &named)? else { continue };
             let is_same = |other: &&mut Use<'_>| {
-                other.store.plan == found.store.plan && other.sessions == found.sessions
+                other.store.plan == found.store.plan
+                    && other.store.name == found.store.name
+                    && other.sessions == found.sessions
             };
             match uses.iter_mut().find(is_same) {
                 Some(other) => other.adds |= found.adds,
@@ -141,7 +143,7 @@ fn of_level<'a>(level: &Level<'a>, named: &[Named<'a>]) -> Result<Option<Use<'a>
 mod tests {
     use super::*;
     use crate::target::nginx_conf::Configuration;
-    use crate::target::stores;
+    use crate::target::{stores, with_store};
 
     const BLOCKS: &str = "
         remote_ssl_session_store far { server 10.0.0.1; }
@@ -193,6 +195,25 @@ mod tests {
             .map(|one| (&one.store.name[..], one.uses.len(), one.is_fallback))
             .collect();
         assert_eq!(names, [("near", 1, false), ("far", 2, false)]);
+    }
+
+    /// Blocks that are equal are one store, which both names find.
+    #[test]
+    fn each_name_of_a_store_is_kept() {
+        let configuration = read(
+            "remote_ssl_session_store one { server 10.0.0.1; }
+            remote_ssl_session_store twin { server 10.0.0.1; }
+            http { server { remote_ssl_session_cache store=one; }
+            server { remote_ssl_session_cache store=twin; } }",
+        );
+        let uses = || uses(&configuration.main).unwrap();
+        assert_eq!(stores(&uses()).len(), 1);
+        for name in ["one", "twin"] {
+            let found = with_store(uses(), name).unwrap();
+            assert_eq!((&found[0].store.name[..], found.len()), (name, 1));
+        }
+        let message = with_store(uses(), "no").err().unwrap().to_string();
+        assert!(message.ends_with("expected one of: one, twin"), "{message}");
     }
 
     #[test]

@@ -184,9 +184,10 @@ fn of_words(words: &[OsString]) -> Result<Use<'_>, TargetError> {
 
 /// The uses of one store, be it as a fallback.
 fn with_store<'a>(uses: Vec<Use<'a>>, name: &str) -> Result<Vec<Use<'a>>, TargetError> {
-    let mut names: Vec<_> =
-        stores(&uses).into_iter().map(|found| found.store.name.clone()).collect();
+    let named = uses.iter().flat_map(|found| [Some(&found.store), found.fallback.as_ref()]);
+    let mut names: Vec<_> = named.flatten().map(|store| store.name.clone()).collect();
     names.sort();
+    names.dedup();
     let is_it = |store: &Store<'_>| store.name == name;
     let found: Vec<_> = uses
         .into_iter()
