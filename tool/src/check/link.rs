@@ -232,12 +232,19 @@ fn advice_on_greeting(
         _ if has("NOAUTH") || has("unauthenticated") || has("operation not permitted") => {
             "the server wants a password: set auth_file=, and user= where it has users"
         }
+        // Its text has words of the next as well.
+        _ if has("DENIED") => {
+            "the server is in protected mode, and lets only its own machine in: give it a password"
+        }
         _ if has("without any password") || has("no password is set") => {
             "the server has no password: set one (requirepass), or leave auth_file= and auth= out"
         }
         _ if has("NOPERM") => "give the user this right: docs/stores.md, \"Rights\"",
-        _ if has("DENIED") => {
-            "the server is in protected mode, and lets only its own machine in: give it a password"
+        _ if has("MASTERDOWN") => {
+            "it is a replica that has lost its master: name the master, or repair the replication"
+        }
+        _ if has("BUSY ") => {
+            "a script keeps the server busy: wait, or end it by SCRIPT KILL (FUNCTION KILL)"
         }
         _ if has("LOADING") => "the server reads its data: wait, and try again",
         _ if has("MISCONF") => {
@@ -251,6 +258,7 @@ fn advice_on_greeting(
             }
             TalkError::Closed => "what listens there has hung up: is the port right?",
             TalkError::Timeout(_) => "what listens there says nothing: is the port right, does it stand still?",
+            TalkError::Refused(_) => "see the log and the configuration of the server",
             _ if context.access.kind == Kind::Redis => {
                 "what listens there is no Redis: is the port right? type=memcached is for Memcached"
             }
