@@ -7,7 +7,7 @@ use ssl_session_cache_core::plan::Kind;
 
 use crate::check::Context;
 use crate::link::{Address, Certificate, Dialer, LinkError, Spot, TlsFacts};
-use crate::output::time;
+use crate::output::{time, Report};
 use crate::store::{Server, TalkError};
 
 /// A certificate that expires sooner is warned of, in days.
@@ -18,11 +18,31 @@ pub fn check(context: &mut Context<'_, '_, '_>, spot: &Spot) -> Option<Server> {
     let addresses = lookup(context, spot)?;
     warn_of_network(context, spot);
     let mut server = None;
+    let mut unreachable = Vec::new();
     for address in &addresses {
-        let found = connect(context, spot, address);
-        server = server.or(found);
+        match connect(context, spot, address) {
+            Ok(found) => server = server.or(found),
+            Err(failure) => unreachable.push(failure),
+        }
     }
+    tell_unreachable(context.report, &unreachable, server.is_some());
     server
+}
+
+/// An address to which there is no connection.
+struct Unreachable {
+    line: String,
+    advice: String,
+}
+
+/// Nginx goes on to the next address of a name.
+fn tell_unreachable(report: &mut Report, unreachable: &[Unreachable], has_other: bool) {
+    for Unreachable { line, advice } in unreachable {
+        match has_other {
+            true => report.warning(format!("{line}; nginx takes another address"), advice),
+            false => report.failure(line, advice),
+        }
+    }
 }
 
 /// The addresses of a server.
@@ -69,14 +89,23 @@ fn warn_of_network(context: &mut Context<'_, '_, '_>, spot: &Spot) {
     }
 }
 
-fn connect(context: &mut Context<'_, '_, '_>, spot: &Spot, address: &Address) -> Option<Server> {
+/// What answers at an address; `None` where what is wrong has been told.
+fn connect(
+    context: &mut Context<'_, '_, '_>,
+    spot: &Spot,
+    address: &Address,
+) -> Result<Option<Server>, Unreachable> {
     let timeout = context.used.store.plan.timeout;
     let link = match context.access.dialer.dial_address(spot, address) {
         Ok(link) => link,
         Err(error) => {
             let advice = advice_on(context, spot, address, &error);
-            context.report.failure(format!("{address}: {error}"), &advice);
-            return None;
+            let line = format!("{address}: {error}");
+            if !matches!(error, LinkError::Tls { .. }) {
+                return Err(Unreachable { line, advice });
+            }
+            context.report.failure(line, &advice);
+            return Ok(None);
         }
     };
     let (took, tls) = (link.took, link.tls.clone());
@@ -94,12 +123,12 @@ fn connect(context: &mut Context<'_, '_, '_>, spot: &Spot, address: &Address) ->
     match context.access.greet(link) {
         Ok(server) => {
             greeted(context, spot, address);
-            Some(server)
+            Ok(Some(server))
         }
         Err(error) => {
             let advice = advice_on_greeting(context, spot, address, &error);
             context.report.failure(format!("{address}: {error}"), &advice);
-            None
+            Ok(None)
         }
     }
 }
@@ -279,4 +308,19 @@ fn speaks_tls(context: &Context<'_, '_, '_>, spot: &Spot, address: &Address) -> 
         // One that wants a certificate of the client has spoken it as well.
         matches!(link, Ok(_) | Err(LinkError::Tls { certificate: Some(_), .. }))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_down_fails_only_without_another() {
+        for (has_other, has_failed) in [(true, false), (false, true)] {
+            let mut report = Report::new();
+            let one = Unreachable { line: "[::1]:6379: refused".into(), advice: "start it".into() };
+            tell_unreachable(&mut report, &[one], has_other);
+            assert_eq!(report.has_failed(), has_failed);
+        }
+    }
 }
