@@ -127,7 +127,7 @@ fn connect(
         }
         Err(error) => {
             let advice = advice_on_greeting(context, spot, address, &error);
-            context.report.failure(format!("{address}: {error}"), &advice);
+            context.report.failure(format!("{address}: {}", told(&error)), &advice);
             Ok(None)
         }
     }
@@ -245,6 +245,18 @@ fn advice_on_certificate(result: X509VerifyResult, certificate: Option<&Certific
     }
 }
 
+/// An error, in the words of OpenSSL where it is one of TLS.
+fn told(error: &TalkError) -> String {
+    let TalkError::Io(inner) = error else { return error.to_string() };
+    let of_tls = inner.get_ref().and_then(|inner| inner.downcast_ref::<openssl::ssl::Error>());
+    let stack = of_tls.and_then(|error| error.ssl_error());
+    let reason = stack.and_then(|stack| stack.errors().last()?.reason());
+    match reason {
+        Some(reason) => format!("the server has ended TLS: {reason}"),
+        None => error.to_string(),
+    }
+}
+
 fn advice_on_greeting(
     context: &Context<'_, '_, '_>,
     spot: &Spot,
@@ -253,6 +265,8 @@ fn advice_on_greeting(
 ) -> String {
     let message = error.to_string();
     let has = |part: &str| message.contains(part);
+    // With TLS 1.3, a server refuses the certificate when the handshake is over for the client.
+    let has_identity = context.used.store.plan.tls.as_ref().map(|tls| tls.identity.is_some());
     let advice = match context.access.kind {
         _ if has("WRONGPASS") || has("invalid password") => {
             "the password or the user is wrong: look at auth_file= and user="
@@ -284,6 +298,14 @@ fn advice_on_greeting(
         Kind::Redis | Kind::Memcached => match error {
             TalkError::Closed | TalkError::Timeout(_) if speaks_tls(context, spot, address) => {
                 "the server speaks TLS on this port: set tls=on, and tls_ca= for its CA"
+            }
+            TalkError::Closed | TalkError::Io(_) if has_identity == Some(false) => {
+                "does the server want a certificate (Redis: tls-auth-clients)? set tls_cert= and tls_key=; \
+                 else, is the port right?"
+            }
+            TalkError::Closed | TalkError::Io(_) if has_identity == Some(true) => {
+                "does the server accept the certificate of tls_cert=? it must know its CA; else, is the port \
+                 right?"
             }
             TalkError::Closed => "what listens there has hung up: is the port right?",
             TalkError::Timeout(_) => "what listens there says nothing: is the port right, does it stand still?",
