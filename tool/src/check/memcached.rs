@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ssl_session_cache_core::protocol::MAX_RECORD;
 
-use crate::check::redis::tell_clock;
+use crate::check::redis::{is_nearly_full, tell_clock};
 use crate::check::trial::{self, Names};
 use crate::check::Context;
 use crate::output::bytes;
@@ -98,7 +98,7 @@ fn clients(
     let max = number(settings, "maxconns").or(number(stats, "max_connections"));
     let Some(max) = max else { return };
     let line = format!("{connected} of {max} connections (maxconns)");
-    match connected * 10 >= max * 8 {
+    match is_nearly_full(connected, max) {
         true => context.report.warning(
             line,
             "start it with a higher -c: each worker of each machine needs a connection: docs/stores.md, \

@@ -209,7 +209,7 @@ fn clients(
         "raise maxclients: each worker of each machine needs a connection, and one more after a \
                   reload: docs/stores.md, \"Connections\"";
     match max {
-        Some(max) if connected * 10 >= max * 8 => {
+        Some(max) if is_nearly_full(connected, max) => {
             context.report.warning(format!("{connected} of {max} clients (maxclients)"), advice);
         }
         Some(max) => context.report.ok(format!("{connected} of {max} clients (maxclients)")),
@@ -219,6 +219,11 @@ fn clients(
         ),
     }
     Ok(())
+}
+
+/// Whether four fifths are used, by numbers that a server says.
+pub fn is_nearly_full(used: u64, max: u64) -> bool {
+    used.saturating_mul(10) >= max.saturating_mul(8)
 }
 
 /// A parameter of the server's configuration; `None` where that may not be told.
@@ -304,6 +309,19 @@ pub fn tell_clock(context: &mut Context<'_, '_, '_>, theirs: f64, limit: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_any_size() {
+        for (used, max, is_it) in [
+            (79, 100, false),
+            (80, 100, true),
+            (0, u64::MAX, false),
+            (u64::MAX, 100, true),
+            (u64::MAX, u64::MAX, true),
+        ] {
+            assert_eq!(is_nearly_full(used, max), is_it, "{used} of {max}");
+        }
+    }
 
     #[test]
     fn versions_in_order() {

@@ -149,7 +149,7 @@ fn more_of_sentinel(
         "knows {others} other Sentinels and {replicas} replicas, quorum {quorum}, flags {}",
         facts.get("flags").map_or("-", String::as_str)
     );
-    if others + 1 < quorum.max(2) {
+    if others.saturating_add(1) < quorum.max(2) {
         context.report.warning(line, "for a failover there are too few Sentinels: three are usual");
     } else if replicas == 0 {
         context.report.warning(line, "without a replica there is nothing to fail over to");
