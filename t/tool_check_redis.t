@@ -24,7 +24,7 @@ use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has_daemon('redis-server')->plan(20);
+my $t = Test::Nginx->new()->has_daemon('redis-server')->plan(22);
 my $redis = SSLSessionCache::Redis->new($t);
 my $dir = $t->testdir();
 my $port = "port=$redis->{port}";
@@ -107,6 +107,16 @@ like($r->{out}, qr/^  failure  it is a replica: .*\n *-> name the master/m,
 	'a replica, told');
 like($r->{out}, qr/^  failure  SETEX: READONLY .*\n *-> it is a replica/m,
 	'and what it refuses');
+
+# a server without INFO
+
+my $silent = SSLSessionCache::Redis->new($t, port => 8381,
+	args => [ '--rename-command', 'INFO', '' ]);
+$r = tool('check', "port=$silent->{port}");
+
+is($r->{status}, 0, 'no INFO');
+like($r->{out}, qr/^  note     version, .* cannot be told: INFO: .*unknown command/m,
+	'no INFO, told');
 
 # nobody else can read a key
 

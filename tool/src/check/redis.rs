@@ -30,10 +30,17 @@ fn all(
     server: &mut Redis,
     fit: &dyn Fn(&Key) -> bool,
 ) -> Result<(), TalkError> {
-    let info = match server.info() {
-        Ok(info) => Some(info),
+    let (info, why, advice) = match server.info() {
+        Ok(info) => (Some(info), String::new(), ""),
         Err(CommandError::Talk(error)) => return Err(error),
-        Err(_) => None,
+        Err(CommandError::Right(_)) => (
+            None,
+            "the user has no right to INFO".to_owned(),
+            "with +info they can; nginx does not need it",
+        ),
+        Err(CommandError::Refused(message)) => {
+            (None, format!("INFO: {message}"), "nginx does not need it")
+        }
     };
     if let Some(info) = &info {
         about_version(context, info);
@@ -63,10 +70,9 @@ fn all(
     }
     match &info {
         Some(info) => about_memory(context, info),
-        None => context.report.note(
-            "version, memory and clients cannot be told: the user has no right to INFO",
-            "with +info they can; nginx does not need it",
-        ),
+        None => context
+            .report
+            .note(format!("version, memory and clients cannot be told: {why}"), advice),
     }
     clients(context, server, info.as_ref())?;
     persistence(context, server, info.as_ref())?;
