@@ -82,7 +82,9 @@ impl Redis {
 
     /// What INFO says, by name, with the name of each section among it.
     pub fn info(&mut self) -> Result<BTreeMap<String, String>, CommandError> {
-        let info: String = self.command(&["INFO"])?;
+        // It has names of files, which may be anything.
+        let info: Vec<u8> = self.command(&["INFO"])?;
+        let info = String::from_utf8_lossy(&info);
         let lines = info.lines().filter_map(|line| match line.strip_prefix("# ") {
             Some(section) => Some((section, "")),
             None => line.split_once(':'),
