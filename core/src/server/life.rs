@@ -895,7 +895,8 @@ impl<A: Clone + PartialEq, T> Server<A, T> {
         self.phase = Phase::Closed { retry_at: now + wait, accepts };
     }
 
-    /// Whether the connection may have been lost in the greeting because it was to be given a name. A proxy may close a connection at a command that it does not know.
+    /// Whether the connection may have been lost in the greeting because it was to be given a name. A proxy
+    /// may close a connection at a command that it does not know.
     fn is_of_name(&self, failure: &Failure) -> bool {
         match failure {
             Failure::Lost(_) | Failure::ClosedInGreeting | Failure::ClosedInTlsGreeting => {
