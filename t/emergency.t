@@ -31,7 +31,7 @@ my $dir = $t->testdir();
 
 my ($flush) = content('emergency.md') =~ /^ *\$ (redis-cli --scan .*)/m;
 my ($end_one) = content('stores.md')
-	=~ /^### To delete one session\n.*?^```console\n(.*?)^```/ms;
+	=~ /^### To delete one session\n.*?^```console\n(\$ id=.*?)^```/ms;
 
 seal_key($t, "$_.key") foreach 'old', 'new';
 
