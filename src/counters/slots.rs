@@ -140,6 +140,9 @@ pub(crate) struct ServerSlot {
     /// The bits of [`Outage`](crate::counters::Outage) that concern the owner, told by it or by another
     /// worker.
     pub(crate) outages: AtomicU8,
+    /// So many connections of the owner count here: several where stores of one name differ in what is said
+    /// of them.
+    pub(crate) users: AtomicU8,
     pub(crate) waiting_lookups: Gauge,
     pub(crate) queued_requests: Gauge,
     pub(crate) queued_bytes: Gauge,
@@ -181,6 +184,7 @@ impl ServerSlot {
         self.state.store(State::Down as u8, Relaxed);
         self.is_paused.store(0, Relaxed);
         self.outages.store(0, Relaxed);
+        self.users.store(0, Relaxed);
         for gauge in [&self.waiting_lookups, &self.queued_requests, &self.queued_bytes] {
             gauge.set(0);
         }

@@ -37,6 +37,13 @@ impl StoreStats {
         self.store.is_some()
     }
 
+    /// A connection to the server counts here from now on.
+    pub(crate) fn enter(self) {
+        self.gauges(|store| {
+            store.users.fetch_add(1, Relaxed);
+        });
+    }
+
     /// A lookup was sent or queued.
     pub(crate) fn lookup_begun(self) {
         self.gauges(|store| store.waiting_lookups.add(1));
@@ -104,7 +111,7 @@ impl StoreStats {
 
     /// The server is down for this worker, or cannot be looked up, for this reason.
     pub(crate) fn outage_begun(self, outage: Outage, reason: &[&str]) -> Begin {
-        let Some((shared, slot)) = self.owned() else { return Begin::First };
+        let Some((shared, slot)) = self.shared_by_workers() else { return Begin::First };
         slot.outages.fetch_or(outage.bit(), SeqCst);
         let generation = zone::generation();
         let is_noted = shared.told.note(outage, number((generation, reason)));
@@ -120,7 +127,7 @@ impl StoreStats {
 
     /// It is not any more for this worker.
     pub(crate) fn outage_ended(self, outage: Outage) -> End {
-        let Some((shared, slot)) = self.owned() else { return End::Untold };
+        let Some((shared, slot)) = self.shared_by_workers() else { return End::Untold };
         slot.outages.fetch_and(!outage.bit(), SeqCst);
         if self.concerns_others(outage) {
             return End::Partial;
@@ -136,7 +143,7 @@ impl StoreStats {
 
     /// Whether to tell once more of an outage, or another worker has done so lately.
     pub(crate) fn may_remind(self) -> bool {
-        self.owned().is_none_or(|(shared, _)| shared.told.may_remind(unix_time()))
+        self.shared_by_workers().is_none_or(|(shared, _)| shared.told.may_remind(unix_time()))
     }
 
     /// How many workers an outage concerns, and how many there are.
@@ -150,14 +157,14 @@ impl StoreStats {
     /// The server has refused requests of this worker; how many of all workers to tell of, if any: the same
     /// is told once in a second.
     pub(crate) fn refused(self, count: u32, reason: &[&str]) -> Option<u32> {
-        let Some((shared, _)) = self.owned() else { return Some(count) };
+        let Some((shared, _)) = self.shared_by_workers() else { return Some(count) };
         shared.told.refuse(count, number((zone::generation(), unix_time(), reason)))
     }
 
     /// The server is up at an address; whether that was told already.
     pub(crate) fn up_is_told(self, address: &str) -> bool {
         let number = || number((zone::generation(), address));
-        self.owned().is_some_and(|(shared, _)| shared.told.note_up(number()))
+        self.shared_by_workers().is_some_and(|(shared, _)| shared.told.note_up(number()))
     }
 
     fn concerns_others(self, outage: Outage) -> bool {
@@ -173,6 +180,11 @@ impl StoreStats {
             let is_own = self.store.is_some_and(|own| ptr::eq(own, slot));
             (is_sibling && !is_own && worker.running().is_some()).then_some(slot)
         })
+    }
+
+    /// The same, where what the worker tells is of one connection alone.
+    fn shared_by_workers(self) -> Option<(&'static ServerEntry, &'static ServerSlot)> {
+        self.owned().filter(|(_, slot)| slot.users.load(Relaxed) <= 1)
     }
 
     /// The slot, and what all workers know, as long as no later worker has the slot.

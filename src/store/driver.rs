@@ -159,6 +159,9 @@ impl Driver {
         let server = server.with_tls(settings.tls.is_some());
         let link = Link::new(settings.tls.clone());
         let stats = StoreStats::of(&settings.name(), settings.server_of(&location));
+        if let Some(stats) = stats {
+            stats.enter();
+        }
         let driver = Rc::new_cyclic(|driver: &Weak<Self>| Self {
             scout: Scout::new(Rc::clone(&settings), Weak::clone(driver) as _),
             finder: Finder::new(&settings, resolver, Weak::clone(driver) as _, log),
