@@ -69,8 +69,8 @@ pub(super) struct Told {
     told: [AtomicU32; Outage::COUNT],
     /// A number that stands for the address that was last told to be up; 0 for none.
     up: AtomicU64,
-    /// When an outage was last told once more, in Unix seconds.
-    reminded: AtomicI64,
+    /// By the numbers of [`Outage`]: when one was last told once more, in Unix seconds.
+    reminded: [AtomicI64; Outage::COUNT],
     /// A number that stands for the refusal that was last told, and its second.
     refused: AtomicU64,
     /// Refusals that were not told yet.
@@ -82,7 +82,7 @@ impl Told {
         self.forget(Outage::Down);
         self.forget(Outage::Unresolved);
         self.up.store(0, Relaxed);
-        self.reminded.store(0, Relaxed);
+        self.reminded.iter().for_each(|reminded| reminded.store(0, Relaxed));
         self.refused.store(0, Relaxed);
         self.refusals.store(0, Relaxed);
     }
@@ -114,10 +114,11 @@ impl Told {
     }
 
     /// Whether it is time to tell of an outage once more. Of workers that ask at once, one gets yes.
-    pub(super) fn may_remind(&self, now: i64) -> bool {
-        let last = self.reminded.load(SeqCst);
+    pub(super) fn may_remind(&self, outage: Outage, now: i64) -> bool {
+        let reminded = &self.reminded[outage as usize];
+        let last = reminded.load(SeqCst);
         let is_due = !(0..REMINDER).contains(&(now - last));
-        is_due && self.reminded.compare_exchange(last, now, SeqCst, SeqCst).is_ok()
+        is_due && reminded.compare_exchange(last, now, SeqCst, SeqCst).is_ok()
     }
 
     /// Adds refusals that are to be told; how many all workers have added, where this one is to tell them:

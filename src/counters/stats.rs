@@ -142,16 +142,19 @@ impl StoreStats {
     }
 
     /// Whether to tell once more of an outage, or another worker has done so lately.
-    pub(crate) fn may_remind(self) -> bool {
-        self.shared_by_workers().is_none_or(|(shared, _)| shared.told.may_remind(unix_time()))
+    pub(crate) fn may_remind(self, outage: Outage) -> bool {
+        let shared = self.shared_by_workers();
+        shared.is_none_or(|(shared, _)| shared.told.may_remind(outage, unix_time()))
     }
 
-    /// How many workers an outage concerns, and how many there are.
-    pub(crate) fn concerned(self, outage: Outage) -> (usize, usize) {
+    /// How many workers an outage concerns, and how many there are; `None` where the worker tells for one
+    /// of several connections.
+    pub(crate) fn concerned(self, outage: Outage) -> Option<(usize, usize)> {
+        self.shared_by_workers()?;
         let mut others = 0;
         let concerned = self.others().inspect(|_| others += 1);
         let concerned = concerned.filter(|slot| is_concerned(slot, outage)).count();
-        (1 + concerned, 1 + others)
+        Some((1 + concerned, 1 + others))
     }
 
     /// The server has refused requests of this worker; how many of all workers to tell of, if any: the same

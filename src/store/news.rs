@@ -46,16 +46,16 @@ fn of_all(stats: StoreStats, line: Line<Address>) -> Option<News> {
             (begin != Begin::Known).then_some(line)
         }
         Line::DownFor { .. } => {
-            workers = Some(stats.concerned(Outage::Down));
-            stats.may_remind().then_some(line)
+            workers = stats.concerned(Outage::Down);
+            stats.may_remind(Outage::Down).then_some(line)
         }
         Line::Unresolved { ref reason, .. } => {
             let begin = stats.outage_begun(Outage::Unresolved, &[reason]);
             (begin != Begin::Known).then_some(line)
         }
         Line::UnresolvedFor { .. } => {
-            workers = Some(stats.concerned(Outage::Unresolved));
-            stats.may_remind().then_some(line)
+            workers = stats.concerned(Outage::Unresolved);
+            stats.may_remind(Outage::Unresolved).then_some(line)
         }
         Line::Resolved { .. } => {
             let end = stats.outage_ended(Outage::Unresolved);
