@@ -17,9 +17,8 @@ use crate::nginx::unix_time;
 #[derive(Clone, Copy)]
 pub(crate) struct StoreStats {
     worker: &'static WorkerSlot,
-    /// What all workers know of the server.
-    shared: Option<&'static ServerEntry>,
-    store: Option<&'static ServerSlot>,
+    /// What all workers know of the server, and the slot of this one.
+    server: Option<(&'static ServerEntry, &'static ServerSlot)>,
     pid: i64,
 }
 
@@ -28,13 +27,13 @@ impl StoreStats {
     /// count.
     pub(crate) fn of(store: &str, server: Option<&str>) -> Option<Self> {
         let worker = zone::own_slot()?;
-        let (shared, store) = zone::server_slot(store, server.unwrap_or(WHOLE)).unzip();
-        Some(Self { worker, shared, store, pid: worker.owner.load(Relaxed) })
+        let server = zone::server_slot(store, server.unwrap_or(WHOLE));
+        Some(Self { worker, server, pid: worker.owner.load(Relaxed) })
     }
 
     /// Whether there is room to count.
     pub(crate) fn has_room(self) -> bool {
-        self.store.is_some()
+        self.server.is_some()
     }
 
     /// A connection to the server counts here from now on.
@@ -51,7 +50,7 @@ impl StoreStats {
 
     /// A lookup that was begun has ended, after this time.
     pub(crate) fn lookup_ended(self, result: LookupResult, time: Duration) {
-        let Some(store) = self.store else { return };
+        let Some((_, store)) = self.server else { return };
         self.gauges(|store| store.waiting_lookups.add(-1));
         let micros = time.as_micros() as u64;
         let bucket = BOUNDS.iter().position(|bound| micros <= *bound).unwrap_or(BOUNDS.len());
@@ -62,14 +61,14 @@ impl StoreStats {
 
     /// A lookup was not even queued.
     pub(crate) fn lookup_turned_away(self, result: LookupResult) {
-        if let Some(store) = self.store {
+        if let Some((_, store)) = self.server {
             store.lookups[result as usize].add(1);
         }
     }
 
     /// Something has happened so many times.
     pub(crate) fn count(self, event: Event, times: usize) {
-        if let (Some(store), true) = (self.store, times > 0) {
+        if let (Some((_, store)), true) = (self.server, times > 0) {
             store.events[event as usize].add(times as u64);
         }
     }
@@ -176,11 +175,13 @@ impl StoreStats {
 
     /// What the other workers show that began with the same configuration and run.
     fn others(self) -> impl Iterator<Item = &'static ServerSlot> {
-        let slots = self.shared.into_iter().flat_map(ServerEntry::slots);
+        let slots = self
+            .server
+            .into_iter()
+            .flat_map(|(shared, own)| shared.slots().map(move |slot| (slot, ptr::eq(own, slot))));
         let workers = zone::shared().map_or(&[][..], |shared| shared.workers());
-        workers.iter().zip(slots).filter_map(move |(worker, slot)| {
+        workers.iter().zip(slots).filter_map(|(worker, (slot, is_own))| {
             let is_sibling = worker.generation.load(Relaxed) == zone::generation();
-            let is_own = self.store.is_some_and(|own| ptr::eq(own, slot));
             (is_sibling && !is_own && worker.running().is_some()).then_some(slot)
         })
     }
@@ -193,7 +194,7 @@ impl StoreStats {
     /// The slot, and what all workers know, as long as no later worker has the slot.
     fn owned(self) -> Option<(&'static ServerEntry, &'static ServerSlot)> {
         let owner = self.worker.owner.load(Relaxed);
-        self.shared.zip(self.store).filter(|_| owner == self.pid)
+        self.server.filter(|_| owner == self.pid)
     }
 
     fn gauges(self, write: impl FnOnce(&ServerSlot)) {
