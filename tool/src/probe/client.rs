@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use openssl::error::ErrorStack;
@@ -16,7 +16,7 @@ use ssl_session_cache_core::session::asn1;
 use thiserror::Error;
 
 use super::starttls::Protocol;
-use super::wire::Wire;
+use super::wire::{Made, Wire};
 
 /// How long a client waits for a ticket behind the handshake, at least.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -122,9 +122,6 @@ pub(super) struct Client<'a> {
     contexts: [SslContext; Kind::ALL.len()],
     made: Made,
 }
-
-/// The sessions that came on a connection.
-pub(super) type Made = Arc<Mutex<Vec<SslSession>>>;
 
 impl<'a> Client<'a> {
     pub(super) fn new(settings: Settings<'a>) -> Result<Self, SettingsError> {

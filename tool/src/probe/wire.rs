@@ -2,16 +2,19 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::client::Made;
+use openssl::ssl::SslSession;
 
 /// The type of records that are encrypted, in TLS 1.3 (RFC 8446, section 5.2).
 const ENCRYPTED: u8 = 23;
 const RECORD_HEADER: usize = 5;
 /// EndOfEarlyData is a header alone, and a record has a byte for the type and a tag behind it.
 const END_OF_EARLY_DATA: usize = 4 + 1 + 16;
+
+/// The sessions that came on a connection.
+pub(super) type Made = Arc<Mutex<Vec<SslSession>>>;
 
 /// A connection that ends at a deadline, and knows what records are sent.
 pub(super) struct Wire {
