@@ -129,22 +129,12 @@ struct Place<'a> {
 
 /// Shows.
 pub fn show(args: ShowArgs) -> Result<bool, SessionError> {
-    let (id, source) = args.which.read()?;
-    let uses = source.uses()?;
-    let keys = Keys::read(source.folder(), &uses)?;
-    let places = places(&id, &uses, &keys);
-    if places.is_empty() {
-        tell_unknown(&id, &keys);
-        return Ok(false);
-    }
-    let mut met = Met::default();
-    for place in &places {
-        say!("key: {:?}", place.key);
-        met.add(at_each_choice(source.folder(), &place.stores, &place.key, |server, word| {
+    let met = at_each_place(args.which, |id, place, keys, base| {
+        let met = at_each_choice(base, &place.stores, &place.key, |server, word| {
             match server.get(&place.key).map_err(|error| error.to_string())? {
                 Answer::Found(record) => {
                     say!("{word}: found");
-                    show_record(server, place, &keys, &id, &record);
+                    show_record(server, place, keys, id, &record);
                     return Ok(true);
                 }
                 Answer::Oversized => {
@@ -154,37 +144,50 @@ pub fn show(args: ShowArgs) -> Result<bool, SessionError> {
                 _ => say!("{word}: nothing"),
             }
             Ok(false)
-        }));
-        show_claim(source.folder(), place);
-    }
-    Ok(met.is_found)
+        });
+        show_claim(base, place);
+        met
+    })?;
+    Ok(met.is_some_and(|met| met.is_found))
 }
 
 /// Deletes.
 pub fn revoke(args: RevokeArgs) -> Result<bool, SessionError> {
-    let (id, source) = args.which.read()?;
-    let uses = source.uses()?;
-    let keys = Keys::read(source.folder(), &uses)?;
-    let places = places(&id, &uses, &keys);
-    if places.is_empty() {
-        tell_unknown(&id, &keys);
-        return Ok(false);
-    }
-    let mut met = Met::default();
-    for place in &places {
-        say!("key: {:?}", place.key);
-        met.add(at_each_choice(source.folder(), &place.stores, &place.key, |server, word| {
+    let met = at_each_place(args.which, |_, place, _, base| {
+        at_each_choice(base, &place.stores, &place.key, |server, word| {
             let is_deleted = server.delete(&place.key).map_err(|error| error.to_string())?;
             say!("{word}: {}", if is_deleted { "deleted" } else { "nothing there" });
             Ok(is_deleted)
-        }));
-    }
+        })
+    })?;
+    let Some(met) = met else { return Ok(false) };
     say!(
         "Machines with \"ssl_session_cache shared:\" may still resume the session from there until it expires \
          (docs/emergency.md, \"One session must end\")."
     );
     // Where one did not answer, it may still be.
     Ok(met.is_found && !met.has_failed)
+}
+
+/// Acts at each place where the session that is named may be; `None` where there is none.
+fn at_each_place(
+    which: WhichArgs,
+    mut act: impl FnMut(&[u8], &Place<'_>, &Keys<'_>, &Path) -> Met,
+) -> Result<Option<Met>, SessionError> {
+    let (id, source) = which.read()?;
+    let uses = source.uses()?;
+    let keys = Keys::read(source.folder(), &uses)?;
+    let places = places(&id, &uses, &keys);
+    if places.is_empty() {
+        tell_unknown(&id, &keys);
+        return Ok(None);
+    }
+    let mut met = Met::default();
+    for place in &places {
+        say!("key: {:?}", place.key);
+        met.add(act(&id, place, &keys, source.folder()));
+    }
+    Ok(Some(met))
 }
 
 impl WhichArgs {
