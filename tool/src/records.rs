@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use ssl_session_cache_core::ticket::RECORD_LEN;
 use thiserror::Error;
 
 use crate::output::{complain, say, tell, text};
@@ -427,9 +428,8 @@ fn walk_memcached<V: Visitor>(
     visitor.visit_all(server, found)
 }
 
-/// The length of a ticket key's record (core/src/ticket/record.rs), and of its name in hex. No sealed
-/// record of a session is so short.
-const TICKET_KEY: u64 = 69;
+/// The length of a ticket key's record, and of its name in hex. No sealed record of a session is so short.
+const TICKET_KEY: u64 = RECORD_LEN as u64;
 const TICKET_KEY_NAME: usize = 32;
 
 /// By the name behind the prefix, and by the length of what lies there.

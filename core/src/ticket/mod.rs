@@ -13,4 +13,5 @@ mod ring;
 pub use self::epoch::{Epoch, Rotation, RotationError};
 pub use self::keeper::{Answer, Keeper, Notice, Question};
 pub use self::keys::{Hmac, Seed, TicketKey, NAME_LEN, SEED_LEN};
+pub use self::record::RECORD_LEN;
 pub use self::ring::{Family, Origin, Ring, Status};

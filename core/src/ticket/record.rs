@@ -97,7 +97,7 @@ const MADE_LEN: usize = 8;
 const TEXT_LEN: usize = SEED_LEN + MADE_LEN;
 
 /// The length of a record, in bytes.
-pub(super) const RECORD_LEN: usize = 1 + NONCE_LEN + TEXT_LEN + TAG_LEN;
+pub const RECORD_LEN: usize = 1 + NONCE_LEN + TEXT_LEN + TAG_LEN;
 
 /// Where a seed lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
