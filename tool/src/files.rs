@@ -71,7 +71,7 @@ pub fn credentials(base: &Path, auth: &Auth<'_>) -> Result<Credentials, FileErro
 
 /// The one line of a file, without its end.
 fn secret(parameter: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
-    let mut secret = Zeroizing::new(read(parameter, path, MAX_SECRET + 1)?);
+    let mut secret = read(parameter, path, MAX_SECRET + 1)?;
     let end = [&b"\r\n"[..], b"\n"].into_iter().find(|end| secret.ends_with(end));
     let len = secret.len() - end.unwrap_or_default().len();
     let is_long = secret.len() as u64 > MAX_SECRET;
@@ -93,7 +93,7 @@ pub struct SealingKey {
 
 /// The key in a file.
 pub fn sealing_key(path: &Path) -> Result<SealingKey, FileError> {
-    let content = Zeroizing::new(read("key", path, KEY_LEN as u64 + 1)?);
+    let content = read("key", path, KEY_LEN as u64 + 1)?;
     let unfit =
         |expected: String| FileError::Unfit { parameter: "key", file: path.into(), expected };
     let Ok(key) = <&[u8; KEY_LEN]>::try_from(&content[..]) else {
@@ -109,14 +109,16 @@ pub fn sealing_key(path: &Path) -> Result<SealingKey, FileError> {
     make().ok_or_else(|| unfit("an OpenSSL with AES-256".to_owned()))
 }
 
-/// A file, up to a length.
-fn read(parameter: &'static str, path: &Path, len: u64) -> Result<Vec<u8>, FileError> {
+/// The file of a parameter, up to a length.
+fn read(parameter: &'static str, path: &Path, len: u64) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let read = File::open(path).and_then(|file| read_secret(file, len));
+    read.map_err(|reason| FileError::System { parameter, file: path.into(), reason })
+}
+
+/// What a file has, up to a length.
+pub fn read_secret(file: File, len: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     // All at once, so that nothing is left in memory where a vector grows.
-    let mut content = Vec::with_capacity(len as usize + 1);
-    let file = File::open(path);
-    let read = file.and_then(|file| file.take(len).read_to_end(&mut content));
-    match read {
-        Ok(_) => Ok(content),
-        Err(reason) => Err(FileError::System { parameter, file: path.into(), reason }),
-    }
+    let mut content = Zeroizing::new(Vec::with_capacity(len as usize + 1));
+    file.take(len).read_to_end(&mut content)?;
+    Ok(content)
 }

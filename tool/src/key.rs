@@ -1,7 +1,7 @@
 //! Key files: makes new ones, and tells which of them are the same.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{self, Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +14,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::cipher::Aes;
+use crate::files::read_secret;
 use crate::output;
 
 #[derive(Subcommand)]
@@ -203,9 +204,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 fn read(path: &Path) -> Result<(KeyId, u32), KeyFileError> {
     let file = File::open(path).map_err(KeyFileError::of("open"))?;
     let mode = file.metadata().map_err(KeyFileError::of("look at"))?.permissions().mode();
-    // Room for one byte more, so that nothing is moved, and left behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_LEN + 1));
-    file.take(KEY_LEN as u64 + 1).read_to_end(&mut bytes).map_err(KeyFileError::of("read"))?;
+    let bytes = read_secret(file, KEY_LEN as u64 + 1).map_err(KeyFileError::of("read"))?;
     let key = bytes.as_slice().try_into().map_err(|_| KeyFileError::Length)?;
     Ok((id(key)?, mode))
 }
