@@ -19,56 +19,23 @@ use Test::Nginx;
 
 use SSLSessionCache::Browser;
 use SSLSessionCache::Load;
-use SSLSessionCache::Redis;
+use SSLSessionCache::Pair;
 use SSLSessionCache::TLS;
 use SSLSessionCache::Wait;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/http http_ssl rewrite socket_ssl/)
-	->has_daemon('openssl')->has_daemon('redis-server');
+my $t = Test::Nginx->new();
 
 my $browser = SSLSessionCache::Browser->new($t);
-my $redis = SSLSessionCache::Redis->new($t);
-certificate($t, 'localhost');
-
-$t->write_file_expand('nginx.conf', <<'EOF')->plan(30)->run();
-
-%%TEST_GLOBALS%%
-
-daemon off;
-worker_processes 2;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    ssl_certificate     localhost.crt;
-    ssl_certificate_key localhost.key;
-
-    server {
-        listen       127.0.0.1:8443 ssl;
-        listen       127.0.0.1:8444 ssl;
-        server_name  localhost;
-
-        remote_ssl_session_cache port=%%PORT_8379%% interval=1m timeout=10s;
-
-        return 200 "";
-    }
-
-    server {
-        listen       127.0.0.1:8080;
-        server_name  localhost;
-
-        location /status {
-            remote_ssl_session_cache_status;
-        }
-    }
-}
-
-EOF
+my $redis = single($t,
+	cache => 'interval=1m timeout=10s',
+	main => 'worker_processes 2;',
+	server => 'listen 127.0.0.1:8444 ssl;',
+	http => 'server { listen 127.0.0.1:8080;'
+		. ' location /status { remote_ssl_session_cache_status; } }',
+);
+$t->plan(30);
 
 ###############################################################################
 
