@@ -55,7 +55,7 @@ pub(crate) fn worker_number() -> usize {
     unsafe { ngx_worker }
 }
 
-/// The name of this machine.
+/// The name of this machine, as nginx found it.
 pub(crate) fn host_name() -> &'static [u8] {
     current_cycle().hostname.as_bytes()
 }

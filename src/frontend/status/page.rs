@@ -15,7 +15,7 @@ use ngx::ngx_string;
 use ssl_session_cache_core::report::{json, prometheus, Frontend, Snapshot};
 
 use crate::conf::CycleConf;
-use crate::nginx::{borrowed, current_cycle};
+use crate::nginx::{borrowed, host_name};
 use crate::{counters, tickets};
 
 /// The directive.
@@ -96,8 +96,7 @@ fn snapshot() -> Snapshot {
     let has_caches = |frontend| caches.iter().any(|known| known.frontend == frontend);
     Snapshot {
         version: env!("CARGO_PKG_VERSION"),
-        // As nginx found it.
-        host: String::from_utf8_lossy(current_cycle().hostname.as_bytes()).into_owned(),
+        host: String::from_utf8_lossy(host_name()).into_owned(),
         suspend,
         frontends: Frontend::ALL.map(has_caches),
         tickets: tickets::statuses(&conf.all_tickets()),
