@@ -261,14 +261,17 @@ sub reaped {
 	return _poll(sub { waitpid($pid, WNOHANG) != 0 });
 }
 
+# Until a process that is to write it has failed.  One that ends without a fault has
+# left that to its daemon.
+
 sub waitforfile {
 	my ($self, $file, $pid) = @_;
 
-	my $exited;
+	my $failed;
 
 	return _poll(sub {
-		$exited ||= $pid && waitpid($pid, WNOHANG) != 0;
-		return -s $file || $exited;
+		$failed ||= $pid && waitpid($pid, WNOHANG) == $pid && $? != 0;
+		return -s $file || $failed;
 	}) && -s $file;
 }
 
