@@ -39,7 +39,7 @@ sub new {
 
 # Ends it.  What came of each handshake, in a hash: at, when it began, seconds
 # until it was done, error if it failed; made: whether it was the first of its
-# session; reused, id of the session in hex.
+# session, since: when that one began; reused, id of the session in hex.
 
 sub results {
 	my ($self) = @_;
@@ -69,7 +69,7 @@ sub _run {
 
 		push @results, @next, $self->_shake($self->{to}, map { +{
 			id => $_->{id}, session => $_->{session},
-			version => $_->{version} } } @made);
+			since => $_->{at}, version => $_->{version} } } @made);
 		@made = grep { !defined $_->{error} } @next;
 
 		sleep $self->{pause};
