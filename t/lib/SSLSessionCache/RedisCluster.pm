@@ -483,10 +483,16 @@ sub _table {
 	} split /\n/, $node->command('CLUSTER', 'NODES');
 }
 
+# Some at a time: others ask the node as well.
+
 sub _set_slots {
 	my ($node, $slots, @words) = @_;
 
-	$node->commands(map { [ 'CLUSTER', 'SETSLOT', $_, @words ] } @$slots);
+	my @left = @$slots;
+
+	while (my @some = splice @left, 0, 100) {
+		$node->commands(map { [ 'CLUSTER', 'SETSLOT', $_, @words ] } @some);
+	}
 }
 
 ###############################################################################
