@@ -12,7 +12,7 @@ use std::sync::atomic::{
 };
 
 /// So many different reasons of an outage are known as told; some of them may share a place.
-const PLACES: usize = 4;
+const PLACES: usize = 3;
 
 /// Reminders of several workers that are so close together are one, in seconds: each is due five minutes
 /// after the one before, or after the beginning.
@@ -22,7 +22,7 @@ const REMINDER: i64 = 4 * 60;
 #[derive(Clone, Copy, Hash)]
 #[repr(u8)]
 pub(crate) enum Outage {
-    /// The server is down.
+    /// The server is down; or, of all of a cluster, it does not tell its map.
     Down,
     /// Its name cannot be looked up.
     Unresolved,
@@ -69,6 +69,8 @@ pub(super) struct Told {
     told: [AtomicU32; Outage::COUNT],
     /// A number that stands for the address that was last told to be up; 0 for none.
     up: AtomicU64,
+    /// The same of the address that was last told not to be in use any more, until it is again.
+    dropped: AtomicU64,
     /// By the numbers of [`Outage`]: when one was last told once more, in Unix seconds.
     reminded: [AtomicI64; Outage::COUNT],
     /// A number that stands for the refusal that was last told, and its second.
@@ -82,6 +84,7 @@ impl Told {
         self.forget(Outage::Down);
         self.forget(Outage::Unresolved);
         self.up.store(0, Relaxed);
+        self.dropped.store(0, Relaxed);
         self.reminded.iter().for_each(|reminded| reminded.store(0, Relaxed));
         self.refused.store(0, Relaxed);
         self.refusals.store(0, Relaxed);
@@ -97,6 +100,17 @@ impl Told {
     /// no.
     pub(super) fn note_up(&self, address: u64) -> bool {
         self.up.swap(address, SeqCst) == address
+    }
+
+    /// An address is in use.
+    pub(super) fn used(&self, address: u64) {
+        let _ = self.dropped.compare_exchange(address, 0, SeqCst, SeqCst);
+    }
+
+    /// Notes that an address is told not to be in use any more; whether it was already. Of workers that ask
+    /// at once, one gets no.
+    pub(super) fn note_dropped(&self, address: u64) -> bool {
+        self.dropped.swap(address, SeqCst) == address
     }
 
     /// Notes that an outage is told; whether it was already. Of workers that ask at once, one gets no.

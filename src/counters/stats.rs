@@ -169,6 +169,19 @@ impl StoreStats {
         self.shared_by_workers().is_some_and(|(shared, _)| shared.told.note_up(number()))
     }
 
+    /// An address of the server is in use.
+    pub(crate) fn used(self, address: &str) {
+        if let Some((shared, _)) = self.shared_by_workers() {
+            shared.told.used(number((zone::generation(), address)));
+        }
+    }
+
+    /// An address of the server is not in use any more; whether that was told already.
+    pub(crate) fn dropped_is_told(self, address: &str) -> bool {
+        let number = || number((zone::generation(), address));
+        self.shared_by_workers().is_some_and(|(shared, _)| shared.told.note_dropped(number()))
+    }
+
     fn concerns_others(self, outage: Outage) -> bool {
         self.others().any(|slot| is_concerned(slot, outage))
     }

@@ -14,7 +14,7 @@ use ssl_session_cache_core::topology::{Map, Routed, Router, ServerId, Told, Whom
 use ssl_session_cache_core::Instant;
 
 use crate::net::{Location, Resolver};
-use crate::nginx::{log, max_connections, now, Log, Timer};
+use crate::nginx::{log, max_connections, now, worker_number, Log, Timer};
 
 use self::driver::Owner;
 use self::lookup::{AskedFirst, Token};
@@ -421,6 +421,38 @@ impl Cluster {
     }
 }
 
+impl Store {
+    /// Writes to nginx's log what is new about a cluster's map.
+    fn tell_of_map(&self, cluster: &Cluster, map: Result<&Map, &String>) {
+        let (name, stats) = (self.settings.name(), self.drivers.stats());
+        let masters = map.map_or(0, |map| map.masters().len());
+        match map {
+            Ok(_) if cluster.told_unmapped.replace(false) && news::is_map_found(stats) => {
+                log!(NGX_LOG_ERR, self.log, "cluster \"{name}\" tells its map again");
+            }
+            Err(reason)
+                if cluster.asks_seeds.get()
+                    && !cluster.told_unmapped.replace(true)
+                    && news::is_map_lost(stats, reason) =>
+            {
+                log!(NGX_LOG_ERR, self.log, "cluster \"{name}\" does not tell its map: {reason}");
+            }
+            Ok(_) | Err(_) => {}
+        }
+        let are_too_many = masters > max_nodes() && !cluster.told_too_many.replace(true);
+        // All workers find the same.
+        if are_too_many && worker_number() == 0 {
+            log!(
+                NGX_LOG_WARN,
+                self.log,
+                "cluster \"{name}\" has {masters} masters, of which {} are used at most, a quarter of \
+                 \"worker_connections\"",
+                max_nodes()
+            );
+        }
+    }
+}
+
 impl Owner for Store {
     fn ended(&self, server: ServerId, routed: Routed<Token>, ended: Ended<'_>) {
         let told = self.router.borrow_mut().ended(&self.drivers, server, routed, ended, now());
@@ -443,33 +475,7 @@ impl Owner for Store {
 impl Surveyor for Store {
     fn mapped(&self, map: Result<Map, String>) {
         if let Some(cluster) = &self.cluster {
-            let name = self.settings.name();
-            match &map {
-                Ok(_) if cluster.told_unmapped.replace(false) => {
-                    log!(NGX_LOG_ERR, self.log, "cluster \"{name}\" tells its map again");
-                }
-                Err(reason) if cluster.asks_seeds.get() && !cluster.told_unmapped.replace(true) => {
-                    log!(
-                        NGX_LOG_ERR,
-                        self.log,
-                        "cluster \"{name}\" does not tell its map: {reason}"
-                    );
-                }
-                Ok(_) | Err(_) => {}
-            }
-        }
-        let masters = map.as_ref().map_or(0, |map| map.masters().len());
-        if let (true, Some(cluster)) = (masters > max_nodes(), &self.cluster) {
-            if !cluster.told_too_many.replace(true) {
-                log!(
-                    NGX_LOG_WARN,
-                    self.log,
-                    "cluster \"{}\" has {masters} masters, of which {} are used at most, a quarter of \
-                     \"worker_connections\"",
-                    self.settings.name(),
-                    max_nodes()
-                );
-            }
+            self.tell_of_map(cluster, map.as_ref());
         }
         self.router.borrow_mut().mapped(map.as_ref().ok(), now());
         self.go_on();

@@ -21,10 +21,21 @@ pub(super) fn of(stats: Option<StoreStats>, line: Line<Address>) -> Option<News>
     }
 }
 
+/// Whether to tell that a cluster does not tell its map.
+pub(super) fn is_map_lost(stats: Option<StoreStats>, reason: &str) -> bool {
+    stats.is_none_or(|stats| stats.outage_begun(Outage::Down, &[reason]) != Begin::Known)
+}
+
+/// Whether to tell that a cluster that did not tell its map does so again.
+pub(super) fn is_map_found(stats: Option<StoreStats>) -> bool {
+    stats.is_none_or(|stats| stats.outage_ended(Outage::Down) != End::Partial)
+}
+
 fn of_all(stats: StoreStats, line: Line<Address>) -> Option<News> {
     let mut workers = None;
     let line = match line {
         Line::Up { address, was_down } => {
+            stats.used(address.name());
             let end = stats.outage_ended(Outage::Down);
             let is_told = end != End::Partial && stats.up_is_told(address.name());
             match end {
@@ -65,7 +76,7 @@ fn of_all(stats: StoreStats, line: Line<Address>) -> Option<News> {
             let count = stats.refused(count, &[address.name(), &reason]);
             count.map(|count| Line::Refuses { address, count, reason, is_of_cluster })
         }
-        Line::Dropped { .. } => Some(line),
+        Line::Dropped { ref address } => (!stats.dropped_is_told(address.name())).then_some(line),
     };
     Some(News { line: line?, workers })
 }

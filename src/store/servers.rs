@@ -42,6 +42,10 @@ impl Drivers {
         log: *mut ngx_log_t,
     ) -> Self {
         let stats = StoreStats::of(&settings.name(), None);
+        // Of a store of one server its driver does.
+        if let (Some(stats), true) = (stats, settings.has_servers()) {
+            stats.enter();
+        }
         let (drivers, quota) = (RefCell::default(), Rc::new(Quota::new(now())));
         Self { owner, settings, resolver, drivers, stats, quota, log }
     }
@@ -59,6 +63,11 @@ impl Drivers {
         );
         self.drivers.borrow_mut().insert(server, Rc::clone(&driver));
         driver
+    }
+
+    /// What is counted of the store and of none of its servers.
+    pub(super) fn stats(&self) -> Option<StoreStats> {
+        self.stats
     }
 
     /// Where a server is.
