@@ -4,7 +4,7 @@
 # all of it; a right that is missing is named in the log.  Otherwise operators
 # give the module all rights, or look for the missing one in the dark.
 
-# Measures time: in ci/test it runs alone.
+# Measures time of stores: in ci/test it runs alone, and with one way to suspend.
 
 ###############################################################################
 

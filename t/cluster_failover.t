@@ -6,7 +6,7 @@
 # Otherwise a machine that dies takes the sessions of a whole fleet with it, or
 # its handshakes.
 
-# Measures time: in ci/test it runs alone.
+# Measures time of stores: in ci/test it runs alone, and with one way to suspend.
 
 ###############################################################################
 

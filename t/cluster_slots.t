@@ -4,7 +4,7 @@
 # go, sessions are found where they are, and stored where they belong.  Otherwise
 # a fleet loses its sessions when its cluster grows, which is when it has most.
 
-# Measures time: in ci/test it runs alone.
+# Measures time of stores: in ci/test it runs alone, and with one way to suspend.
 
 ###############################################################################
 

@@ -4,7 +4,7 @@
 # moment that a new one takes.  Otherwise, with a long interval, each client of
 # a quiet site that comes after the close finds the store down.
 
-# Measures time: in ci/test it runs alone.
+# Measures time of stores: in ci/test it runs alone, and with one way to suspend.
 
 ###############################################################################
 

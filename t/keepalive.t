@@ -4,7 +4,7 @@
 # store closes idle connections.  Otherwise the first client after a quiet minute
 # would find it closed.
 
-# Measures time: in ci/test it runs alone.
+# Measures time of stores: in ci/test it runs alone, and with one way to suspend.
 
 ###############################################################################
 

@@ -4,7 +4,7 @@
 # a second, with how often it was, and what is told last is how it is.  Otherwise
 # such a store fills the disk, with hundreds of lines a second.
 
-# Measures time: in ci/test it runs alone.
+# Measures time of stores: in ci/test it runs alone, and with one way to suspend.
 
 ###############################################################################
 

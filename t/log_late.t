@@ -4,7 +4,7 @@
 # when that begins and when it ends.  Otherwise nobody knows why a store that is
 # up resumes nothing.
 
-# Measures time: in ci/test it runs alone.
+# Measures time of stores: in ci/test it runs alone, and with one way to suspend.
 
 ###############################################################################
 

@@ -5,7 +5,7 @@
 # second of that sessions are resumed again.  Otherwise every failover ends with
 # full handshakes until somebody restarts the fleet.
 
-# Measures time: in ci/test it runs alone.
+# Measures time of stores: in ci/test it runs alone, and with one way to suspend.
 
 ###############################################################################
 

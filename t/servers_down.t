@@ -6,7 +6,7 @@
 # Otherwise one server of three takes all handshakes down, or moves the sessions
 # of all.
 
-# Measures time: in ci/test it runs alone.
+# Measures time of stores: in ci/test it runs alone, and with one way to suspend.
 
 ###############################################################################
 

@@ -4,7 +4,7 @@
 # or resumed from the other store, and none waits longer than it may.  Otherwise
 # the far site takes the near one down with it.
 
-# Measures time: in ci/test it runs alone.
+# Measures time of stores: in ci/test it runs alone, and with one way to suspend.
 
 ###############################################################################
 

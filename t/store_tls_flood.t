@@ -5,7 +5,7 @@
 # without a limit, whoever runs the store could hold a worker with all of its
 # clients for as long as he likes.
 
-# Measures time: in ci/test it runs alone.
+# Measures time of stores: in ci/test it runs alone, and with one way to suspend.
 
 ###############################################################################
 
