@@ -94,7 +94,7 @@ my @nodes = $cluster->nodes();
 $cluster->kill9($_) foreach @nodes;
 is(told($t, 'error.log', 'cluster "cluster" does not tell its map'), 1, 'no map');
 
-$_->start(), $_->{dead} = 0 foreach @nodes;
+$cluster->revive(@nodes);
 is(told($t, 'error.log', 'cluster "cluster" tells its map again'), 1, 'a map again');
 
 ###############################################################################

@@ -140,10 +140,12 @@ sub wait_replicated {
 # What happens to a cluster
 
 sub revive {
-	my ($self, $node) = @_;
+	my ($self, @nodes) = @_;
 
-	$node->start();
-	$node->{dead} = 0;
+	foreach my $node (@nodes) {
+		$node->start();
+		$node->{dead} = 0;
+	}
 
 	return $self->wait_ok();
 }
