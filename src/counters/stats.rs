@@ -165,21 +165,20 @@ impl StoreStats {
 
     /// The server is up at an address; whether that was told already.
     pub(crate) fn up_is_told(self, address: &str) -> bool {
-        let number = || number((zone::generation(), address));
-        self.shared_by_workers().is_some_and(|(shared, _)| shared.told.note_up(number()))
+        self.shared_by_workers().is_some_and(|(shared, _)| shared.told.note_up(number_of(address)))
     }
 
     /// An address of the server is in use.
     pub(crate) fn used(self, address: &str) {
         if let Some((shared, _)) = self.shared_by_workers() {
-            shared.told.used(number((zone::generation(), address)));
+            shared.told.used(number_of(address));
         }
     }
 
     /// An address of the server is not in use any more; whether that was told already.
     pub(crate) fn dropped_is_told(self, address: &str) -> bool {
-        let number = || number((zone::generation(), address));
-        self.shared_by_workers().is_some_and(|(shared, _)| shared.told.note_dropped(number()))
+        let shared = self.shared_by_workers();
+        shared.is_some_and(|(shared, _)| shared.told.note_dropped(number_of(address)))
     }
 
     fn concerns_others(self, outage: Outage) -> bool {
@@ -215,6 +214,11 @@ impl StoreStats {
             write(store);
         }
     }
+}
+
+/// A number that stands for an address, for the workers that began with the same configuration.
+fn number_of(address: &str) -> u64 {
+    number((zone::generation(), address))
 }
 
 fn is_concerned(slot: &ServerSlot, outage: Outage) -> bool {
